@@ -1,0 +1,2 @@
+//! L0: what needs no operating system: addresses, bit sets, options, counters.
+pub mod addr;

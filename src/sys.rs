@@ -1,0 +1,11 @@
+//! L1: the kernel and the few words of libc that we touch. No locks, no policy.
+//!
+//! Everything goes through raw system calls, because libc's functions are the very ones that
+//! `preload/` replaces, set `errno`, or are cancellation points.
+pub mod errno;
+pub mod file;
+pub mod futex;
+pub mod process;
+pub mod raw;
+pub mod tls;
+pub mod vm;

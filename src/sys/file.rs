@@ -1,0 +1,77 @@
+//! Open, read, write, close, by raw system call.
+//!
+//! # Safety
+//! Buffers are slices, paths are C strings: the kernel stays inside them.
+#![allow(unsafe_code)]
+use super::raw::{Errno, check, syscall1, syscall3, syscall4};
+use core::ffi::CStr;
+
+/// A file descriptor that is closed when dropped.
+pub struct Fd(i32);
+
+impl Fd {
+    pub fn open(path: &CStr, flags: i32, mode: u32) -> Result<Fd, Errno> {
+        let flags = (flags | libc::O_CLOEXEC) as usize;
+        let at = libc::AT_FDCWD as isize as usize;
+        // SAFETY: the path is NUL-terminated.
+        check(unsafe { syscall4(libc::SYS_openat, at, path.as_ptr() as usize, flags, mode as usize) })
+            .map(|fd| Fd(fd as i32))
+    }
+    /// Takes over an open descriptor.
+    pub fn adopt(fd: i32) -> Fd {
+        Fd(fd)
+    }
+    pub fn raw(&self) -> i32 {
+        self.0
+    }
+    /// One read; 0 at the end.
+    pub fn read(&self, buf: &mut [u8]) -> Result<usize, Errno> {
+        read(self.0, buf)
+    }
+    /// Reads at `offset` without moving the file position.
+    pub fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<usize, Errno> {
+        // SAFETY: the kernel writes within the slice.
+        check(unsafe {
+            syscall4(
+                libc::SYS_pread64,
+                self.0 as usize,
+                buf.as_mut_ptr() as usize,
+                buf.len(),
+                offset as usize,
+            )
+        })
+    }
+    pub fn write_all(&self, bytes: &[u8]) -> Result<(), Errno> {
+        write_all(self.0, bytes)
+    }
+}
+impl Drop for Fd {
+    fn drop(&mut self) {
+        // SAFETY: the descriptor is ours.
+        unsafe { syscall1(libc::SYS_close, self.0 as usize) };
+    }
+}
+
+/// One read, retried on EINTR.
+pub fn read(fd: i32, buf: &mut [u8]) -> Result<usize, Errno> {
+    loop {
+        // SAFETY: the kernel writes within the slice.
+        let r = check(unsafe { syscall3(libc::SYS_read, fd as usize, buf.as_mut_ptr() as usize, buf.len()) });
+        if r != Err(Errno(libc::EINTR)) {
+            return r;
+        }
+    }
+}
+
+/// Writes everything, retrying on EINTR and short writes.
+pub fn write_all(fd: i32, mut bytes: &[u8]) -> Result<(), Errno> {
+    while !bytes.is_empty() {
+        // SAFETY: the kernel reads within the slice.
+        match check(unsafe { syscall3(libc::SYS_write, fd as usize, bytes.as_ptr() as usize, bytes.len()) }) {
+            Ok(n) => bytes = &bytes[n..],
+            Err(Errno(libc::EINTR)) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,38 @@
+//! Ids, clocks, signals to threads, ends.
+//!
+//! # Safety
+//! Plain requests without pointers into our memory, or with pointers to locals.
+#![allow(unsafe_code)]
+use super::raw::{Errno, check, syscall0, syscall1, syscall2, syscall3};
+
+pub fn pid() -> i32 {
+    // SAFETY: no arguments.
+    unsafe { syscall0(libc::SYS_getpid) as i32 }
+}
+pub fn tid() -> i32 {
+    // SAFETY: no arguments.
+    unsafe { syscall0(libc::SYS_gettid) as i32 }
+}
+/// Sends `signal` to one thread of this process.
+pub fn tgkill(pid: i32, tid: i32, signal: i32) -> Result<(), Errno> {
+    // SAFETY: integers only.
+    check(unsafe { syscall3(libc::SYS_tgkill, pid as usize, tid as usize, signal as usize) }).map(|_| ())
+}
+pub fn yield_now() {
+    // SAFETY: no arguments.
+    unsafe { syscall0(libc::SYS_sched_yield) };
+}
+/// Monotonic nanoseconds.
+pub fn now_ns() -> u64 {
+    let mut ts = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel writes one timespec.
+    unsafe { syscall2(libc::SYS_clock_gettime, libc::CLOCK_MONOTONIC as usize, &raw mut ts as usize) };
+    ts.tv_sec as u64 * 1_000_000_000 + ts.tv_nsec as u64
+}
+/// Ends every thread, at once, without handlers.
+pub fn exit_group(status: i32) -> ! {
+    loop {
+        // SAFETY: does not return.
+        unsafe { syscall1(libc::SYS_exit_group, status as usize) };
+    }
+}

@@ -1,0 +1,109 @@
+//! Address space: map, unmap, protect, advise, remap.
+//!
+//! # Safety
+//! Mapping fresh memory at a place of the kernel's choosing harms nobody. Functions that
+//! change or remove existing mappings are `unsafe`: the range must be ours.
+#![allow(unsafe_code)]
+use super::raw::{Errno, check, syscall2, syscall3, syscall4, syscall5, syscall6};
+use crate::pure::addr::Addr;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+/// With the feature `zeal`: the mapping call that counts this down to zero fails with ENOMEM.
+pub static FAIL_IN: AtomicU64 = AtomicU64::new(0);
+
+fn injected() -> bool {
+    cfg!(feature = "zeal")
+        && FAIL_IN.load(Ordering::Relaxed) != 0
+        && FAIL_IN.fetch_sub(1, Ordering::Relaxed) == 1
+}
+
+fn map(hint: Addr, len: usize, prot: i32, flags: i32) -> Result<Addr, Errno> {
+    if injected() {
+        return Err(Errno(libc::ENOMEM));
+    }
+    // SAFETY: without MAP_FIXED an anonymous mapping never replaces another one.
+    check(unsafe { syscall6(libc::SYS_mmap, hint.0, len, prot as usize, flags as usize, usize::MAX, 0) })
+        .map(Addr)
+}
+
+const ANON: i32 = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+
+/// Address space without memory: no access, no commit charge. `len` in bytes, whole pages.
+pub fn reserve(hint: Addr, len: usize) -> Result<Addr, Errno> {
+    map(hint, len, libc::PROT_NONE, ANON | libc::MAP_NORESERVE)
+}
+
+/// Zeroed read-write memory, `len` bytes in whole pages, near `hint` if that is free.
+pub fn map_rw(hint: Addr, len: usize) -> Result<Addr, Errno> {
+    map(hint, len, libc::PROT_READ | libc::PROT_WRITE, ANON)
+}
+
+/// Zeroed read-write memory that is not charged ahead of use (where the kernel allows that).
+pub fn map_rw_lazy(hint: Addr, len: usize) -> Result<Addr, Errno> {
+    map(hint, len, libc::PROT_READ | libc::PROT_WRITE, ANON | libc::MAP_NORESERVE)
+}
+
+/// Like [`map_rw`], exactly at `at` or not at all (EEXIST).
+pub fn map_rw_exactly(at: Addr, len: usize) -> Result<Addr, Errno> {
+    let got = map(at, len, libc::PROT_READ | libc::PROT_WRITE, ANON | libc::MAP_FIXED_NOREPLACE)?;
+    if got != at {
+        // Kernels before 4.17 take the flag for a hint.
+        // SAFETY: just mapped by us, referred to by nobody.
+        unsafe { unmap(got, len)? };
+        return Err(Errno(libc::EEXIST));
+    }
+    Ok(got)
+}
+
+/// Makes part of a reservation readable and writable.
+/// # Safety
+/// The range must be ours.
+pub unsafe fn commit(at: Addr, len: usize) -> Result<(), Errno> {
+    if injected() {
+        return Err(Errno(libc::ENOMEM));
+    }
+    // SAFETY: the caller owns the range.
+    unsafe { protect(at, len, libc::PROT_READ | libc::PROT_WRITE) }
+}
+
+/// # Safety
+/// The range must be ours and no longer used.
+pub unsafe fn unmap(at: Addr, len: usize) -> Result<(), Errno> {
+    // SAFETY: forwarded.
+    check(unsafe { syscall2(libc::SYS_munmap, at.0, len) }).map(|_| ())
+}
+
+/// # Safety
+/// The range must be ours.
+pub unsafe fn protect(at: Addr, len: usize, prot: i32) -> Result<(), Errno> {
+    // SAFETY: forwarded.
+    check(unsafe { syscall3(libc::SYS_mprotect, at.0, len, prot as usize) }).map(|_| ())
+}
+
+/// # Safety
+/// The range must be ours; MADV_DONTNEED and the like lose its contents.
+pub unsafe fn advise(at: Addr, len: usize, advice: i32) -> Result<(), Errno> {
+    // SAFETY: forwarded.
+    check(unsafe { syscall3(libc::SYS_madvise, at.0, len, advice as usize) }).map(|_| ())
+}
+
+/// Grows, shrinks or (with `may_move`) moves a mapping.
+/// # Safety
+/// The range must be ours; after a move nothing may refer to the old place.
+pub unsafe fn remap(at: Addr, old: usize, new: usize, may_move: bool) -> Result<Addr, Errno> {
+    if injected() {
+        return Err(Errno(libc::ENOMEM));
+    }
+    let flags = if may_move { libc::MREMAP_MAYMOVE } else { 0 };
+    // SAFETY: forwarded.
+    check(unsafe { syscall4(libc::SYS_mremap, at.0, old, new, flags as usize) }).map(Addr)
+}
+
+/// Names an anonymous mapping for /proc/self/maps, where the kernel can (`name` ends in NUL).
+pub fn name(at: Addr, len: usize, name: &'static core::ffi::CStr) {
+    const PR_SET_VMA: usize = 0x53564d41;
+    // SAFETY: changes a label only.
+    unsafe {
+        syscall5(libc::SYS_prctl, PR_SET_VMA, 0, at.0, len, name.as_ptr() as usize);
+    }
+}
