@@ -1,2 +1,3 @@
 //! L0: what needs no operating system: addresses, bit sets, options, counters.
 pub mod addr;
+pub mod options;

@@ -1,0 +1,225 @@
+//! The options: one table, from which come the struct, the parser, `gleaner options` and the
+//! manual's section.
+//!
+//! `GLEANER=mode=leak:log=/tmp/leaks.%p:exitcode=0` is a list of `name=value`, parted by colons.
+//! In a value a backslash makes the next byte plain, and between double quotes a colon is plain:
+//! `log="/tmp/a:b"` and `log=/tmp/a\:b` are the same. Empty items and blanks around an item are
+//! skipped; of a name given twice the later one holds.
+//!
+//! Parsing runs inside the host's first malloc, so it allocates nothing, and [`Options`] keeps no
+//! pointer into the environment (the host may overwrite or move that): plain numbers, enums and
+//! [`Path`]s of fixed size, 1.6 KB in all. A bad value costs one line and gives the default; it
+//! never stops the host. Rejected: keeping slices of environ (setenv frees them), and a table of
+//! names beside a struct written by hand (they drift apart).
+use core::fmt;
+
+mod split;
+mod value;
+pub use split::Shown;
+pub use value::{Fault, Kind, Mode, Path, Value, signal_name};
+
+#[cfg(test)]
+mod tests;
+
+/// Who started the process: a set-user-id program must not obey its caller's environment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Privilege {
+    Ordinary,
+    /// AT_SECURE is set.
+    Raised,
+}
+
+/// Writes one value in pieces.
+type Emit = fn(&Options, &mut dyn FnMut(&[u8]));
+
+/// One option, as `gleaner options` and the manual show it.
+pub struct Row {
+    pub name: &'static str,
+    pub kind: Kind,
+    /// Sentences for the manual; the first one is the short help.
+    pub doc: &'static str,
+    set: fn(&mut Options, &[u8], &Kind) -> Result<(), Fault>,
+    reset: fn(&mut Options),
+    emit: Emit,
+    same: fn(&Options, &Options) -> bool,
+}
+
+macro_rules! table {
+    ($($name:ident : $type:ty = $default:expr, $kind:expr, $doc:expr;)*) => {
+        /// What the user asked for.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub struct Options {
+            $(#[doc = $doc] pub $name: $type,)*
+        }
+        impl Options {
+            pub const DEFAULT: Options = Options { $($name: $default,)* };
+        }
+        /// Every option, in the order of the manual.
+        pub static ROWS: &[Row] = &[$(Row {
+            name: stringify!($name),
+            kind: $kind,
+            doc: $doc,
+            set: |options, text, kind| {
+                options.$name = <$type as Value>::read(text, kind)?;
+                Ok(())
+            },
+            reset: |options| options.$name = Options::DEFAULT.$name,
+            emit: |options, out| options.$name.emit(&$kind, out),
+            same: |a, b| a.$name == b.$name,
+        },)*];
+    };
+}
+
+table! {
+    mode: Mode = Mode::Gc, Kind::Mode,
+        "What becomes of memory that the program can no longer reach. \
+         malloc leaves it alone, leak reports it when the program ends, gc reclaims it once further \
+         collections have found it unreachable too.";
+    log: Path = Path::EMPTY, Kind::Path { empty: "stderr" },
+        "Where reports and messages go. \
+         A file is opened for appending; in its name %p stands for the process id and %% for a percent sign.";
+    exitcode: u8 = 23, Kind::Count { low: 0, high: 255, unit: "" },
+        "The exit status of a program that leaked, in leak mode. \
+         0 keeps the program's own status.";
+    symbolizer: Path = Path::EMPTY, Kind::Path { empty: "auto" },
+        "The command that turns addresses into names. \
+         auto is the gleaner command beside the library; none prints module, offset and build-id.";
+    suppressions: Path = Path::EMPTY, Kind::Path { empty: "none" },
+        "A file of leaks not to be reported. \
+         The format is LeakSanitizer's: leak:pattern, one a line.";
+    follow: bool = true, Kind::Switch,
+        "Whether programs that this one executes run under gleaner too. \
+         no takes the library out of LD_PRELOAD once it has started.";
+    stats: bool = false, Kind::Switch,
+        "Print statistics to the log when the program ends.";
+    verbose: u8 = 0, Kind::Count { low: 0, high: 3, unit: "" },
+        "How much to tell in the log. \
+         0 tells only what must be told, 1 each abandoned collection, 2 each collection, 3 its phases.";
+    stacks: u16 = 64, Kind::Count { low: 0, high: 256, unit: "frames" },
+        "How many frames of a call stack leak mode keeps for an allocation. \
+         0 keeps none: sizes only, and no cost for stacks.";
+    min_growth: usize = 16 << 20, Kind::Bytes { low: 64 << 10, high: 1 << 46 },
+        "Net growth of the heap before which no collection starts.";
+    growth: u16 = 100, Kind::Count { low: 1, high: 10_000, unit: "percent" },
+        "Net growth that starts a collection, as a share of what was live after the last one. \
+         min_growth holds where it is larger.";
+    limbo: u8 = 2, Kind::Count { low: 1, high: 100, unit: "cycles" },
+        "How many complete collections must find an object unreachable before it is reclaimed. \
+         1 is without probation: for tests.";
+    deadline: u32 = 200, Kind::Count { low: 1, high: 600_000, unit: "ms" },
+        "How long to wait for all threads to stop before a collection is abandoned.";
+    signal: u8 = libc::SIGURG as u8, Kind::Signal,
+        "The signal that stops threads for a collection. \
+         The program's own use of it keeps working.";
+    collect_every: usize = 0, Kind::Bytes { low: 0, high: 1 << 46 },
+        "Collect whenever so many bytes were allocated, whatever is live: for tests. \
+         0 is off.";
+    checkmark: bool = false, Kind::Switch,
+        "Mark a second time by a simpler marker and compare, at each collection: for tests.";
+}
+
+impl Options {
+    /// The options of a process: `text` is the value of GLEANER. `complain` gets one line for each
+    /// item that was not understood; with [`Privilege::Raised`] the text is not even read.
+    pub fn of_process(
+        text: Option<&[u8]>,
+        privilege: Privilege,
+        complain: &mut dyn FnMut(fmt::Arguments<'_>),
+    ) -> Options {
+        match (text, privilege) {
+            (Some(text), Privilege::Ordinary) => Options::parse(text, complain),
+            _ => Options::DEFAULT,
+        }
+    }
+
+    /// Reads `name=value:name=value`. A bad item is told to `complain` in one line (what, what is
+    /// allowed, what is used instead) and the option has its default. Never allocates or panics.
+    pub fn parse(text: &[u8], complain: &mut dyn FnMut(fmt::Arguments<'_>)) -> Options {
+        let mut options = Options::DEFAULT;
+        let mut value = Path::EMPTY;
+        for item in split::items(text) {
+            let Some((name, raw)) = item.name_and_value() else {
+                complain(format_args!(
+                    "GLEANER: \"{}\" is not of the form name=value; ignored",
+                    item.shown()
+                ));
+                continue;
+            };
+            let Some(row) = row(name) else {
+                unknown(name, complain);
+                continue;
+            };
+            let result = split::unquote(raw, &mut value)
+                .and_then(|()| (row.set)(&mut options, value.as_bytes(), &row.kind));
+            if let Err(fault) = result {
+                (row.reset)(&mut options);
+                let default = Rendered { row, options: &options };
+                complain(format_args!(
+                    "GLEANER: {}={} {}; using {default}",
+                    row.name,
+                    Shown(raw),
+                    fault.said(&row.kind)
+                ));
+            }
+        }
+        options
+    }
+
+    /// Writes every option that is not at its default as text that [`parse`](Options::parse) reads back.
+    pub fn emit(&self, out: &mut dyn FnMut(&[u8])) {
+        let mut separator: &[u8] = b"";
+        for row in ROWS.iter().filter(|row| !(row.same)(self, &Options::DEFAULT)) {
+            out(separator);
+            out(row.name.as_bytes());
+            out(b"=");
+            (row.emit)(self, &mut |bytes| split::quote(bytes, out));
+            separator = b":";
+        }
+    }
+}
+
+/// The row called `name`.
+pub fn row(name: &[u8]) -> Option<&'static Row> {
+    ROWS.iter().find(|row| row.name.as_bytes() == name)
+}
+
+impl Row {
+    /// The default, as the user would write it.
+    pub fn default_text(&self) -> impl fmt::Display + '_ {
+        Rendered { row: self, options: &Options::DEFAULT }
+    }
+    /// The allowed values, in words: `malloc, leak or gc`.
+    pub fn allowed(&self) -> impl fmt::Display + '_ {
+        value::Allowed(&self.kind)
+    }
+    /// The first sentence of the doc.
+    pub fn summary(&self) -> &'static str {
+        self.doc.split_inclusive(". ").next().map_or(self.doc, |first| first.trim_end())
+    }
+}
+
+struct Rendered<'a> {
+    row: &'a Row,
+    options: &'a Options,
+}
+impl fmt::Display for Rendered<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut result = Ok(());
+        (self.row.emit)(self.options, &mut |bytes| result = result.and(write!(f, "{}", Shown(bytes))));
+        result
+    }
+}
+
+fn unknown(name: &[u8], complain: &mut dyn FnMut(fmt::Arguments<'_>)) {
+    let near = ROWS.iter().map(|row| (split::distance(name, row.name.as_bytes()), row.name)).min();
+    match near {
+        Some((0..=2, near)) => complain(format_args!(
+            "GLEANER: there is no option \"{}\"; did you mean {near}? (ignored)",
+            Shown(name)
+        )),
+        _ => complain(format_args!(
+            "GLEANER: there is no option \"{}\" (ignored); `gleaner options` lists them",
+            Shown(name)
+        )),
+    }
+}

@@ -1,0 +1,348 @@
+//! The types of values: how each is read, checked, shown.
+use core::fmt;
+
+/// What becomes of unreachable memory; see the table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    Malloc,
+    Leak,
+    Gc,
+}
+
+/// A short byte string of fixed capacity: a path, or empty for the option's own default.
+#[derive(Clone, Copy)]
+pub struct Path {
+    len: u16,
+    bytes: [u8; Path::CAPACITY],
+}
+
+impl Path {
+    pub const CAPACITY: usize = 510;
+    pub const EMPTY: Path = Path { len: 0, bytes: [0; Path::CAPACITY] };
+
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len)).unwrap_or(&[])
+    }
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+    /// Whether the value is this very word, such as `none`.
+    pub fn is(&self, word: &str) -> bool {
+        self.as_bytes() == word.as_bytes()
+    }
+    /// Appends a byte; a NUL or one too many is a fault.
+    pub fn push(&mut self, byte: u8) -> Result<(), Fault> {
+        if byte == 0 {
+            return Err(Fault::Nul);
+        }
+        *self.bytes.get_mut(usize::from(self.len)).ok_or(Fault::Long)? = byte;
+        self.len += 1;
+        Ok(())
+    }
+    /// The value with `%p` as the process id and `%%` as a percent sign, NUL-terminated, for open(2).
+    /// None when it does not fit into `room`.
+    pub fn expand<'a>(&self, pid: u32, room: &'a mut [u8]) -> Option<&'a core::ffi::CStr> {
+        let mut sink = Sink { room, len: 0 };
+        let mut bytes = self.as_bytes().iter();
+        while let Some(&byte) = bytes.next() {
+            let escaped = if byte == b'%' { bytes.as_slice().first() } else { None };
+            match escaped {
+                Some(b'p') => fmt::write(&mut sink, format_args!("{pid}")).ok()?,
+                Some(b'%') => sink.put(b"%")?,
+                _ => {
+                    sink.put(&[byte])?;
+                    continue;
+                }
+            }
+            bytes.next();
+        }
+        sink.put(&[0])?;
+        let Sink { room, len } = sink;
+        core::ffi::CStr::from_bytes_with_nul(room.get(..len)?).ok()
+    }
+}
+impl PartialEq for Path {
+    fn eq(&self, other: &Path) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+impl Eq for Path {}
+impl fmt::Debug for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", super::Shown(self.as_bytes()))
+    }
+}
+
+struct Sink<'a> {
+    room: &'a mut [u8],
+    len: usize,
+}
+impl Sink<'_> {
+    fn put(&mut self, bytes: &[u8]) -> Option<()> {
+        self.room.get_mut(self.len..self.len + bytes.len())?.copy_from_slice(bytes);
+        self.len += bytes.len();
+        Some(())
+    }
+}
+impl fmt::Write for Sink<'_> {
+    fn write_str(&mut self, s: &str) -> fmt::Result {
+        self.put(s.as_bytes()).ok_or(fmt::Error)
+    }
+}
+
+/// The type and range of an option.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    Mode,
+    Switch,
+    Count { low: u64, high: u64, unit: &'static str },
+    Bytes { low: u64, high: u64 },
+    Path { empty: &'static str },
+    Signal,
+}
+
+impl Kind {
+    /// What stands for the value in a synopsis: `name=BYTES`.
+    pub fn placeholder(&self) -> &'static str {
+        match self {
+            Kind::Mode => "MODE",
+            Kind::Switch => "yes|no",
+            Kind::Count { .. } => "N",
+            Kind::Bytes { .. } => "BYTES",
+            Kind::Path { .. } => "PATH",
+            Kind::Signal => "SIGNAL",
+        }
+    }
+}
+
+/// Why a value was not taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fault {
+    /// Not of the kind, or outside the range.
+    Value,
+    /// A mode that the design knows and this version does not have.
+    Unbuilt,
+    Long,
+    Nul,
+    Quote,
+    Backslash,
+}
+
+impl Fault {
+    pub(super) fn said(self, kind: &Kind) -> impl fmt::Display + '_ {
+        Said { fault: self, kind }
+    }
+}
+struct Said<'a> {
+    fault: Fault,
+    kind: &'a Kind,
+}
+impl fmt::Display for Said<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.fault {
+            Fault::Value => write!(f, "is not {}", Allowed(self.kind)),
+            Fault::Unbuilt => write!(f, "is not built yet"),
+            Fault::Long => write!(f, "is longer than {} bytes", Path::CAPACITY),
+            Fault::Nul => write!(f, "has a NUL byte"),
+            Fault::Quote => write!(f, "has a quote that is not closed"),
+            Fault::Backslash => write!(f, "ends with a lone backslash"),
+        }
+    }
+}
+
+/// The allowed values, in words.
+pub(super) struct Allowed<'a>(pub &'a Kind);
+impl fmt::Display for Allowed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self.0 {
+            Kind::Mode => f.write_str("malloc, leak or gc"),
+            Kind::Switch => f.write_str("yes or no"),
+            Kind::Count { low, high, unit: "" } => write!(f, "a number from {low} to {high}"),
+            Kind::Count { low, high, unit } => write!(f, "a number from {low} to {high} ({unit})"),
+            Kind::Bytes { low, high } => {
+                write!(f, "a size from {} to {} (4096, 64k, 16m, 1g)", Size(low), Size(high))
+            }
+            Kind::Path { empty } => write!(f, "a path or {empty}"),
+            Kind::Signal => f.write_str("a signal such as URG, USR2 or RTMIN+3 that a handler can take"),
+        }
+    }
+}
+
+/// A byte count with the largest suffix that divides it.
+struct Size(u64);
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (shift, suffix) = match self.0.trailing_zeros() {
+            _ if self.0 == 0 => (0, ""),
+            40.. => (40, "t"),
+            30.. => (30, "g"),
+            20.. => (20, "m"),
+            10.. => (10, "k"),
+            _ => (0, ""),
+        };
+        write!(f, "{}{suffix}", self.0 >> shift)
+    }
+}
+
+/// A type that the table can hold.
+pub trait Value: Copy + PartialEq {
+    fn read(text: &[u8], kind: &Kind) -> Result<Self, Fault>;
+    /// The value as text that `read` takes, unquoted, in one or more pieces.
+    fn emit(&self, kind: &Kind, out: &mut dyn FnMut(&[u8]));
+}
+
+impl Value for Mode {
+    fn read(text: &[u8], _: &Kind) -> Result<Mode, Fault> {
+        match text {
+            b"malloc" => Ok(Mode::Malloc),
+            b"leak" => Ok(Mode::Leak),
+            b"gc" => Ok(Mode::Gc),
+            b"audit" | b"safe" => Err(Fault::Unbuilt),
+            _ => Err(Fault::Value),
+        }
+    }
+    fn emit(&self, _: &Kind, out: &mut dyn FnMut(&[u8])) {
+        out(self.name().as_bytes());
+    }
+}
+impl Mode {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Mode::Malloc => "malloc",
+            Mode::Leak => "leak",
+            Mode::Gc => "gc",
+        }
+    }
+}
+
+impl Value for bool {
+    fn read(text: &[u8], _: &Kind) -> Result<bool, Fault> {
+        match text {
+            b"1" | b"yes" | b"on" | b"true" => Ok(true),
+            b"0" | b"no" | b"off" | b"false" => Ok(false),
+            _ => Err(Fault::Value),
+        }
+    }
+    fn emit(&self, _: &Kind, out: &mut dyn FnMut(&[u8])) {
+        out(if *self { b"yes" } else { b"no" });
+    }
+}
+
+impl Value for Path {
+    fn read(text: &[u8], kind: &Kind) -> Result<Path, Fault> {
+        let mut path = Path::EMPTY;
+        if !matches!(kind, Kind::Path { empty } if empty.as_bytes() == text) {
+            text.iter().try_for_each(|&byte| path.push(byte))?;
+        }
+        Ok(path)
+    }
+    fn emit(&self, kind: &Kind, out: &mut dyn FnMut(&[u8])) {
+        match kind {
+            Kind::Path { empty } if self.is_empty() => out(empty.as_bytes()),
+            _ => out(self.as_bytes()),
+        }
+    }
+}
+
+macro_rules! numbers {
+    ($($type:ty)*) => {$(
+        impl Value for $type {
+            fn read(text: &[u8], kind: &Kind) -> Result<$type, Fault> {
+                number(text, kind).and_then(|n| <$type>::try_from(n).ok()).ok_or(Fault::Value)
+            }
+            fn emit(&self, kind: &Kind, out: &mut dyn FnMut(&[u8])) {
+                let mut room = [0; 24];
+                let mut sink = Sink { room: &mut room, len: 0 };
+                let _ = match kind {
+                    Kind::Bytes { .. } => fmt::write(&mut sink, format_args!("{}", Size(*self as u64))),
+                    Kind::Signal => match signal_name(i32::try_from(*self).unwrap_or(0)) {
+                        Some(name) => fmt::write(&mut sink, format_args!("{name}")),
+                        None => fmt::write(&mut sink, format_args!("{self}")),
+                    },
+                    _ => fmt::write(&mut sink, format_args!("{self}")),
+                };
+                let len = sink.len;
+                out(&room[..len]);
+            }
+        }
+    )*};
+}
+numbers!(u8 u16 u32 usize);
+
+fn number(text: &[u8], kind: &Kind) -> Option<u64> {
+    match *kind {
+        Kind::Count { low, high, .. } => decimal(text).filter(|n| (low..=high).contains(n)),
+        Kind::Bytes { low, high } => size(text).filter(|n| (low..=high).contains(n)),
+        Kind::Signal => signal(text),
+        Kind::Mode | Kind::Switch | Kind::Path { .. } => None,
+    }
+}
+
+fn decimal(text: &[u8]) -> Option<u64> {
+    if text.is_empty() {
+        return None;
+    }
+    text.iter().try_fold(0u64, |n, byte| {
+        let digit = byte.checked_sub(b'0').filter(|digit| *digit < 10)?;
+        n.checked_mul(10)?.checked_add(digit.into())
+    })
+}
+
+fn size(text: &[u8]) -> Option<u64> {
+    let (&last, before) = text.split_last()?;
+    let shift = match last.to_ascii_lowercase() {
+        b'k' => 10,
+        b'm' => 20,
+        b'g' => 30,
+        b't' => 40,
+        _ => return decimal(text),
+    };
+    decimal(before)?.checked_mul(1 << shift)
+}
+
+/// Signals by name, without SIG. Not here: those that the kernel raises at an instruction (a
+/// handler that returns would repeat it), KILL and STOP, and glibc's own 32 and 33.
+const SIGNALS: &[(&str, i32)] = &[
+    ("HUP", libc::SIGHUP),
+    ("INT", libc::SIGINT),
+    ("QUIT", libc::SIGQUIT),
+    ("USR1", libc::SIGUSR1),
+    ("USR2", libc::SIGUSR2),
+    ("PIPE", libc::SIGPIPE),
+    ("ALRM", libc::SIGALRM),
+    ("TERM", libc::SIGTERM),
+    ("STKFLT", libc::SIGSTKFLT),
+    ("CHLD", libc::SIGCHLD),
+    ("CONT", libc::SIGCONT),
+    ("TSTP", libc::SIGTSTP),
+    ("TTIN", libc::SIGTTIN),
+    ("TTOU", libc::SIGTTOU),
+    ("URG", libc::SIGURG),
+    ("XCPU", libc::SIGXCPU),
+    ("XFSZ", libc::SIGXFSZ),
+    ("VTALRM", libc::SIGVTALRM),
+    ("PROF", libc::SIGPROF),
+    ("WINCH", libc::SIGWINCH),
+    ("IO", libc::SIGIO),
+    ("PWR", libc::SIGPWR),
+];
+/// The first real-time signal that glibc leaves to programs, and the last.
+const REAL_TIME: core::ops::RangeInclusive<u64> = 34..=64;
+
+/// The usual name of a signal, without SIG.
+pub fn signal_name(number: i32) -> Option<&'static str> {
+    SIGNALS.iter().find(|(_, n)| *n == number).map(|(name, _)| *name)
+}
+
+fn signal(text: &[u8]) -> Option<u64> {
+    let text = text.strip_prefix(b"SIG").unwrap_or(text);
+    if let Some(n) = decimal(text) {
+        let known = i32::try_from(n).ok().and_then(signal_name).is_some();
+        return (known || REAL_TIME.contains(&n)).then_some(n);
+    }
+    if let Some(above) = text.strip_prefix(b"RTMIN") {
+        let above = if above.is_empty() { 0 } else { decimal(above.strip_prefix(b"+")?)? };
+        return REAL_TIME.start().checked_add(above).filter(|n| REAL_TIME.contains(n));
+    }
+    SIGNALS.iter().find(|(name, _)| name.as_bytes() == text).map(|(_, n)| *n as u64)
+}
