@@ -38,6 +38,8 @@ pub enum Rank {
     Pages,
     /// Metadata arenas.
     Metadata,
+    /// The set of mappings that gleaner made.
+    Own,
     /// Lines of output.
     Output,
 }

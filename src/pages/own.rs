@@ -1,0 +1,111 @@
+//! What is ours: every mapping that gleaner made, as a set of address ranges.
+//!
+//! The roots are the host's memory *minus this set*: the heap is scanned object by object and
+//! metadata never. Whoever maps memory for gleaner adds it here and removes it before it is
+//! unmapped. Both happen inside a critical section together with the mapping call, so a
+//! collector, which runs only while no thread is in one, never sees a stale set.
+//!
+//! When the set itself cannot grow it errs to one side: a range that could not be noted (or
+//! had to be forgotten) is taken for the host's and scanned, which keeps garbage alive and
+//! frees nothing wrongly. Never the other way round.
+//!
+//! # Safety
+//! One slice is made from a mapping that this module just made and gives to nobody else.
+#![allow(unsafe_code)]
+use super::extents::{Extent, Extents};
+use crate::ground::critical;
+use crate::ground::lock::{Lock, Rank};
+use crate::pure::addr::{Addr, PAGE_SIZE};
+use crate::sys::vm;
+
+/// Ranges that need no mapping: a process with an unfragmented address space has under ten.
+const INLINE: usize = 64;
+/// First mapped array: 16 pages, 4096 ranges.
+const FIRST_MAPPED: usize = 16 * PAGE_SIZE / size_of::<Extent>();
+
+static OWN: Lock<Own> = Lock::new(Rank::Own, Own { set: Extents::new(), forgotten: 0 });
+
+/// For fork's hooks: the set's lock, taken last of all but the output's.
+pub(super) fn lock() -> &'static Lock<Own> {
+    &OWN
+}
+
+pub(super) struct Own {
+    set: Extents<INLINE>,
+    /// Bytes that are ours but not in the set, for want of memory.
+    forgotten: usize,
+}
+
+impl Own {
+    fn make_room(&mut self) {
+        if !self.set.is_full() {
+            return;
+        }
+        let slots = (self.set.capacity() * 2).max(FIRST_MAPPED);
+        let bytes = slots * size_of::<Extent>();
+        let Ok(at) = vm::map_rw_lazy(Addr::NULL, bytes) else { return };
+        // SAFETY: a fresh, zeroed, page-aligned mapping of that many bytes, never unmapped,
+        // reachable through this slice alone; all-zero is a valid `Extent`.
+        let array = unsafe { core::slice::from_raw_parts_mut(at.ptr::<Extent>(), slots) };
+        self.set.grow_into(array);
+        let _ = self.set.add(at.0, at.0 + bytes);
+    }
+}
+
+/// Notes `lo..hi` as ours.
+pub fn add(lo: Addr, hi: Addr) {
+    let critical = critical::enter();
+    let mut own = OWN.lock(&critical);
+    own.make_room();
+    if own.set.add(lo.0, hi.0).is_err() {
+        own.forgotten += hi.since(lo);
+    }
+}
+
+/// Forgets `lo..hi`. Call it before the range is unmapped.
+pub fn remove(lo: Addr, hi: Addr) {
+    let critical = critical::enter();
+    let mut own = OWN.lock(&critical);
+    own.make_room();
+    if own.set.remove(lo.0, hi.0).is_err() {
+        // A hole needs a slot and there is none: forget the part above the hole as well.
+        if let Some(e) = own.set.find(lo.0) {
+            own.forgotten += e.hi - hi.0;
+            let _ = own.set.remove(lo.0, e.hi);
+        }
+    }
+}
+
+/// Whether `at` lies in a mapping of ours.
+pub fn contains(at: Addr) -> bool {
+    let critical = critical::enter();
+    OWN.lock(&critical).set.contains(at.0)
+}
+
+/// The range of ours that holds `at`, or the first one above it.
+pub fn next(at: Addr) -> Option<(Addr, Addr)> {
+    let critical = critical::enter();
+    let own = OWN.lock(&critical);
+    let lo = own.set.at_or_above(at.0)?;
+    own.set.find(lo).map(|e| (Addr(e.lo), Addr(e.hi)))
+}
+
+/// Calls `f` with each range in rising order. No lock is held meanwhile, so `f` may do what it
+/// likes; ranges that come and go during the walk may be missed. While the world is stopped
+/// nothing comes or goes.
+pub fn for_each(mut f: impl FnMut(Addr, Addr)) {
+    let mut at = Addr::NULL;
+    while let Some((lo, hi)) = next(at) {
+        f(lo, hi);
+        at = hi;
+    }
+}
+
+/// Bytes of ours that the set could not hold; 0 but under extreme lack of memory.
+pub fn forgotten() -> usize {
+    let critical = critical::enter();
+    OWN.lock(&critical).forgotten
+}
+
+#[cfg(test)]
+mod tests;
