@@ -1,1 +1,28 @@
-//! (being built)
+//! L5: the allocator: caches of spans per thread, large objects, remote frees, realloc.
+//!
+//! **malloc** loads the thread's [`Cache`](cache::Cache), indexes its direct table by size,
+//! pops the span's free list. **free** goes address → [`Span`](crate::spans::Span), compares
+//! the owner, pushes. Neither takes a lock, an atomic read-modify-write or a flag, and each
+//! single store leaves the structures consistent, so a thread can be stopped at any instruction
+//! ([`fast`]). Everything else is a slow path inside a critical section.
+//!
+//! The heap never calls the collector: it keeps [`live`] bytes, and the runtime looks at them.
+//!
+//! | request | served by |
+//! |---|---|
+//! | ≤ 1 KiB | direct table → span of slots |
+//! | ≤ 64 KiB | class by arithmetic → span of slots |
+//! | ≤ 2 MiB | pages of the page allocator, one span an object ([`large`]) |
+//! | more | a mapping of its own; realloc moves it by mremap |
+pub mod cache;
+pub mod fast;
+pub mod large;
+pub mod live;
+pub mod misuse;
+pub mod release;
+pub mod resize;
+pub mod shared;
+pub mod slots;
+pub mod stacks;
+#[cfg(test)]
+mod tests;

@@ -30,7 +30,9 @@ pub enum Rank {
     Depot,
     /// Unwind rule caches that are not per thread.
     Unwind,
-    /// Shared heap state: abandoned spans, the late cache, large objects.
+    /// The cache of threads that are past their destructors.
+    Late,
+    /// Shared heap state: abandoned spans, large objects.
     Heap,
     /// Span descriptors and the address map.
     Spans,

@@ -1,0 +1,43 @@
+//! How many bytes are live, roughly and for nothing.
+//!
+//! The fast paths count nothing but a span's `used`. Slow paths bring the total up to date for
+//! the span they handle; so [`estimate`] may lag by the slots that changed hands in spans that
+//! no slow path has seen since. [`exact`] walks all spans: the runtime asks it before it
+//! believes that the heap has grown.
+use crate::spans::span::kind;
+use crate::spans::{Span, slab};
+use core::sync::atomic::{AtomicIsize, AtomicU64, Ordering};
+
+static LIVE: AtomicIsize = AtomicIsize::new(0);
+/// Frees (or reallocs …) of objects that were in limbo: proof that the program hides pointers.
+pub static RESURRECTED: AtomicU64 = AtomicU64::new(0);
+/// Address of the newest one.
+pub static RESURRECTED_AT: AtomicU64 = AtomicU64::new(0);
+
+/// Adds what changed in `span` since it was last accounted. Owner only.
+pub fn account(span: &Span, used: u32) {
+    let delta = used as isize - span.accounted.get() as isize;
+    if delta != 0 {
+        span.accounted.set(used);
+        add(delta * span.size.get() as isize);
+    }
+}
+pub fn add(bytes: isize) {
+    LIVE.fetch_add(bytes, Ordering::Relaxed);
+}
+/// Live bytes as far as the slow paths have seen.
+pub fn estimate() -> usize {
+    LIVE.load(Ordering::Relaxed).max(0) as usize
+}
+/// Live bytes of all spans, read beside their owners: off by what is in flight.
+pub fn exact() -> usize {
+    let mut bytes = 0;
+    slab::for_each(|span| {
+        bytes += match span.kind() {
+            kind::SLOTS => (span.used.get() as usize).min(span.slots.get() as usize) * span.size.get(),
+            kind::NONE => 0,
+            _ => span.size.get(),
+        };
+    });
+    bytes
+}

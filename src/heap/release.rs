@@ -1,0 +1,208 @@
+//! The slow path of free: checks, remote frees, spans that become usable or empty.
+//!
+//! A **remote free** pushes the slot on the span's `remote` stack. If the span was full, its
+//! owner wants to know: the pusher that takes away the NOTIFY bit puts the span on the owner's
+//! notify list, which the owner drains in its next slow path.
+//!
+//! Descriptors and caches are type-stable, so a notification that arrives after its span or
+//! cache changed hands is harmless: the drainer looks at the owner and forwards or drops it.
+//!
+//! # Safety
+//! As `slots`: the owner's cells are touched by the owner's thread, in a critical section, or
+//! under the heap lock while the span is abandoned.
+#![allow(unsafe_code)]
+use super::cache::{self, Cache};
+use super::{large, live, misuse, shared, slots, stacks};
+use crate::ground::critical::Critical;
+use crate::pages;
+use crate::pure::addr::Addr;
+use crate::spans::span::{NOTIFY, kind, tag};
+use crate::spans::{Block, Span, map, slab};
+use core::ptr;
+use core::sync::atomic::Ordering;
+
+/// What became of a pointer.
+#[derive(PartialEq, Eq, Debug)]
+pub enum Freed {
+    Ours,
+    /// In no span: another allocator's, or nonsense.
+    Foreign,
+}
+
+/// Frees `p`, whoever owns it. Ends the process on a pointer into a span that is no object.
+/// # Safety
+/// `p` came from this heap or is no address in it.
+pub unsafe fn free(critical: &Critical, p: *mut u8) -> Freed {
+    let addr = Addr(p as usize);
+    let Some(span) = map::lookup(addr) else { return Freed::Foreign };
+    let index = check(span, addr, "free");
+    if span.owner.load(Ordering::Relaxed) & tag::LIMBO != 0 {
+        resurrect(span, index);
+    }
+    if span.kind() != kind::SLOTS {
+        large::free(critical, span);
+        return Freed::Ours;
+    }
+    stacks::set(span, index, 0);
+    give_slot(critical, span, p as *mut Block);
+    Freed::Ours
+}
+
+/// The object at exactly `addr`, handed out and not freed as far as can be told, or the end.
+pub fn check(span: &'static Span, addr: Addr, call: &str) -> u32 {
+    let index = match span.slot_of(addr) {
+        Some(index) if span.slot(index) == addr => index,
+        _ => misuse::invalid(call, addr, span),
+    };
+    let block: *mut Block = addr.ptr();
+    // SAFETY: a slot of a live span is mapped and has 16 bytes.
+    if span.kind() == kind::SLOTS && unsafe { (*block).key } == cache::key_of(block) {
+        misuse::double_free(call, addr);
+    }
+    index
+}
+
+/// Notes that the program had an object that no pointer led to.
+pub fn resurrect(span: &Span, index: u32) {
+    let bits = span.limbo_bits.load(Ordering::Acquire);
+    if bits.is_null() {
+        return;
+    }
+    let mask = 1u64 << (index % 64);
+    // SAFETY: limbo bits cover every slot of their span; they are atomic words outside a stop.
+    let word = unsafe { core::sync::atomic::AtomicU64::from_ptr(bits.add(index as usize / 64)) };
+    if word.fetch_and(!mask, Ordering::AcqRel) & mask != 0 {
+        live::RESURRECTED_AT.store(span.slot(index).0 as u64, Ordering::Relaxed);
+        live::RESURRECTED.fetch_add(1, Ordering::Release);
+    }
+}
+
+/// Gives one slot back to its span: to the local list if it is ours, else remotely. The
+/// collector frees dead objects through here as well.
+pub fn give_slot(critical: &Critical, span: &'static Span, block: *mut Block) {
+    let owner = span.owner.load(Ordering::Acquire) & !tag::ALL;
+    let cache = cache::current();
+    if owner == cache.id() {
+        give_local(critical, cache, span, block);
+    } else if owner != 0 || !shared::give_abandoned(critical, span, block) {
+        give_remote(span, block);
+    }
+}
+
+fn give_local(critical: &Critical, cache: &'static Cache, span: &'static Span, block: *mut Block) {
+    push(span, block);
+    if span.owner.load(Ordering::Relaxed) & tag::FULL != 0 {
+        unfill(critical, cache, span);
+    } else if span.used.get() == 0 {
+        slots::unlink(&cache.queue[span.class.get() as usize], span);
+        give_span(critical, cache, span);
+    }
+}
+
+/// Puts a slot on the local list.
+pub fn push(span: &Span, block: *mut Block) {
+    // SAFETY: the slot is free now and ours.
+    unsafe {
+        (*block).next = span.free.get();
+        (*block).key = cache::key_of(block);
+    }
+    span.free.set(block);
+    span.used.set(span.used.get() - 1);
+}
+
+/// A full span has free slots again.
+fn unfill(critical: &Critical, cache: &'static Cache, span: &'static Span) {
+    span.owner.fetch_and(!tag::FULL, Ordering::Relaxed);
+    span.remote.fetch_and(!NOTIFY, Ordering::Relaxed);
+    slots::unlink(&cache.full, span);
+    if span.used.get() == 0 {
+        give_span(critical, cache, span);
+    } else {
+        live::account(span, span.used.get());
+        slots::link(&cache.queue[span.class.get() as usize], span);
+    }
+}
+
+fn give_remote(span: &'static Span, block: *mut Block) {
+    let mut old = span.remote.load(Ordering::Relaxed);
+    // SAFETY: the slot is free now; until the exchange succeeds nobody else reads it.
+    unsafe { (*block).key = cache::key_of(block) };
+    loop {
+        // SAFETY: as above.
+        unsafe { (*block).next = (old & !NOTIFY) as *mut Block };
+        match span.remote.compare_exchange_weak(old, block as usize, Ordering::AcqRel, Ordering::Relaxed) {
+            Ok(_) => break,
+            Err(now) => old = now,
+        }
+    }
+    if old & NOTIFY != 0 {
+        notify(span);
+    }
+}
+
+/// Puts `span` on its owner's notify list, unless it is on some list already.
+fn notify(span: &'static Span) {
+    let owner = span.owner.load(Ordering::Acquire) & !tag::ALL;
+    if owner == 0 || span.notify_next.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+        return;
+    }
+    // SAFETY: a non-zero owner word is the address of a cache, valid for ever.
+    let cache: &'static Cache = unsafe { &*(owner as *const Cache) };
+    let mut first = cache.notify.load(Ordering::Relaxed);
+    loop {
+        // 1 ends the list; a span's own link is never 0 while it is listed.
+        span.notify_next.store(first.max(1), Ordering::Relaxed);
+        let me = span as *const Span as usize;
+        match cache.notify.compare_exchange_weak(first, me, Ordering::AcqRel, Ordering::Relaxed) {
+            Ok(_) => return,
+            Err(now) => first = now,
+        }
+    }
+}
+
+/// Handles the full spans that got remote frees.
+pub fn drain_notified(critical: &Critical, cache: &'static Cache) {
+    let mut at = cache.take_notified();
+    while at > 1 {
+        // SAFETY: lists hold descriptors, valid for ever.
+        let span: &'static Span = unsafe { &*(at as *const Span) };
+        at = span.notify_next.swap(0, Ordering::AcqRel);
+        let owner = span.owner.load(Ordering::Acquire);
+        if owner & !tag::ALL != cache.id() {
+            notify(span);
+        } else if owner & tag::FULL != 0 && collect_remote(span) != 0 {
+            unfill(critical, cache, span);
+        }
+    }
+}
+
+/// Moves the remote frees to the local list; how many there were.
+pub fn collect_remote(span: &Span) -> u32 {
+    if span.remote.load(Ordering::Relaxed) & !NOTIFY == 0 {
+        return 0;
+    }
+    let mut block = (span.remote.swap(0, Ordering::Acquire) & !NOTIFY) as *mut Block;
+    let mut count = 0;
+    while !block.is_null() {
+        // SAFETY: the stack holds free slots of this span.
+        let next = unsafe { (*block).next };
+        push(span, block);
+        block = next;
+        count += 1;
+    }
+    count
+}
+
+/// Gives an empty span's pages and descriptor back. It is on no list any more.
+pub fn give_span(critical: &Critical, _cache: &'static Cache, span: &'static Span) {
+    live::account(span, 0);
+    let (base, count) = (span.base(), span.pages.get() as usize);
+    span.publish(kind::NONE);
+    span.free.set(ptr::null_mut());
+    stacks::drop_array(critical, span);
+    // Clearing entries of existing leaves cannot fail.
+    let _ = map::set(critical, base, count, None);
+    slab::give(critical, span);
+    pages::free(critical, base, count);
+    large::pages_freed(critical, count);
+}

@@ -1,0 +1,118 @@
+//! Heap state that has no thread: abandoned spans, and the late cache.
+//!
+//! A thread that exits leaves spans with live objects behind: *abandoned*, `owner` 0 (tags
+//! stay), listed by class. Whoever needs a span of the class next adopts one. A free into an
+//! abandoned span takes the heap lock and works on the span as if it were its owner.
+//!
+//! A thread whose TSD destructors ran may still malloc (FACTS-BUILD: node does, 36 times): it
+//! is *late*, has no cache of its own and shares one under a lock.
+//!
+//! # Safety
+//! The lists' spans belong to the holder of the heap lock; the late cache's cells to the holder
+//! of the late lock.
+#![allow(unsafe_code)]
+use super::cache::{Cache, EMPTY_SPAN};
+use super::release::{collect_remote, drain_notified, give_span, push};
+use super::slots::{link, unlink};
+use super::{live, slots};
+use crate::ground::critical::Critical;
+use crate::ground::lock::{Lock, Rank};
+use crate::spans::class::COUNT;
+use crate::spans::span::tag;
+use crate::spans::{Block, Span};
+use core::cell::Cell;
+use core::ptr;
+use core::sync::atomic::Ordering;
+
+/// Abandoned spans by class.
+pub struct Abandoned([Cell<*const Span>; COUNT]);
+// SAFETY: leads to `Sync` descriptors.
+unsafe impl Send for Abandoned {}
+
+/// Public for fork, which holds it across.
+pub static ABANDONED: Lock<Abandoned> =
+    Lock::new(Rank::Heap, Abandoned([const { Cell::new(ptr::null()) }; COUNT]));
+/// Held while a late thread allocates. Public for fork.
+pub static LATE_LOCK: Lock<()> = Lock::new(Rank::Late, ());
+static LATE: Cache = Cache::new();
+
+/// An abandoned span of `class` with at least one free slot becomes `cache`'s, if there is any.
+pub fn adopt(critical: &Critical, cache: &'static Cache, class: usize) -> Option<&'static Span> {
+    let lists = ABANDONED.lock(critical);
+    // SAFETY: listed spans are valid for ever.
+    while let Some(span) = unsafe { lists.0[class].get().as_ref() } {
+        unlink(&lists.0[class], span);
+        let tags = span.owner.load(Ordering::Relaxed) & tag::ALL & !tag::FULL;
+        collect_remote(span);
+        if span.used.get() < span.slots.get() {
+            span.owner.store(cache.id() | tags, Ordering::Release);
+            return Some(span);
+        }
+        // Nothing free in it: it is this thread's full span from now on.
+        span.owner.store(cache.id() | tags | tag::FULL, Ordering::Release);
+        span.remote.fetch_or(crate::spans::span::NOTIFY, Ordering::AcqRel);
+        link(&cache.full, span);
+    }
+    None
+}
+
+/// Frees a slot of a span that is abandoned. False if it is not (any more).
+pub fn give_abandoned(critical: &Critical, span: &'static Span, block: *mut Block) -> bool {
+    let lists = ABANDONED.lock(critical);
+    if span.owner.load(Ordering::Acquire) & !tag::ALL != 0 {
+        return false;
+    }
+    push(span, block);
+    collect_remote(span);
+    live::account(span, span.used.get());
+    if span.used.get() == 0 {
+        unlink(&lists.0[span.class.get() as usize], span);
+        drop(lists);
+        give_span(critical, &LATE, span);
+    }
+    true
+}
+
+/// Empties a cache whose thread is going: empty spans are freed, others abandoned.
+pub fn abandon(critical: &Critical, cache: &'static Cache) {
+    drain_notified(critical, cache);
+    for class in 1..COUNT {
+        // SAFETY: heads and queued spans are valid for ever.
+        let head: &'static Span = unsafe { &*cache.head[class].get() };
+        if !ptr::eq(head, &EMPTY_SPAN) {
+            cache.show(class, &EMPTY_SPAN);
+            head.used.set(head.used.get() - 1);
+            leave(critical, cache, head);
+        }
+        // SAFETY: as above.
+        while let Some(span) = unsafe { cache.queue[class].get().as_ref() } {
+            unlink(&cache.queue[class], span);
+            leave(critical, cache, span);
+        }
+    }
+    // SAFETY: as above.
+    while let Some(span) = unsafe { cache.full.get().as_ref() } {
+        unlink(&cache.full, span);
+        leave(critical, cache, span);
+    }
+}
+
+fn leave(critical: &Critical, cache: &'static Cache, span: &'static Span) {
+    collect_remote(span);
+    live::account(span, span.used.get());
+    if span.used.get() == 0 {
+        give_span(critical, cache, span);
+        return;
+    }
+    let lists = ABANDONED.lock(critical);
+    let tags = span.owner.load(Ordering::Relaxed) & tag::ALL & !tag::FULL;
+    link(&lists.0[span.class.get() as usize], span);
+    span.owner.store(tags, Ordering::Release);
+}
+
+/// A slot for a thread that has no cache any more.
+pub fn late_alloc(critical: &Critical, class: usize, watched: bool) -> *mut u8 {
+    let _late = LATE_LOCK.lock(critical);
+    LATE.watched.set(watched);
+    slots::alloc(critical, &LATE, class)
+}

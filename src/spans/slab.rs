@@ -1,0 +1,80 @@
+//! Where span descriptors live: slabs in metadata, reused, never unmapped, all of them listed.
+//!
+//! The collector walks every descriptor through [`for_each`]; a descriptor whose `kind` is NONE
+//! is free. Slab growth is the only time that this module asks for memory.
+//!
+//! # Safety
+//! A slab is zeroed metadata, and an all-zero `Span` is a valid free one. Slabs are linked in
+//! before use and never go away.
+#![allow(unsafe_code)]
+use super::Span;
+use super::span::kind;
+use crate::ground::critical::Critical;
+use crate::ground::lock::{Lock, Rank};
+use crate::pages::metadata;
+use core::sync::atomic::{AtomicPtr, Ordering};
+
+/// Descriptors a slab: with its one-descriptor head, 8 KiB.
+const PER_SLAB: usize = 63;
+
+#[repr(C, align(128))]
+struct Slab {
+    next: AtomicPtr<Slab>,
+    spans: [Span; PER_SLAB],
+}
+
+/// The free descriptors, linked through `next`.
+pub struct Free {
+    first: *const Span,
+}
+// SAFETY: the pointers lead to `Sync` descriptors.
+unsafe impl Send for Free {}
+
+/// Public for fork, which holds it across.
+pub static FREE: Lock<Free> = Lock::new(Rank::Spans, Free { first: core::ptr::null() });
+static SLABS: AtomicPtr<Slab> = AtomicPtr::new(core::ptr::null_mut());
+
+/// A free descriptor, or `None` if there is no memory.
+pub fn take(critical: &Critical) -> Option<&'static Span> {
+    let mut free = FREE.lock(critical);
+    if free.first.is_null() {
+        let slab: *mut Slab = metadata::alloc(critical, size_of::<Slab>(), align_of::<Slab>())?.ptr();
+        // SAFETY: fresh zeroed memory of the right size and alignment, ours for ever.
+        let slab: &'static Slab = unsafe { &*slab };
+        slab.next.store(SLABS.load(Ordering::Relaxed), Ordering::Relaxed);
+        SLABS.store(slab as *const Slab as *mut Slab, Ordering::Release);
+        for span in slab.spans.iter().rev() {
+            span.next.set(free.first);
+            free.first = span;
+        }
+    }
+    // SAFETY: the list holds descriptors of slabs.
+    let span: &'static Span = unsafe { &*free.first };
+    free.first = span.next.get();
+    span.next.set(core::ptr::null());
+    Some(span)
+}
+
+/// Gives a descriptor back. Its pages are out of the map already.
+pub fn give(critical: &Critical, span: &'static Span) {
+    span.publish(kind::NONE);
+    span.owner.store(0, Ordering::Release);
+    let mut free = FREE.lock(critical);
+    span.next.set(free.first);
+    free.first = span;
+}
+
+/// Every descriptor in use.
+pub fn for_each(mut f: impl FnMut(&'static Span)) {
+    let mut slab = SLABS.load(Ordering::Acquire);
+    while !slab.is_null() {
+        // SAFETY: linked slabs stay.
+        let s: &'static Slab = unsafe { &*slab };
+        for span in &s.spans {
+            if span.kind() != kind::NONE {
+                f(span);
+            }
+        }
+        slab = s.next.load(Ordering::Acquire);
+    }
+}
