@@ -34,6 +34,8 @@ pub enum Rank {
     Late,
     /// Shared heap state: abandoned spans, large objects.
     Heap,
+    /// The table of huge objects.
+    Huge,
     /// Span descriptors and the address map.
     Spans,
     /// The page allocator.

@@ -42,7 +42,7 @@ pub struct Cache {
 // SAFETY: see the chapter above.
 unsafe impl Sync for Cache {}
 
-pub static EMPTY_SPAN: Span = Span::EMPTY;
+pub static EMPTY_SPAN: Span = Span::empty();
 pub static EMPTY: Cache = Cache::new();
 
 global_asm!(

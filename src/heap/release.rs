@@ -100,7 +100,7 @@ fn give_local(critical: &Critical, cache: &'static Cache, span: &'static Span, b
 }
 
 /// Puts a slot on the local list.
-pub fn push(span: &Span, block: *mut Block) {
+pub(super) fn push(span: &Span, block: *mut Block) {
     // SAFETY: the slot is free now and ours.
     unsafe {
         (*block).next = span.free.get();

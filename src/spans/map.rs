@@ -74,7 +74,8 @@ fn ensure_leaf(critical: &Critical, leaf_no: usize) -> bool {
     let Some(fresh) = metadata::map_region(critical, bytes) else { return false };
     let null = core::ptr::null_mut();
     if ROOT[leaf_no].compare_exchange(null, fresh.ptr(), Ordering::AcqRel, Ordering::Acquire).is_err() {
-        metadata::unmap_region(critical, fresh, bytes);
+        // SAFETY: the region just mapped, which lost the race and was never published.
+        unsafe { metadata::unmap_region(critical, fresh, bytes) };
     }
     true
 }

@@ -38,7 +38,11 @@ fn the_reciprocal_is_exact_for_every_offset() {
         let size = SIZE[class] as usize;
         let magic = magic(size) as u64;
         for offset in 0..PAGES[class] as usize * PAGE_SIZE {
-            assert_eq!((offset as u64 * magic) >> 32, (offset / size) as u64, "class {class} offset {offset}");
+            assert_eq!(
+                (offset as u64 * magic) >> 32,
+                (offset / size) as u64,
+                "class {class} offset {offset}"
+            );
         }
     }
 }

@@ -1,0 +1,275 @@
+//! Large objects: one span an object.
+//!
+//! Up to [`LARGE_MAX`] bytes the pages come from the page allocator, which keeps freed ones
+//! for a while; above that each object has a mapping of its own, which realloc grows in place
+//! or moves by mremap and free unmaps. A huge object enters only its first page in the span map (1 GiB
+//! would cost 2 MiB of entries); [`huge_at`] finds its interior for the collector.
+//!
+//! # Safety
+//! The array of huge objects is a metadata region of ours, read under its lock or while the
+//! world is stopped. A mapping is unmapped or moved only by whoever frees or reallocs the
+//! object, which by then nobody else may use.
+#![allow(unsafe_code)]
+use super::{live, stacks};
+use crate::ground::critical::Critical;
+use crate::ground::lock::{Lock, Rank};
+use crate::pages::{self, metadata, own};
+use crate::pure::addr::{Addr, PAGE_SIZE, pages_for, round_up};
+use crate::spans::span::{flag, kind};
+use crate::spans::{Span, map, slab};
+use crate::sys::vm;
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+/// Largest object from the page allocator, bytes.
+pub const LARGE_MAX: usize = 2 << 20;
+/// No object is larger: glibc's PTRDIFF_MAX.
+pub const OBJECT_MAX: usize = isize::MAX as usize - 2 * PAGE_SIZE;
+
+/// An object and whether its bytes are known to be zero.
+pub struct Object {
+    pub at: *mut u8,
+    pub zeroed: bool,
+    pub span: &'static Span,
+}
+
+/// An object of `n` bytes at a multiple of `align` (a power of two), or `None`.
+pub fn alloc(critical: &Critical, n: usize, align: usize) -> Option<Object> {
+    if n > OBJECT_MAX || align > OBJECT_MAX {
+        return None;
+    }
+    let bytes = round_up(n + 1, PAGE_SIZE);
+    if bytes <= LARGE_MAX && align <= LARGE_MAX {
+        alloc_large(critical, bytes, align)
+    } else {
+        alloc_huge(critical, bytes, align)
+    }
+}
+
+fn alloc_large(critical: &Critical, bytes: usize, align: usize) -> Option<Object> {
+    let count = pages_for(bytes);
+    let span = slab::take(critical)?;
+    let Some(run) = pages::alloc_aligned(critical, count, pages_for(align)) else {
+        slab::give(critical, span);
+        return None;
+    };
+    if !map::set(critical, run.base, count, Some(span)) {
+        pages::free(critical, run.base, count);
+        slab::give(critical, span);
+        return None;
+    }
+    Some(publish(span, run.base, bytes, run.zeroed, kind::LARGE))
+}
+
+fn alloc_huge(critical: &Critical, bytes: usize, align: usize) -> Option<Object> {
+    let span = slab::take(critical)?;
+    let Some(base) = map_aligned(critical, bytes, align) else {
+        slab::give(critical, span);
+        return None;
+    };
+    if !map::set(critical, base, 1, Some(span)) {
+        unmap(base, bytes);
+        slab::give(critical, span);
+        return None;
+    }
+    if !insert_huge(critical, base, span) {
+        let _ = map::set(critical, base, 1, None);
+        unmap(base, bytes);
+        slab::give(critical, span);
+        return None;
+    }
+    Some(publish(span, base, bytes, true, kind::HUGE))
+}
+
+fn publish(span: &'static Span, base: Addr, bytes: usize, zeroed: bool, as_kind: u8) -> Object {
+    span.init_large(base, bytes / PAGE_SIZE, bytes, zeroed);
+    span.publish(as_kind);
+    live::add(bytes as isize);
+    Object { at: base.ptr(), zeroed, span }
+}
+
+fn map_aligned(_critical: &Critical, bytes: usize, align: usize) -> Option<Addr> {
+    let slack = align.saturating_sub(PAGE_SIZE);
+    let all = bytes.checked_add(slack)?;
+    let at = vm::map_rw(Addr::NULL, all).ok()?;
+    let base = at.align_up(align.max(PAGE_SIZE));
+    let (before, after) = (base.since(at), slack - base.since(at));
+    // SAFETY: the parts around the aligned piece were mapped just now and hold nothing.
+    unsafe {
+        if before != 0 {
+            let _ = vm::unmap(at, before);
+        }
+        if after != 0 {
+            let _ = vm::unmap(base.add(bytes), after);
+        }
+    }
+    own::add(base, base.add(bytes));
+    Some(base)
+}
+
+fn unmap(base: Addr, bytes: usize) {
+    own::remove(base, base.add(bytes));
+    // SAFETY: the object's own mapping; its user gave it back.
+    let _ = unsafe { vm::unmap(base, bytes) };
+}
+
+/// Frees a large or huge object.
+pub fn free(critical: &Critical, span: &'static Span) {
+    let (base, bytes, was) = (span.base(), span.size.get(), span.kind());
+    live::add(-(bytes as isize));
+    span.publish(kind::NONE);
+    stacks::drop_array(critical, span);
+    if was == kind::HUGE {
+        remove_huge(critical, base);
+        let _ = map::set(critical, base, 1, None);
+        slab::give(critical, span);
+        unmap(base, bytes);
+    } else {
+        let _ = map::set(critical, base, bytes / PAGE_SIZE, None);
+        slab::give(critical, span);
+        pages::free(critical, base, bytes / PAGE_SIZE);
+        pages_freed(critical, bytes / PAGE_SIZE);
+    }
+}
+
+/// Grows or shrinks a huge object to hold `n` bytes, moving it if need be. `None`: the caller
+/// must allocate, copy and free.
+pub fn resize(critical: &Critical, span: &'static Span, n: usize) -> Option<*mut u8> {
+    let bytes = round_up(n.checked_add(1)?, PAGE_SIZE);
+    let (base, old) = (span.base(), span.size.get());
+    if span.kind() != kind::HUGE || n > OBJECT_MAX || bytes <= LARGE_MAX {
+        return None;
+    }
+    if bytes == old {
+        return Some(base.ptr());
+    }
+    // The record must follow the move in one step for the collector: a critical section does.
+    // SAFETY: the object belongs to the caller of realloc, who gets the new address.
+    let new = unsafe { vm::remap(base, old, bytes, true) }.ok()?;
+    own::remove(base, base.add(old));
+    own::add(new, new.add(bytes));
+    live::add(bytes as isize - old as isize);
+    span.size.set(bytes);
+    span.pages.set((bytes / PAGE_SIZE) as u32);
+    if new != base {
+        remove_huge(critical, base);
+        let _ = map::set(critical, base, 1, None);
+        span.base.set(new.0);
+        // One slot was just given up and leaves are rarely missing; if one is, the object
+        // would be lost to free: then it moves back, into the hole that it left.
+        if !map::set(critical, new, 1, Some(span)) || !insert_huge(critical, new, span) {
+            crate::ground::fatal::die(format_args!("realloc: no memory for the records of {new:?}"));
+        }
+    }
+    Some(new.ptr())
+}
+
+/// Marks a large object whose one-past-the-end address is another page (memalign).
+pub fn unpadded(span: &Span) {
+    span.flags.fetch_or(flag::UNPADDED, Ordering::Relaxed);
+}
+
+/// The huge objects, sorted by address.
+pub struct Huge {
+    array: Addr,
+    len: usize,
+    capacity: usize,
+}
+/// Public for fork, which holds it across.
+pub static HUGE: Lock<Huge> = Lock::new(Rank::Huge, Huge { array: Addr(0), len: 0, capacity: 0 });
+
+impl Huge {
+    fn slice(&self) -> &[(usize, &'static Span)] {
+        if self.len == 0 {
+            return &[];
+        }
+        // SAFETY: the region holds `len` initialised entries.
+        unsafe { core::slice::from_raw_parts(self.array.ptr(), self.len) }
+    }
+    fn reserve_one(&mut self, critical: &Critical) -> bool {
+        if self.len < self.capacity {
+            return true;
+        }
+        let entry = size_of::<(usize, &Span)>();
+        let capacity = (self.capacity * 2).max(16 * PAGE_SIZE / entry);
+        let Some(array) = metadata::map_region(critical, capacity * entry) else { return false };
+        // SAFETY: both regions are ours and the new one is larger.
+        unsafe {
+            core::ptr::copy_nonoverlapping(self.array.ptr::<u8>(), array.ptr::<u8>(), self.len * entry);
+        }
+        if self.capacity != 0 {
+            // SAFETY: the old region was this array's alone.
+            unsafe { metadata::unmap_region(critical, self.array, self.capacity * entry) };
+        }
+        (self.array, self.capacity) = (array, capacity);
+        true
+    }
+}
+
+fn insert_huge(critical: &Critical, base: Addr, span: &'static Span) -> bool {
+    let mut huge = HUGE.lock(critical);
+    if !huge.reserve_one(critical) {
+        return false;
+    }
+    let at = huge.slice().partition_point(|e| e.0 < base.0);
+    let p: *mut (usize, &'static Span) = huge.array.ptr();
+    // SAFETY: there is room for one more behind `len`.
+    unsafe {
+        core::ptr::copy(p.add(at), p.add(at + 1), huge.len - at);
+        p.add(at).write((base.0, span));
+    }
+    huge.len += 1;
+    true
+}
+
+fn remove_huge(critical: &Critical, base: Addr) {
+    let mut huge = HUGE.lock(critical);
+    let at = huge.slice().partition_point(|e| e.0 < base.0);
+    if huge.slice().get(at).is_some_and(|e| e.0 == base.0) {
+        let p: *mut (usize, &'static Span) = huge.array.ptr();
+        // SAFETY: the entries behind `at` move down by one.
+        unsafe { core::ptr::copy(p.add(at + 1), p.add(at), huge.len - at - 1) };
+        huge.len -= 1;
+    }
+}
+
+/// The huge object that holds `addr`.
+/// # Safety
+/// Only while the world is stopped (nobody is inside this module then).
+pub unsafe fn huge_at(addr: Addr) -> Option<&'static Span> {
+    // SAFETY: stopped threads hold no lock of ours, so nobody writes.
+    let huge = unsafe { &*HUGE.as_ptr() };
+    let at = huge.slice().partition_point(|e| e.0 <= addr.0);
+    let (_, span) = huge.slice().get(at.checked_sub(1)?)?;
+    (addr < span.limit()).then_some(*span)
+}
+
+/// Lowest and highest address of huge objects; equal if there are none.
+/// # Safety
+/// As [`huge_at`].
+pub unsafe fn huge_bounds() -> (Addr, Addr) {
+    // SAFETY: as in `huge_at`.
+    let huge = unsafe { &*HUGE.as_ptr() };
+    match (huge.slice().first(), huge.slice().last()) {
+        (Some(first), Some(last)) => (Addr(first.0), last.1.limit()),
+        _ => (Addr(0), Addr(0)),
+    }
+}
+
+/// Pages freed since the last look at what should go back to the OS.
+static FREED: AtomicUsize = AtomicUsize::new(0);
+/// How many are freed between two looks: 16 MiB.
+const LOOK_EVERY: usize = 4096;
+
+/// Keeps resident free memory within an eighth of what is in use, plus 32 MiB. Whoever frees
+/// pages calls this, so an idle program keeps at most that.
+pub fn pages_freed(critical: &Critical, count: usize) {
+    if FREED.fetch_add(count, Ordering::Relaxed) + count < LOOK_EVERY {
+        return;
+    }
+    FREED.store(0, Ordering::Relaxed);
+    let stats = pages::stats();
+    let keep = stats.in_use / 8 + 2 * LOOK_EVERY;
+    if stats.free_resident > keep {
+        pages::scavenge(critical, stats.free_resident - keep);
+    }
+}

@@ -1,0 +1,170 @@
+//! Sizes of objects, aligned allocations, realloc: what stands on alloc and free.
+//!
+//! # Safety
+//! Copies stay within the smaller of the old and the new usable size.
+#![allow(unsafe_code)]
+use super::cache::{self, Cache};
+use super::release::{self, Freed};
+use super::{fast, large, shared, slots, stacks};
+use crate::ground::critical::{self, Critical};
+use crate::pure::addr::{Addr, PAGE_SIZE};
+use crate::spans::span::{flag, kind, tag};
+use crate::spans::{Span, class, map};
+use core::sync::atomic::Ordering;
+
+/// An allocation: null when there is no memory.
+#[derive(Clone, Copy)]
+pub struct Got {
+    pub at: *mut u8,
+    /// The bytes are known to be zero.
+    pub zeroed: bool,
+}
+const NONE: Got = Got { at: core::ptr::null_mut(), zeroed: false };
+
+/// How this process allocates on the slow path.
+#[derive(Clone, Copy)]
+pub struct Trace {
+    /// Id of the calling stack, in leak mode; 0 = not recorded.
+    pub stack: u32,
+    /// The process is in leak mode.
+    pub watched: bool,
+}
+
+/// The slow path of malloc: `n` bytes.
+pub fn alloc(critical: &Critical, n: usize, trace: Trace) -> Got {
+    match class::of(n) {
+        0 => alloc_large(critical, n, 1, trace),
+        class => alloc_class(critical, class, trace),
+    }
+}
+
+fn alloc_class(critical: &Critical, class: usize, trace: Trace) -> Got {
+    let cache = cache::current();
+    let at = if cache.is_empty() {
+        shared::late_alloc(critical, class, trace.watched)
+    } else {
+        slots::alloc(critical, cache, class)
+    };
+    if trace.stack != 0
+        && let Some(span) = map::lookup(Addr(at as usize))
+    {
+        stacks::record(critical, span, span.index(Addr(at as usize)), trace.stack);
+    }
+    Got { at, zeroed: false }
+}
+
+fn alloc_large(critical: &Critical, n: usize, align: usize, trace: Trace) -> Got {
+    let Some(object) = large::alloc(critical, n, align) else { return NONE };
+    if trace.stack != 0 {
+        stacks::record(critical, object.span, 0, trace.stack);
+    }
+    Got { at: object.at, zeroed: object.zeroed }
+}
+
+/// `n` bytes at a multiple of `align`, a power of two.
+pub fn alloc_aligned(critical: &Critical, n: usize, align: usize, trace: Trace) -> Got {
+    if align <= 16 {
+        return alloc(critical, n, trace);
+    }
+    let class = if align <= PAGE_SIZE { class::of_aligned(n, align) } else { 0 };
+    if class == 0 || (n > class::SMALL_MAX && align < PAGE_SIZE && n * 5 < class::SIZE[class] as usize * 4) {
+        return alloc_large(critical, n, align, trace);
+    }
+    let got = alloc_class(critical, class, trace);
+    if class::SIZE[class] as usize == n
+        && let Some(span) = map::lookup(Addr(got.at as usize))
+    {
+        span.flags.fetch_or(flag::UNPADDED, Ordering::Relaxed);
+    }
+    got
+}
+
+/// Bytes that the object at `p` may use; `None` for a pointer that is not ours.
+/// # Safety
+/// `p` is not null.
+#[inline]
+pub unsafe fn usable_size(p: *const u8, call: &str) -> Option<usize> {
+    let addr = Addr(p as usize);
+    let span = map::lookup(addr)?;
+    let index = release::check(span, addr, call);
+    if span.owner.load(Ordering::Relaxed) & tag::LIMBO != 0 {
+        release::resurrect(span, index);
+    }
+    Some(usable(span))
+}
+
+/// The byte behind the end stays ours (see `class`), unless an object took the whole slot.
+#[inline]
+fn usable(span: &Span) -> usize {
+    span.size.get() - (span.flags.load(Ordering::Relaxed) & flag::UNPADDED == 0) as usize
+}
+
+/// How a realloc ended.
+pub enum Resized {
+    Done(*mut u8),
+    NoMemory,
+    Foreign,
+}
+
+/// Changes the size of the object at `p` to `n` bytes.
+/// # Safety
+/// `p` is not null; if it is an object of ours, the caller owns it.
+pub unsafe fn realloc(p: *mut u8, n: usize, trace: impl FnOnce() -> Trace) -> Resized {
+    // SAFETY: forwarded.
+    let Some(old) = (unsafe { usable_size(p, "realloc") }) else { return Resized::Foreign };
+    // In place if it fits and not more than half would be wasted.
+    if n <= old && (n >= old / 2 || old < 64) {
+        return Resized::Done(p);
+    }
+    let fast = fast::malloc(n);
+    let critical = critical::enter();
+    let new = if !fast.is_null() {
+        fast
+    } else {
+        let trace = trace();
+        let Some(span) = map::lookup(Addr(p as usize)) else { return Resized::Foreign };
+        if span.kind() == kind::HUGE
+            && let Some(moved) = large::resize(&critical, span, n)
+        {
+            if trace.stack != 0 {
+                stacks::record(&critical, span, 0, trace.stack);
+            }
+            return Resized::Done(moved);
+        }
+        alloc(&critical, n, trace).at
+    };
+    if new.is_null() {
+        return Resized::NoMemory;
+    }
+    drop(critical);
+    // SAFETY: both objects hold that many bytes and differ.
+    unsafe {
+        core::ptr::copy_nonoverlapping(p, new, old.min(n));
+        if !fast::free(p) {
+            let freed = release::free(&critical::enter(), p);
+            debug_assert!(freed == Freed::Ours);
+        }
+    }
+    Resized::Done(new)
+}
+
+/// The calling thread gets a cache, if it has none and is not past its destructors.
+pub fn attach(critical: &Critical, watched: bool) -> bool {
+    if !cache::current().is_empty() {
+        return true;
+    }
+    let Some(cache) = Cache::take(critical, watched) else { return false };
+    cache::set_current(cache);
+    true
+}
+
+/// The calling thread gives its cache up; its next allocations are late ones.
+pub fn detach(critical: &Critical) {
+    let cache = cache::current();
+    if !cache.is_empty() {
+        // The word first: from here on every call of this thread takes the slow path.
+        cache::set_current(&cache::EMPTY);
+        shared::abandon(critical, cache);
+        cache.give(critical);
+    }
+}
