@@ -1,0 +1,165 @@
+//! What a test program expects, read from the `// key: value` lines at its top.
+//!
+//! ```text
+//! // One sentence that says what the program shows.
+//! // modes: malloc leak gc          the modes it runs in; all three unless told
+//! // native: no                     it cannot pass without the library
+//! // flags: -pthread                for the compiler, besides -O2 -g
+//! // plugin: plugins/leaky.c        built as a shared object; {plugin} in args is its path
+//! // gleaner: min_growth=256k       appended to GLEANER=mode=…
+//! // env: NAME=value                one variable a line
+//! // args: one two                  arguments
+//! // shell: ulimit -v 100000; exec {exe}
+//! // timeout: 20                    seconds
+//! // status: 0                      or SIGABRT, SIGSEGV
+//! // stdout: text                   one line; `*` stands for anything; absent: not looked at
+//! // stderr: text                   one line; absent: stderr must be empty; `...`: any lines
+//! // leak: function @mark bytes objects direct|indirect
+//! ```
+//! A key may be narrowed to a mode: `// status[leak]: 23`. A file with `leak:` lines ends with 23 in
+//! leak mode, and its stderr is read as the report: each line needs its group, and there must be no
+//! group beyond them. `@mark` is the source line that carries the comment `/* @mark */`.
+
+use std::path::Path;
+
+/// The header of one file, for all modes.
+pub struct Spec {
+    lines: Vec<(String, Option<String>, String)>,
+}
+
+/// A leak that the report must name.
+#[derive(Debug, Clone)]
+pub struct Leak {
+    pub function: String,
+    pub line: usize,
+    pub bytes: u64,
+    pub objects: u64,
+    pub kind: String,
+}
+
+const KEYS: &[&str] = &[
+    "modes",
+    "native",
+    "flags",
+    "plugin",
+    "gleaner",
+    "env",
+    "args",
+    "shell",
+    "timeout",
+    "status",
+    "stdout",
+    "stderr",
+    "leak",
+    "needs",
+    "normalise",
+];
+
+impl Spec {
+    /// Reads the leading comment of `text`, whose comments start with `comment` (`//` or `#`).
+    pub fn parse(text: &str, comment: &str) -> Result<Spec, String> {
+        let mut lines = Vec::new();
+        // The first line is the sentence, or #! with the sentence below it.
+        let sentence = if text.starts_with("#!") { 2 } else { 1 };
+        for line in text.lines().skip(sentence) {
+            let Some(line) = line.strip_prefix(comment) else { break };
+            let Some((key, value)) = line.trim_start().split_once(':') else { continue };
+            let (key, mode) = match key.split_once('[') {
+                Some((key, mode)) => (key, Some(mode.trim_end_matches(']').to_string())),
+                None => (key, None),
+            };
+            if KEYS.contains(&key) {
+                lines.push((key.to_string(), mode, value.strip_prefix(' ').unwrap_or(value).to_string()));
+            } else if !key.contains(' ') {
+                return Err(format!("unknown key `{key}`"));
+            }
+        }
+        Ok(Spec { lines })
+    }
+
+    /// All values of `key` that hold in `mode`: those narrowed to it, else the general ones.
+    pub fn all(&self, key: &str, mode: &str) -> Vec<&str> {
+        let of = |wanted: Option<&str>| -> Vec<&str> {
+            let hit = |l: &&(String, Option<String>, String)| l.0 == key && l.1.as_deref() == wanted;
+            self.lines.iter().filter(hit).map(|l| l.2.as_str()).collect()
+        };
+        let narrow = of(Some(mode));
+        if narrow.is_empty() { of(None) } else { narrow }
+    }
+
+    pub fn one(&self, key: &str, mode: &str) -> Option<&str> {
+        self.all(key, mode).first().copied()
+    }
+
+    /// Whether the program runs in `mode` (`native`: without the library).
+    pub fn runs_in(&self, mode: &str) -> bool {
+        if mode == "native" {
+            return self.one("native", "native") != Some("no");
+        }
+        self.one("modes", "").is_none_or(|m| m.split_whitespace().any(|m| m == mode))
+    }
+
+    pub fn timeout(&self, mode: &str, default: u64) -> u64 {
+        self.one("timeout", mode).and_then(|t| t.trim().parse().ok()).unwrap_or(default)
+    }
+
+    /// The planted leaks; a mark is looked up in `source` and in the plugin beside it.
+    pub fn leaks(&self, mode: &str, sources: &[String]) -> Result<Vec<Leak>, String> {
+        self.all("leak", mode).into_iter().map(|row| leak(row, sources)).collect()
+    }
+}
+
+fn leak(row: &str, sources: &[String]) -> Result<Leak, String> {
+    let bad = || format!("a leak needs `function @mark bytes objects kind`, not `{row}`");
+    let words: Vec<&str> = row.split_whitespace().collect();
+    let [function, mark, bytes, objects, kind] = words[..] else { return Err(bad()) };
+    let needle = format!("/* {mark} */");
+    let line = sources.iter().find_map(|s| s.lines().position(|l| l.contains(&needle)));
+    Ok(Leak {
+        function: function.to_string(),
+        line: line.ok_or_else(|| format!("no line is marked {needle}"))? + 1,
+        bytes: bytes.parse().map_err(|_| bad())?,
+        objects: objects.parse().map_err(|_| bad())?,
+        kind: kind.to_string(),
+    })
+}
+
+/// Reads the header of the file at `path`.
+pub fn read(path: &Path, comment: &str) -> Spec {
+    let text = std::fs::read_to_string(path).expect("test source");
+    Spec::parse(&text, comment).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// Whether `text` fits `pattern`, in which `*` stands for any run of characters.
+pub fn fits(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = text.strip_prefix(parts.next().unwrap_or("")) else { return false };
+    let mut parts = parts.peekable();
+    if parts.peek().is_none() {
+        return rest.is_empty();
+    }
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return rest.ends_with(part);
+        }
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    true
+}
+
+/// Compares output with the patterns, line by line; `...` stands for any number of lines.
+pub fn lines_fit(patterns: &[&str], text: &str) -> bool {
+    fn from(patterns: &[&str], lines: &[&str]) -> bool {
+        match patterns.split_first() {
+            None => lines.is_empty(),
+            Some((&"...", more)) => (0..=lines.len()).any(|skip| from(more, &lines[skip..])),
+            Some((pattern, more)) => {
+                lines.first().is_some_and(|l| fits(pattern, l)) && from(more, &lines[1..])
+            }
+        }
+    }
+    from(patterns, &text.lines().collect::<Vec<_>>())
+}
