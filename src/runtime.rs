@@ -1,1 +1,10 @@
-//! (being built)
+//! L10: what preload/ calls: start-up, the malloc family with glibc's semantics, the ends.
+//!
+//! The first slow malloc of the process starts the heap ([`start::heap`]): options, the secret
+//! key. That is before our constructor, in ld.so or in another library's constructor. What
+//! needs dlsym (other allocators' free, pthread_create) comes with [`start::process`], run by
+//! our constructor or by the first call that needs it.
+pub mod foreign;
+pub mod info;
+pub mod memory;
+pub mod start;

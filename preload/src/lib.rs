@@ -1,6 +1,19 @@
 //! `libgleaner.so`: C signatures only, one line each into the core's runtime.
 #![no_std]
-use gleaner_core as _;
+
+mod cxx;
+mod info;
+mod malloc;
+
+/// Our constructor. ld.so calls it with (argc, argv, envp) once the library is relocated; by
+/// then other libraries may have called malloc already.
+extern "C" fn constructor() {
+    gleaner_core::runtime::start::process();
+}
+
+#[used]
+#[unsafe(link_section = ".init_array")]
+static CONSTRUCTOR: extern "C" fn() = constructor;
 
 #[cfg(not(test))]
 #[panic_handler]

@@ -135,10 +135,14 @@ impl Cache {
         cache.watched.set(watched);
         Some(cache)
     }
+    /// Gives the page cache's pages back.
+    pub fn flush_pages(&self, critical: &Critical) {
+        // SAFETY: the cache is the calling thread's.
+        pages::flush(critical, unsafe { &mut *self.pages.get() });
+    }
     /// Puts a cache without spans up for reuse. Its page cache goes back too.
     pub fn give(&'static self, critical: &Critical) {
-        // SAFETY: the cache has no thread any more but the caller.
-        pages::flush(critical, unsafe { &mut *self.pages.get() });
+        self.flush_pages(critical);
         let mut unused = UNUSED.lock(critical);
         self.next.set(unused.0);
         unused.0 = self;

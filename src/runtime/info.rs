@@ -1,0 +1,95 @@
+//! What the heap says of itself: mallinfo, malloc_info, malloc_stats, malloc_trim.
+use crate::ground::{critical, out::Line};
+use crate::heap::{cache, large, live};
+use crate::pages;
+use crate::pure::addr::PAGE_SIZE;
+use crate::spans::slab;
+use crate::spans::span::kind;
+use crate::sys::{errno, file};
+use core::fmt::Write;
+
+/// Bytes and counts of the heap, now.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Figures {
+    /// Address space of the page allocator.
+    pub mapped: usize,
+    /// Objects with mappings of their own, and their bytes.
+    pub huge: usize,
+    pub huge_bytes: usize,
+    /// Bytes in objects, huge ones included.
+    pub live: usize,
+    /// Free and resident: in spans and in free pages.
+    pub free: usize,
+    /// Free pages that are resident.
+    pub free_pages: usize,
+    pub spans: usize,
+}
+
+pub fn figures() -> Figures {
+    let stats = pages::stats();
+    let mut f = Figures {
+        mapped: stats.mapped * PAGE_SIZE,
+        free_pages: stats.free_resident * PAGE_SIZE,
+        live: live::exact(),
+        ..Figures::default()
+    };
+    slab::for_each(|span| {
+        f.spans += 1;
+        if span.kind() == kind::HUGE {
+            f.huge += 1;
+            f.huge_bytes += span.size.get();
+        }
+    });
+    f.free = (stats.in_use * PAGE_SIZE + f.free_pages).saturating_sub(f.live - f.huge_bytes.min(f.live));
+    f
+}
+
+/// Gives free memory back to the OS. True if any was given.
+pub fn trim() -> bool {
+    let _errno = errno::Saved::new();
+    let critical = critical::enter();
+    let cache = cache::current();
+    if !cache.is_empty() {
+        cache.flush_pages(&critical);
+    }
+    large::pages_freed(&critical, 0);
+    pages::scavenge(&critical, usize::MAX) != 0
+}
+
+/// The XML document of malloc_info(3).
+pub fn xml(write: &mut dyn FnMut(&[u8])) {
+    let f = figures();
+    let mut line = Line::new();
+    let _ = write!(
+        line,
+        "<malloc version=\"gleaner-1\">\n<heap nr=\"0\">\n<sizes>\n</sizes>\n<total type=\"rest\" count=\"{}\" size=\"{}\"/>\n\
+         <system type=\"current\" size=\"{}\"/>\n<aspace type=\"total\" size=\"{}\"/>\n</heap>\n\
+         <total type=\"mmap\" count=\"{}\" size=\"{}\"/>\n<system type=\"current\" size=\"{}\"/>\n</malloc>\n",
+        f.spans,
+        f.free,
+        f.mapped,
+        f.mapped,
+        f.huge,
+        f.huge_bytes,
+        f.mapped + f.huge_bytes
+    );
+    write(line.as_bytes());
+}
+
+/// malloc_stats(3): a few lines on stderr.
+pub fn print() {
+    let _errno = errno::Saved::new();
+    let f = figures();
+    let mut line = Line::new();
+    let _ = write!(
+        line,
+        "gleaner heap:\nsystem bytes     = {:>10}\nin use bytes     = {:>10}\nfree bytes       = {:>10}\n\
+         mmapped regions  = {:>10}\nmmapped bytes    = {:>10}\n",
+        f.mapped + f.huge_bytes,
+        f.live,
+        f.free,
+        f.huge,
+        f.huge_bytes
+    );
+    let _ = file::write_all(2, line.as_bytes());
+}

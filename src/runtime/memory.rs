@@ -1,0 +1,203 @@
+//! The malloc family, with the semantics of glibc's manual.
+//!
+//! Blocks are 16-byte aligned; a size of 0 gives a unique block; failure is null with ENOMEM;
+//! free keeps errno. Fast paths are inlined into the C functions of preload/; what is here and
+//! cold runs in critical sections.
+//!
+//! # Safety
+//! As the C functions: pointers come from this family and are not used after they were freed.
+#![allow(unsafe_code)]
+use super::{foreign, start};
+use crate::ground::critical;
+use crate::heap::large::OBJECT_MAX;
+use crate::heap::release::{self, Freed};
+use crate::heap::resize::{self, Got, Resized, Trace};
+use crate::heap::{cache, fast};
+use crate::pure::addr::PAGE_SIZE;
+use crate::sys::errno;
+
+/// What the slow path must know of the caller.
+fn trace() -> Trace {
+    Trace { stack: 0, watched: start::watched() }
+}
+
+#[inline(always)]
+pub fn malloc(n: usize) -> *mut u8 {
+    let p = fast::malloc(n);
+    if p.is_null() { malloc_slow(n) } else { p }
+}
+
+#[cold]
+#[inline(never)]
+fn malloc_slow(n: usize) -> *mut u8 {
+    slow(|critical, trace| resize::alloc(critical, n, trace)).at
+}
+
+/// One attempt; another after memory was found; else ENOMEM.
+fn slow(attempt: impl Fn(&critical::Critical, Trace) -> Got) -> Got {
+    let trace = ready();
+    let critical = critical::enter();
+    let got = attempt(&critical, trace);
+    drop(critical);
+    if got.at.is_null() {
+        errno::set(libc::ENOMEM);
+    }
+    got
+}
+
+/// Makes sure that this thread can allocate, and takes its call stack if that is wanted.
+fn ready() -> Trace {
+    if cache::current().is_empty() {
+        start::thread(&critical::enter());
+    }
+    trace()
+}
+
+#[inline(always)]
+pub fn calloc(count: usize, size: usize) -> *mut u8 {
+    let Some(n) = count.checked_mul(size) else {
+        errno::set(libc::ENOMEM);
+        return core::ptr::null_mut();
+    };
+    let p = fast::malloc(n);
+    if p.is_null() {
+        return calloc_slow(n);
+    }
+    // SAFETY: the block has at least n bytes.
+    unsafe { core::ptr::write_bytes(p, 0, n) };
+    p
+}
+
+#[cold]
+#[inline(never)]
+fn calloc_slow(n: usize) -> *mut u8 {
+    let got = slow(|critical, trace| resize::alloc(critical, n, trace));
+    if !got.at.is_null() && !got.zeroed {
+        // SAFETY: the block has at least n bytes.
+        unsafe { core::ptr::write_bytes(got.at, 0, n) };
+    }
+    got.at
+}
+
+/// # Safety
+/// As free(3).
+#[inline(always)]
+pub unsafe fn free(p: *mut u8) {
+    // SAFETY: forwarded; the fast path wants a pointer that is not null.
+    unsafe {
+        if !fast::free(p) {
+            free_slow(p);
+        }
+    }
+}
+
+/// # Safety
+/// As free(3).
+#[cold]
+#[inline(never)]
+unsafe fn free_slow(p: *mut u8) {
+    if p.is_null() {
+        return;
+    }
+    let _errno = errno::Saved::new();
+    // SAFETY: forwarded.
+    unsafe {
+        let freed = release::free(&critical::enter(), p);
+        if freed == Freed::Foreign {
+            foreign::free(p);
+        }
+    }
+}
+
+/// # Safety
+/// As realloc(3).
+pub unsafe fn realloc(p: *mut u8, n: usize) -> *mut u8 {
+    if p.is_null() {
+        return malloc(n);
+    }
+    if n == 0 {
+        // glibc: frees and returns null.
+        // SAFETY: forwarded.
+        unsafe { free(p) };
+        return core::ptr::null_mut();
+    }
+    // SAFETY: forwarded.
+    match unsafe { resize::realloc(p, n, ready) } {
+        Resized::Done(p) => p,
+        Resized::NoMemory => {
+            errno::set(libc::ENOMEM);
+            core::ptr::null_mut()
+        }
+        // SAFETY: forwarded.
+        Resized::Foreign => unsafe { foreign::realloc(p, n) },
+    }
+}
+
+/// # Safety
+/// As reallocarray(3).
+pub unsafe fn reallocarray(p: *mut u8, count: usize, size: usize) -> *mut u8 {
+    match count.checked_mul(size) {
+        // SAFETY: forwarded.
+        Some(n) => unsafe { realloc(p, n) },
+        None => {
+            errno::set(libc::ENOMEM);
+            core::ptr::null_mut()
+        }
+    }
+}
+
+/// memalign: glibc rounds an alignment that is no power of two up to one.
+pub fn memalign(align: usize, n: usize) -> *mut u8 {
+    let Some(align) = align.max(16).checked_next_power_of_two().filter(|&a| a <= OBJECT_MAX) else {
+        errno::set(libc::EINVAL);
+        return core::ptr::null_mut();
+    };
+    aligned(align, n)
+}
+
+/// `n` bytes at a multiple of `align`, a power of two.
+pub fn aligned(align: usize, n: usize) -> *mut u8 {
+    if align <= 16 {
+        return malloc(n);
+    }
+    slow(|critical, trace| resize::alloc_aligned(critical, n, align, trace)).at
+}
+
+/// aligned_alloc: glibc 2.36 takes any power of two, and like memalign what is none.
+pub fn aligned_alloc(align: usize, n: usize) -> *mut u8 {
+    memalign(align, n)
+}
+
+/// posix_memalign's status and block; errno is not touched.
+pub fn posix_memalign(align: usize, n: usize) -> Result<*mut u8, i32> {
+    if !align.is_power_of_two() || !align.is_multiple_of(size_of::<usize>()) {
+        return Err(libc::EINVAL);
+    }
+    let _errno = errno::Saved::new();
+    let p = aligned(align, n);
+    if p.is_null() { Err(libc::ENOMEM) } else { Ok(p) }
+}
+
+pub fn valloc(n: usize) -> *mut u8 {
+    aligned(PAGE_SIZE, n)
+}
+
+pub fn pvalloc(n: usize) -> *mut u8 {
+    match n.checked_next_multiple_of(PAGE_SIZE) {
+        Some(n) => aligned(PAGE_SIZE, n),
+        None => {
+            errno::set(libc::ENOMEM);
+            core::ptr::null_mut()
+        }
+    }
+}
+
+/// # Safety
+/// As malloc_usable_size(3).
+pub unsafe fn usable_size(p: *mut u8) -> usize {
+    if p.is_null() {
+        return 0;
+    }
+    // SAFETY: forwarded.
+    unsafe { resize::usable_size(p, "malloc_usable_size").unwrap_or_else(|| foreign::usable_size(p)) }
+}

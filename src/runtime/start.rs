@@ -1,0 +1,108 @@
+//! Start-up, in two steps, each once.
+//!
+//! # Safety
+//! `environ` and the auxiliary vector are set by ld.so before any code of a library runs; they
+//! are read here once, early, and not kept.
+#![allow(unsafe_code)]
+use crate::ground::critical::{self, Critical};
+use crate::ground::lock::{Lock, Rank};
+use crate::ground::out;
+use crate::heap::{cache, resize};
+use crate::pure::options::{Mode, Options, Privilege};
+use core::cell::UnsafeCell;
+use core::ffi::{CStr, c_char};
+use core::sync::atomic::{AtomicU8, Ordering};
+
+const NEW: u8 = 0;
+const HEAP: u8 = 1;
+const PROCESS: u8 = 2;
+static STATE: AtomicU8 = AtomicU8::new(NEW);
+static INIT: Lock<()> = Lock::new(Rank::Init, ());
+
+struct Chosen(UnsafeCell<Options>);
+// SAFETY: written once under INIT before STATE says HEAP, read-only afterwards.
+unsafe impl Sync for Chosen {}
+static OPTIONS: Chosen = Chosen(UnsafeCell::new(Options::DEFAULT));
+
+/// The options of this process; the defaults before [`heap`] ran.
+pub fn options() -> &'static Options {
+    // SAFETY: see `Chosen`.
+    unsafe { &*OPTIONS.0.get() }
+}
+
+/// Frees and allocations are watched, stacks are recorded.
+#[inline]
+pub fn watched() -> bool {
+    options().mode == Mode::Leak
+}
+
+/// The heap can be used: options read, secret set.
+pub fn heap(critical: &Critical) {
+    if STATE.load(Ordering::Acquire) != NEW {
+        return;
+    }
+    let _init = INIT.lock(critical);
+    if STATE.load(Ordering::Relaxed) != NEW {
+        return;
+    }
+    read_options();
+    // SAFETY: AT_RANDOM is the address of 16 random bytes on the initial stack.
+    let secret = unsafe {
+        let random = libc::getauxval(libc::AT_RANDOM) as *const usize;
+        if random.is_null() { 0x9e37_79b9_7f4a_7c15 } else { random.add(1).read_unaligned() }
+    };
+    // Odd, so that no key equals its (aligned) address and zeroed memory never matches.
+    cache::set_key(secret | 1);
+    STATE.store(HEAP, Ordering::Release);
+}
+
+fn read_options() {
+    let complain = &mut |text: core::fmt::Arguments<'_>| out::say(2, text);
+    // SAFETY: getauxval has no side effects but errno, which is ENOENT for unknown types only.
+    let secure = unsafe { libc::getauxval(libc::AT_SECURE) } != 0;
+    let privilege = if secure { Privilege::Raised } else { Privilege::Ordinary };
+    let text = variable(b"GLEANER=");
+    let options = Options::of_process(text, privilege, complain);
+    // SAFETY: under INIT, before the state says that the options are there.
+    unsafe { *OPTIONS.0.get() = options };
+}
+
+/// The value of an environment variable; `name` ends in `=`.
+pub fn variable(name: &[u8]) -> Option<&'static [u8]> {
+    unsafe extern "C" {
+        static environ: *const *const c_char;
+    }
+    // SAFETY: environ is null or a null-terminated array of C strings.
+    unsafe {
+        let mut at = environ;
+        while !at.is_null() && !(*at).is_null() {
+            let entry = CStr::from_ptr(*at).to_bytes();
+            if entry.starts_with(name) {
+                return Some(&entry[name.len()..]);
+            }
+            at = at.add(1);
+        }
+    }
+    None
+}
+
+/// This thread can allocate: the heap is there, and so is its cache (unless the thread is late).
+#[cold]
+pub fn thread(critical: &Critical) -> bool {
+    heap(critical);
+    let late = crate::sys::tls::block().late.load(Ordering::Relaxed) != 0;
+    late || resize::attach(critical, watched())
+}
+
+/// The whole machine: called by our constructor, or earlier by a call that needs it.
+pub fn process() {
+    if STATE.load(Ordering::Acquire) == PROCESS {
+        return;
+    }
+    {
+        let critical = critical::enter();
+        thread(&critical);
+    }
+    super::foreign::resolve();
+    STATE.store(PROCESS, Ordering::Release);
+}
