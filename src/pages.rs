@@ -1,19 +1,60 @@
 //! L3: pages of the heap, and memory for gleaner's own structures.
 //!
-//! - [`alloc`], [`free`], [`alloc_aligned`]: runs of 4 KiB pages from the summary-tree page
-//!   allocator; [`PageCache`] in front of it needs no lock.
-//! - [`metadata`]: zeroed memory off the heap, never scanned.
+//! # The path of a page
+//! A thread that wants a few pages finds them in its [`PageCache`]: a bit search in one word,
+//! no lock. An empty cache is filled, and larger requests are met, by the *tree* under the one
+//! lock of rank `Pages`: first fit by address over bitmaps of 512 pages with five levels of
+//! summaries above them ([`tree`](self), `geometry.rs` for the shape, `find.rs` for the walk). When the tree has nothing,
+//! the heap grows by a small mapping (`grow.rs`). Freed pages go back to the tree; from time to
+//! time somebody calls [`scavenge`], which takes the memory of free pages away and keeps the
+//! address space, and [`trim`], which gives back address space too.
+//!
+//! Design after the Go runtime's page allocator (proposal 35112), with three differences: 4 KiB
+//! pages, so that a chunk is one huge page; address space can be returned; and nothing large is
+//! reserved, because a preloaded library lives under its host's `ulimit -v`.
+//!
+//! # Also here
+//! - [`metadata`]: zeroed memory off the heap, never scanned;
 //! - [`own`]: every mapping that gleaner made.
-#![allow(unsafe_code)]
+//!
+//! # Locks
+//! `Pages` is taken inside each function below that takes a `Critical`; callers may hold
+//! anything of a lower rank. Mapping happens under it, releasing memory does not.
+//!
 //! # Safety
-//! First cut: a mapping per run.
-use crate::ground::critical::Critical;
+//! Only fork's hooks are unsafe: they unlock what another function locked.
+#![allow(unsafe_code)]
+use crate::ground::critical::{self, Critical};
+use crate::ground::lock::{Lock, Rank};
 use crate::pure::addr::{Addr, PAGE_SIZE};
-use crate::sys::vm;
+use chunk::Content;
+use geometry::{CHUNK_PAGES, Page, SPACE_PAGES};
+use grow::PageHeap;
+use os::Os;
+use scavenge::Candidate;
+use store::Plain;
+use tree::Taken;
 
+mod cache;
+mod chunk;
 mod extents;
+mod find;
+mod fresh;
+mod geometry;
+mod grow;
+mod invariants;
 pub mod metadata;
+mod os;
 pub mod own;
+mod scavenge;
+mod search_addr;
+mod store;
+mod summary;
+mod tree;
+
+pub use cache::PageCache;
+
+static HEAP: Lock<PageHeap<Plain>> = Lock::new(Rank::Pages, PageHeap::new());
 
 /// Pages just allocated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,17 +64,9 @@ pub struct Run {
     pub zeroed: bool,
 }
 
-/// One thread's stock of up to 64 neighbouring pages, served without a lock. Lives in metadata
-/// memory inside the thread's heap cache; [`flush`] it before its owner goes away.
-#[derive(Debug, Default)]
-pub struct PageCache {
-    #[allow(dead_code)]
-    base: usize,
-}
-
-impl PageCache {
-    pub const fn new() -> PageCache {
-        PageCache { base: 0 }
+impl Run {
+    fn of(taken: Taken, pages: usize) -> Run {
+        Run { base: taken.first.addr(), zeroed: taken.released == pages }
     }
 }
 
@@ -50,49 +83,110 @@ pub struct Stats {
     pub free_released: usize,
 }
 
-/// `npages` pages, or `None` when the system has no more memory for us.
+/// `npages` pages, or `None` when the system has no more memory for us (and for 0 pages).
+#[inline]
 pub fn alloc(critical: &Critical, cache: &mut PageCache, npages: usize) -> Option<Run> {
-    let _ = cache;
+    if npages.wrapping_sub(1) < cache::LARGEST {
+        if let Some(taken) = cache.take(npages) {
+            return Some(Run::of(taken, npages));
+        }
+        return alloc_slow(critical, cache, npages);
+    }
     alloc_aligned(critical, npages, 1)
+}
+
+#[cold]
+fn alloc_slow(critical: &Critical, cache: &mut PageCache, npages: usize) -> Option<Run> {
+    let mut heap = HEAP.lock(critical);
+    if cache.is_empty() {
+        heap.fill(&mut Os(critical), cache)?;
+        if let Some(taken) = cache.take(npages) {
+            return Some(Run::of(taken, npages));
+        }
+    }
+    heap.alloc(&mut Os(critical), npages, 1).map(|taken| Run::of(taken, npages))
 }
 
 /// `npages` pages at a multiple of `align_pages` pages (a power of two).
 pub fn alloc_aligned(critical: &Critical, npages: usize, align_pages: usize) -> Option<Run> {
-    let _ = critical;
-    let (len, align) = (npages.checked_mul(PAGE_SIZE)?, align_pages.checked_mul(PAGE_SIZE)?);
-    let all = len.checked_add(align - PAGE_SIZE)?;
-    let at = vm::map_rw(Addr::NULL, all).ok()?;
-    own::add(at, at.add(all));
-    Some(Run { base: at.align_up(align), zeroed: true })
+    debug_assert!(align_pages.is_power_of_two());
+    if npages == 0 || npages > SPACE_PAGES {
+        return None;
+    }
+    let taken = HEAP.lock(critical).alloc(&mut Os(critical), npages, align_pages)?;
+    Some(Run::of(taken, npages))
 }
 
 /// Takes back a run that [`alloc`] or [`alloc_aligned`] gave, or a part of one.
 pub fn free(critical: &Critical, base: Addr, npages: usize) {
-    let _ = critical;
-    own::remove(base, base.add(npages * PAGE_SIZE));
-    // SAFETY: a run of ours that its user gives back.
-    let _ = unsafe { vm::unmap(base, npages * PAGE_SIZE) };
+    debug_assert!(base.is_aligned(PAGE_SIZE) && npages > 0);
+    HEAP.lock(critical).tree.free(Page::of(base), npages);
 }
 
 /// Gives a cache's pages back, because its owner goes away or memory is short.
 pub fn flush(critical: &Critical, cache: &mut PageCache) {
-    let _ = (critical, cache);
+    if !cache.is_empty() {
+        HEAP.lock(critical).tree.flush(cache);
+    }
 }
 
-/// Releases up to about `max_pages` free resident pages to the OS, highest addresses first.
-/// Returns how many it released.
+/// Releases about `max_pages` free resident pages to the OS, highest addresses first (at most a
+/// chunk more, rather than break up a huge page). Returns how many it released: fewer when there
+/// are no more, or when the OS refuses (locked memory).
 pub fn scavenge(critical: &Critical, max_pages: usize) -> usize {
-    let _ = (critical, max_pages);
-    0
+    let mut done = 0;
+    while done < max_pages {
+        let candidate = HEAP.lock(critical).tree.lease(max_pages - done);
+        let lease = match candidate {
+            Candidate::Found(lease) => lease,
+            Candidate::Again => continue,
+            Candidate::Nothing => break,
+        };
+        let released = os::release(lease.first.addr(), lease.pages * PAGE_SIZE);
+        let content = if released { Content::Released } else { Content::Resident };
+        HEAP.lock(critical).tree.end_lease(lease, content);
+        if !released {
+            break;
+        }
+        done += lease.pages;
+    }
+    done
+}
+
+/// Unmaps whole 2 MiB chunks that are free and were released, highest first, and keeps
+/// at least `keep_pages` of released address space for the next growth. Returns the pages unmapped.
+pub fn trim(critical: &Critical, keep_pages: usize) -> usize {
+    let mut done = 0;
+    loop {
+        let mut heap = HEAP.lock(critical);
+        let spare = heap.tree.counts().released.saturating_sub(keep_pages) / CHUNK_PAGES;
+        match heap.trim(&mut Os(critical), spare) {
+            0 => return done,
+            pages => done += pages,
+        }
+    }
 }
 
 /// How the heap's pages are used.
 pub fn stats() -> Stats {
-    Stats::default()
+    let critical = critical::enter();
+    let counts = HEAP.lock(&critical).tree.counts();
+    Stats {
+        mapped: counts.mapped,
+        in_use: counts.mapped - counts.free,
+        free_resident: counts.free - counts.released,
+        free_released: counts.released,
+    }
+}
+
+/// Aborts with a numbered line unless every invariant of the page allocator holds.
+pub fn check(critical: &Critical) {
+    HEAP.lock(critical).tree.check();
 }
 
 /// Fork's prepare step: takes the locks of this layer, so that the child finds no half change.
 pub fn fork_prepare(critical: &Critical) {
+    HEAP.hold(critical);
     metadata::lock().hold(critical);
     own::lock().hold(critical);
 }
@@ -105,6 +199,7 @@ pub unsafe fn fork_parent() {
     unsafe {
         own::lock().release();
         metadata::lock().release();
+        HEAP.release();
     }
 }
 
@@ -116,5 +211,9 @@ pub unsafe fn fork_child() {
     unsafe {
         own::lock().reset();
         metadata::lock().reset();
+        HEAP.reset();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@ pub mod errno;
 pub mod file;
 pub mod futex;
 pub mod process;
+pub mod random;
 pub mod raw;
 pub mod tls;
 pub mod vm;

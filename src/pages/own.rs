@@ -10,9 +10,10 @@
 //! frees nothing wrongly. Never the other way round.
 //!
 //! # Safety
-//! One slice is made from a mapping that this module just made and gives to nobody else.
+//! One promise that a mapping is fresh: this module just made it and tells nobody.
 #![allow(unsafe_code)]
 use super::extents::{Extent, Extents};
+use super::fresh::Fresh;
 use crate::ground::critical;
 use crate::ground::lock::{Lock, Rank};
 use crate::pure::addr::{Addr, PAGE_SIZE};
@@ -44,10 +45,9 @@ impl Own {
         let slots = (self.set.capacity() * 2).max(FIRST_MAPPED);
         let bytes = slots * size_of::<Extent>();
         let Ok(at) = vm::map_rw_lazy(Addr::NULL, bytes) else { return };
-        // SAFETY: a fresh, zeroed, page-aligned mapping of that many bytes, never unmapped,
-        // reachable through this slice alone; all-zero is a valid `Extent`.
-        let array = unsafe { core::slice::from_raw_parts_mut(at.ptr::<Extent>(), slots) };
-        self.set.grow_into(array);
+        // SAFETY: a mapping just made, never unmapped, known to nobody.
+        let fresh = unsafe { Fresh::new(at, bytes) };
+        self.set.grow_into(fresh.into_slice());
         let _ = self.set.add(at.0, at.0 + bytes);
     }
 }

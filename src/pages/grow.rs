@@ -1,0 +1,193 @@
+//! Where heap pages come from: small steps of mapped memory, side by side where possible.
+//!
+//! A growth is at least one chunk and otherwise an eighth of the heap, up to 8 MiB: memory
+//! is charged when it is mapped where `vm.overcommit_memory` is 2, and address space is
+//! counted under `ulimit -v`, so neither is taken far ahead of use. When the comfortable
+//! step fails, the bare need is tried.
+//!
+//! The place: at the *hint*, which is the end of the last growth, so that a heap is one
+//! mapping and its summaries are dense. The address space is not ours alone: a MAP_FIXED map of
+//! the host may lie there. Then the ends of what we have and rising powers of 64 MiB above are
+//! tried, then wherever the kernel likes. Every mapping is exact or nothing
+//! (MAP_FIXED_NOREPLACE); none replaces another.
+//!
+//! Order of a growth, so that a failure at any step leaves the structure as it was: map the
+//! memory; metadata and a slot in the in-use set; only then, unable to fail, the change.
+use super::cache::PageCache;
+use super::chunk::Content;
+use super::extents::Extent;
+use super::fresh::Fresh;
+use super::geometry::*;
+use super::search_addr::Rounding;
+use super::store::{Checks, Plain};
+use super::tree::{Taken, Tree, corrupt};
+use crate::pure::addr::{ADDR_BITS, Addr, PAGE_SHIFT, PAGE_SIZE};
+
+const CHUNK_BYTES: usize = CHUNK_PAGES << PAGE_SHIFT;
+/// The most that is mapped ahead of need: 8 MiB.
+const LARGEST_STEP: usize = 4 * CHUNK_PAGES;
+/// Above a taken hint, the next multiple of 64 MiB, 256 MiB, 1 GiB, … is tried.
+const FIRST_LEAP: usize = 64 << 20;
+const LEAPS: usize = 6;
+
+/// Why memory could not be mapped at a place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refused {
+    /// Something else is there.
+    Occupied,
+    /// The system has no more for us, there or elsewhere.
+    NoMemory,
+}
+
+/// The system under the allocator; a test brings its own. Heap memory that it maps is zeroed,
+/// readable and writable, and registered as ours.
+pub trait Backing {
+    /// Zeroed metadata for ever, page-aligned.
+    fn metadata(&mut self, bytes: usize) -> Option<Fresh>;
+    /// Heap memory exactly there.
+    fn map_at(&mut self, at: Addr, bytes: usize) -> Result<(), Refused>;
+    /// Heap memory anywhere, at a multiple of `align`.
+    fn map_anywhere(&mut self, bytes: usize, align: usize) -> Option<Addr>;
+    /// Whether the range, whole mappings or not, is gone now.
+    fn unmap(&mut self, at: Addr, bytes: usize) -> bool;
+    /// Where the first growth goes; a multiple of the chunk size.
+    fn first_hint(&mut self) -> Addr;
+}
+
+impl<C: Checks> Tree<C> {
+    /// Adds mapped, zeroed, never used memory, whole chunks, to the heap. `None`, and nothing
+    /// changed, when there is no metadata for it.
+    pub fn add(
+        &mut self,
+        first: Page,
+        pages: usize,
+        metadata: &mut dyn FnMut(usize) -> Option<Fresh>,
+    ) -> Option<()> {
+        debug_assert!(first.index() == 0 && pages.is_multiple_of(CHUNK_PAGES) && pages > 0);
+        let (lo, hi) = (first.chunk(), first.plus(pages).chunk());
+        self.store.prepare(lo, hi, metadata)?;
+        let end = first.plus(pages);
+        if self.in_use.as_slice().iter().any(|e| e.lo < end.0 && first.0 < e.hi) {
+            corrupt("memory that is mapped twice", first);
+        }
+        if self.in_use.is_full() {
+            let twice = self.in_use.capacity() * 2 * size_of::<Extent>();
+            if let Some(array) = metadata(twice.max(PAGE_SIZE)) {
+                self.in_use.grow_into(array.into_slice());
+            }
+        }
+        // A full set still takes a range that touches another.
+        self.in_use.add(first.0, end.0).ok()?;
+        self.store.checks.mapped(lo, hi);
+        self.counts.mapped += pages;
+        self.give(first, pages, Content::Released);
+        self.after_change(first, pages);
+        Some(())
+    }
+}
+
+/// The tree and where it grows next. One per process, behind the lock of rank `Pages`.
+pub struct PageHeap<C> {
+    pub(super) tree: Tree<C>,
+    /// 0 before the first growth.
+    hint: usize,
+}
+
+impl PageHeap<Plain> {
+    pub const fn new() -> Self {
+        const { assert!(matches!(Plain::ROUNDING, Rounding::ToMapped)) };
+        PageHeap { tree: Tree::new(Plain), hint: 0 }
+    }
+}
+
+impl<C: Checks> PageHeap<C> {
+    #[cfg(test)]
+    #[allow(dead_code)]
+    pub(super) fn with_checks(checks: C) -> Self {
+        PageHeap { tree: Tree::new(checks), hint: 0 }
+    }
+
+    /// `n` pages at a multiple of `align` pages, growing if it must.
+    pub fn alloc(&mut self, backing: &mut impl Backing, n: usize, align: usize) -> Option<Taken> {
+        if let Some(taken) = self.try_alloc(n, align) {
+            return Some(taken);
+        }
+        self.grow(backing, n.checked_add(align - 1)?)?;
+        self.try_alloc(n, align)
+    }
+
+    fn try_alloc(&mut self, n: usize, align: usize) -> Option<Taken> {
+        if align <= 1 { self.tree.alloc(n) } else { self.tree.alloc_aligned(n, align) }
+    }
+
+    /// A full cache of pages, growing if it must.
+    pub fn fill(&mut self, backing: &mut impl Backing, cache: &mut PageCache) -> Option<()> {
+        if self.tree.fill(cache).is_some() {
+            return Some(());
+        }
+        self.grow(backing, 1)?;
+        self.tree.fill(cache)
+    }
+
+    /// Maps at least `need` pages in one piece and adds them to the tree.
+    fn grow(&mut self, backing: &mut impl Backing, need: usize) -> Option<()> {
+        let need = need.checked_next_multiple_of(CHUNK_PAGES).filter(|&n| n <= SPACE_PAGES)?;
+        let eighth = (self.tree.counts.mapped / 8).next_multiple_of(CHUNK_PAGES);
+        let step = eighth.clamp(CHUNK_PAGES, LARGEST_STEP).max(need);
+        self.grow_by(backing, step).or_else(|| if step > need { self.grow_by(backing, need) } else { None })
+    }
+
+    fn grow_by(&mut self, backing: &mut impl Backing, pages: usize) -> Option<()> {
+        let bytes = pages << PAGE_SHIFT;
+        let at = self.map(backing, bytes)?;
+        debug_assert!(at.is_aligned(CHUNK_BYTES));
+        if self.tree.add(Page::of(at), pages, &mut |bytes| backing.metadata(bytes)).is_none() {
+            backing.unmap(at, bytes);
+            return None;
+        }
+        self.hint = at.0 + bytes;
+        Some(())
+    }
+
+    fn map(&mut self, backing: &mut impl Backing, bytes: usize) -> Option<Addr> {
+        if self.hint == 0 {
+            self.hint = backing.first_hint().0;
+        }
+        let end = self.tree.in_use.as_slice().last().map_or(self.hint, |e| Page(e.hi).addr().0);
+        let leaps = (0..LEAPS).map(|i| (end + 1).next_multiple_of(FIRST_LEAP << (2 * i)));
+        let mut tried = 0;
+        for at in [self.hint, end].into_iter().chain(leaps) {
+            if at == tried || at.checked_add(bytes).is_none_or(|end| end > 1 << ADDR_BITS) {
+                continue;
+            }
+            tried = at;
+            match backing.map_at(Addr(at), bytes) {
+                Ok(()) => return Some(Addr(at)),
+                Err(Refused::Occupied) => {}
+                Err(Refused::NoMemory) => break,
+            }
+        }
+        backing.map_anywhere(bytes, CHUNK_BYTES)
+    }
+
+    /// Unmaps at most `max` whole chunks in one piece that have been free without memory.
+    /// Returns the pages that went.
+    pub fn trim(&mut self, backing: &mut impl Backing, max: usize) -> usize {
+        let Some(gone) = self.tree.retire(max) else { return 0 };
+        let at = gone.first.addr();
+        if backing.unmap(at, gone.pages << PAGE_SHIFT) {
+            // The hole is filled first, so that the heap does not wander through the space.
+            self.hint = at.0;
+            return gone.pages;
+        }
+        // The kernel could not split a mapping. Putting the range back needs neither metadata
+        // nor a slot that was not there before.
+        if self.tree.add(gone.first, gone.pages, &mut |_| None).is_none() {
+            corrupt("a range could not be put back", gone.first);
+        }
+        0
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+//! Giving memory back: free pages lose their memory (and keep their address), and address
+//! space that is free and without memory goes back altogether.
+//!
+//! Releasing is a *lease* in three steps, so that the lock is not held over madvise:
+//! 1. [`Tree::lease`] under the lock: the highest run of free pages with memory is marked
+//!    allocated, so nobody else can get it;
+//! 2. the caller, without the lock, tells the OS;
+//! 3. [`Tree::end_lease`] under the lock: the pages become free again, now without memory.
+//!
+//! Whoever allocates meanwhile may miss those pages and grow instead; that is accepted. A page
+//! is thus never advised away while somebody owns it (PA10).
+//!
+//! Highest first, because allocation is lowest first: the two meet as late as possible.
+//! `resident_end` is where the next search begins; giving resident pages back raises it. Go
+//! keeps an atomic index per chunk for this; one address under the lock that we hold anyway
+//! does the same work, since a walk from it passes each chunk once.
+//!
+//! A lease never splits a whole free chunk: it takes the rest of it rather than break a huge page.
+use super::chunk::Content;
+use super::geometry::*;
+use super::store::Checks;
+use super::tree::{Tree, corrupt};
+
+/// Chunks that one call looks at before it lets others have the lock: about 20 µs.
+const PATIENCE: usize = 4096;
+
+/// Pages taken out of circulation to lose their memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use = "the pages are lost unless the lease ends"]
+pub struct Lease {
+    pub first: Page,
+    pub pages: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Candidate {
+    Found(Lease),
+    /// Nothing yet; ask again, after letting others have the lock.
+    Again,
+    /// No free page has memory.
+    Nothing,
+}
+
+impl<C: Checks> Tree<C> {
+    /// Takes the highest free resident pages, about `max` of them.
+    pub fn lease(&mut self, max: usize) -> Candidate {
+        for _ in 0..PATIENCE {
+            // The in-use range that holds the page below `resident_end`, or the next lower one.
+            let last = self.resident_end.0.checked_sub(1);
+            let range = last.and_then(|last| self.in_use.successor(last).checked_sub(1));
+            let Some(range) = range.map(|i| self.in_use.as_slice()[i]) else {
+                self.resident_end = Page(0);
+                return Candidate::Nothing;
+            };
+            let end = Page(self.resident_end.0.min(range.hi));
+            let chunk = Page(end.0 - 1).chunk();
+            if !self.store.entry(LEAF, chunk).is_none() {
+                let below = end.0 - Page::of_chunk(chunk).0;
+                if let Some((index, n)) = self.store.chunk(chunk).last_resident(below) {
+                    return Candidate::Found(self.begin_lease(chunk, index, n, max, range.lo));
+                }
+            }
+            self.resident_end = Page::of_chunk(chunk);
+        }
+        Candidate::Again
+    }
+
+    /// `index .. index+n` of `chunk` are free and resident; so may be what lies below.
+    fn begin_lease(&mut self, chunk: usize, index: usize, n: usize, max: usize, lowest: usize) -> Lease {
+        let base = Page::of_chunk(chunk);
+        let end = base.plus(index + n);
+        let mut first = base.plus(index);
+        if n > max && n < CHUNK_PAGES {
+            first = Page(end.0 - max);
+        } else {
+            // Whole chunks below come along while they fit: one call for all of them.
+            while first.index() == 0 && first.0 > lowest && end.0 - first.0 + CHUNK_PAGES <= max {
+                let below = first.chunk() - 1;
+                match self.store.chunk(below).last_resident(CHUNK_PAGES) {
+                    Some((0, CHUNK_PAGES)) => first = Page::of_chunk(below),
+                    _ => break,
+                }
+            }
+        }
+        let pages = end.0 - first.0;
+        if self.take(first, pages) != 0 {
+            corrupt("a resident page was released", first);
+        }
+        self.resident_end = first;
+        // Not raised: a search address that is too low is right, and the pages come back soon.
+        self.after_change(first, pages);
+        Lease { first, pages }
+    }
+
+    /// Makes the pages of a lease free again.
+    pub fn end_lease(&mut self, lease: Lease, content: Content) {
+        self.give(lease.first, lease.pages, content);
+        self.after_change(lease.first, lease.pages);
+    }
+
+    /// Takes the highest run of whole chunks that are free and released out of the heap, at
+    /// most `max` chunks. The caller unmaps them, or puts them back with [`Tree::add`]. `None`:
+    /// there are none, or no slot for the hole.
+    pub fn retire(&mut self, max: usize) -> Option<Lease> {
+        if self.in_use.is_full() || max == 0 {
+            return None;
+        }
+        let mut run: Option<Lease> = None;
+        for range in self.in_use.as_slice().iter().rev() {
+            for chunk in (Page(range.lo).chunk()..Page(range.hi).chunk()).rev() {
+                let whole = self.store.entry(LEAF, chunk).start() == CHUNK_PAGES
+                    && self.store.chunk(chunk).released_pages() == CHUNK_PAGES;
+                run = match (whole, run) {
+                    (true, None) => Some(Lease { first: Page::of_chunk(chunk), pages: CHUNK_PAGES }),
+                    (true, Some(run)) if run.pages < max * CHUNK_PAGES => {
+                        Some(Lease { first: Page::of_chunk(chunk), pages: run.pages + CHUNK_PAGES })
+                    }
+                    (false, None) => None,
+                    _ => break,
+                };
+            }
+            if run.is_some() {
+                break;
+            }
+        }
+        let run = run?;
+        let (lo, hi) = (run.first.0, run.first.0 + run.pages);
+        self.in_use.remove(lo, hi).ok()?;
+        self.take(run.first, run.pages);
+        self.counts.mapped -= run.pages;
+        self.search.revise(&self.in_use);
+        self.after_change(run.first, run.pages);
+        Some(run)
+    }
+}
