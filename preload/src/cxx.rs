@@ -1,8 +1,8 @@
 //! C++'s operators new and delete, in all their forms.
 //!
-//! A failing `new` must run the new-handler and throw: that is libstdc++'s (or libc++'s)
+//! A failing `new` must run the new-handler, and throw or return null: that is libstdc++'s (or libc++'s)
 //! business, so the failed request goes to the next `operator new`, which tries malloc again
-//! and throws. The exception passes through a frame of ours that has nothing to clean up.
+//! and goes on from there. The exception passes through a frame of ours that has nothing to clean up.
 //!
 //! # Safety
 //! Each function has the contract of its C++ name.
@@ -12,42 +12,44 @@ use gleaner_core::runtime::{foreign, memory};
 
 use crate::malloc::family;
 
-type New = unsafe extern "C" fn(usize, usize) -> *mut c_void;
+type New = unsafe extern "C" fn(usize, usize, usize) -> *mut c_void;
 
 /// The next allocator's operator of this name, given what the failed call was given.
 #[cold]
 #[inline(never)]
 /// # Safety
-/// `name` is an operator new that takes a size and perhaps an alignment.
-unsafe fn fail(name: &CStr, n: usize, align: usize) -> *mut c_void {
+/// `name` is an operator new that takes the first one, two or three of these words.
+unsafe fn fail(name: &CStr, n: usize, second: usize, third: usize) -> *mut c_void {
     let next = foreign::look_up(name);
     if next == 0 {
         return core::ptr::null_mut();
     }
-    // SAFETY: an operator new takes a size, and perhaps an alignment in the second register.
-    unsafe { core::mem::transmute::<usize, New>(next)(n, align) }
+    // SAFETY: all forms take integer registers in this order; surplus ones are ignored.
+    unsafe { core::mem::transmute::<usize, New>(next)(n, second, third) }
 }
 
 macro_rules! or_fail {
-    ($p:expr, $name:literal, $n:expr, $align:expr) => {{
+    ($p:expr, $name:literal, $n:expr, $second:expr, $third:expr) => {{
         let p: *mut c_void = $p.cast();
-        if p.is_null() { fail($name, $n, $align) } else { p }
+        if p.is_null() { fail($name, $n, $second, $third) } else { p }
     }};
 }
 
 family! {
-    fn _Znwm(n: usize) -> *mut c_void = or_fail!(memory::malloc(n), c"_Znwm", n, 0);
-    fn _Znam(n: usize) -> *mut c_void = or_fail!(memory::malloc(n), c"_Znam", n, 0);
-    fn _ZnwmRKSt9nothrow_t(n: usize, _t: *const c_void) -> *mut c_void = memory::malloc(n).cast();
-    fn _ZnamRKSt9nothrow_t(n: usize, _t: *const c_void) -> *mut c_void = memory::malloc(n).cast();
+    fn _Znwm(n: usize) -> *mut c_void = or_fail!(memory::malloc(n), c"_Znwm", n, 0, 0);
+    fn _Znam(n: usize) -> *mut c_void = or_fail!(memory::malloc(n), c"_Znam", n, 0, 0);
+    fn _ZnwmRKSt9nothrow_t(n: usize, t: *const c_void) -> *mut c_void =
+        or_fail!(memory::malloc(n), c"_ZnwmRKSt9nothrow_t", n, t as usize, 0);
+    fn _ZnamRKSt9nothrow_t(n: usize, t: *const c_void) -> *mut c_void =
+        or_fail!(memory::malloc(n), c"_ZnamRKSt9nothrow_t", n, t as usize, 0);
     fn _ZnwmSt11align_val_t(n: usize, align: usize) -> *mut c_void =
-        or_fail!(memory::memalign(align, n), c"_ZnwmSt11align_val_t", n, align);
+        or_fail!(memory::memalign(align, n), c"_ZnwmSt11align_val_t", n, align, 0);
     fn _ZnamSt11align_val_t(n: usize, align: usize) -> *mut c_void =
-        or_fail!(memory::memalign(align, n), c"_ZnamSt11align_val_t", n, align);
-    fn _ZnwmSt11align_val_tRKSt9nothrow_t(n: usize, align: usize, _t: *const c_void) -> *mut c_void =
-        memory::memalign(align, n).cast();
-    fn _ZnamSt11align_val_tRKSt9nothrow_t(n: usize, align: usize, _t: *const c_void) -> *mut c_void =
-        memory::memalign(align, n).cast();
+        or_fail!(memory::memalign(align, n), c"_ZnamSt11align_val_t", n, align, 0);
+    fn _ZnwmSt11align_val_tRKSt9nothrow_t(n: usize, align: usize, t: *const c_void) -> *mut c_void =
+        or_fail!(memory::memalign(align, n), c"_ZnwmSt11align_val_tRKSt9nothrow_t", n, align, t as usize);
+    fn _ZnamSt11align_val_tRKSt9nothrow_t(n: usize, align: usize, t: *const c_void) -> *mut c_void =
+        or_fail!(memory::memalign(align, n), c"_ZnamSt11align_val_tRKSt9nothrow_t", n, align, t as usize);
     fn _ZdlPv(p: *mut c_void) -> () = memory::free(p.cast());
     fn _ZdaPv(p: *mut c_void) -> () = memory::free(p.cast());
     fn _ZdlPvm(p: *mut c_void, _n: usize) -> () = memory::free(p.cast());

@@ -2,6 +2,7 @@
 #![no_std]
 
 mod cxx;
+mod dl;
 mod info;
 mod malloc;
 

@@ -64,10 +64,11 @@ pub unsafe fn free(p: *mut u8) -> bool {
         return false;
     }
     let block = p as *mut Block;
-    // SAFETY: the page belongs to a span of ours, so the 16 bytes are mapped memory.
+    // SAFETY: the page belongs to a span of ours, so the 16 bytes are mapped memory (is_slot
+    // comes first: the last bytes of a span might not have 16 behind them).
     unsafe {
         let key = cache::key_of(block);
-        if p as usize & 15 != 0 || (*block).key == key || span.used.get() == 1 {
+        if !span.is_slot(Addr(p as usize)) || (*block).key == key || span.used.get() == 1 {
             return false;
         }
         (*block).next = span.free.get();

@@ -185,6 +185,11 @@ impl Huge {
         // SAFETY: the region holds `len` initialised entries.
         unsafe { core::slice::from_raw_parts(self.array.ptr(), self.len) }
     }
+    fn find(&self, addr: Addr) -> Option<&'static Span> {
+        let at = self.slice().partition_point(|e| e.0 <= addr.0);
+        let (_, span) = self.slice().get(at.checked_sub(1)?)?;
+        (addr < span.limit()).then_some(*span)
+    }
     fn reserve_one(&mut self, critical: &Critical) -> bool {
         if self.len < self.capacity {
             return true;
@@ -232,15 +237,18 @@ fn remove_huge(critical: &Critical, base: Addr) {
     }
 }
 
+/// Base and size of the huge object that holds `addr`, for messages.
+pub fn huge_block(critical: &Critical, addr: Addr) -> Option<(Addr, usize)> {
+    let huge = HUGE.lock(critical);
+    huge.find(addr).map(|span| (span.base(), span.size.get()))
+}
+
 /// The huge object that holds `addr`.
 /// # Safety
 /// Only while the world is stopped (nobody is inside this module then).
 pub unsafe fn huge_at(addr: Addr) -> Option<&'static Span> {
     // SAFETY: stopped threads hold no lock of ours, so nobody writes.
-    let huge = unsafe { &*HUGE.as_ptr() };
-    let at = huge.slice().partition_point(|e| e.0 <= addr.0);
-    let (_, span) = huge.slice().get(at.checked_sub(1)?)?;
-    (addr < span.limit()).then_some(*span)
+    unsafe { &*HUGE.as_ptr() }.find(addr)
 }
 
 /// Lowest and highest address of huge objects; equal if there are none.

@@ -8,8 +8,11 @@
 //! The functions come from dlsym(RTLD_NEXT) under their own names, so their types are known.
 //! dlsym of a symbol that exists does not allocate.
 #![allow(unsafe_code)]
-use crate::ground::fatal;
+use crate::ground::{critical, fatal};
+use crate::heap::large;
+use crate::pages::own;
 use crate::pure::addr::Addr;
+use crate::sys::vm;
 use core::ffi::{CStr, c_void};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
@@ -46,6 +49,23 @@ fn next(slot: &AtomicUsize, name: &CStr) -> usize {
 
 /// Ends the process if `p` cannot be a block of any allocator.
 fn vet(call: &str, p: *mut u8) {
+    let addr = Addr(p as usize);
+    if let Some((base, bytes)) = large::huge_block(&critical::enter(), addr) {
+        fatal::die(format_args!(
+            "{call}: invalid pointer {addr:?}: {} bytes inside the {bytes}-byte block at {base:?}",
+            addr.since(base)
+        ));
+    }
+    if own::contains(addr) {
+        fatal::die(format_args!(
+            "{call}: invalid pointer {addr:?}: its block was freed already, or never was one"
+        ));
+    }
+    if !vm::is_mapped(addr) {
+        fatal::die(format_args!(
+            "{call}: invalid pointer {addr:?}: its block was freed already, or nothing is there"
+        ));
+    }
     let here = 0u8;
     let sp = &raw const here as usize;
     if (p as usize) >= sp && (p as usize) - sp < 64 << 10 {

@@ -77,9 +77,9 @@ pub struct Span {
     pub base: Cell<usize>,
     /// Owner: slots below this index have been put on the list at least once.
     pub extended: Cell<u32>,
-    /// See `class::magic`; 0 for large objects.
-    pub magic: Cell<u32>,
     pub pages: Cell<u32>,
+    /// See `class::magic`; 0 for large objects.
+    pub magic: Cell<u64>,
     /// `used` (without the head's +1) when it was last added to the heap's live bytes.
     pub accounted: Cell<u32>,
     pub class: Cell<u8>,
@@ -116,8 +116,8 @@ impl Span {
             size: Cell::new(0),
             base: Cell::new(0),
             extended: Cell::new(0),
-            magic: Cell::new(0),
             pages: Cell::new(0),
+            magic: Cell::new(0),
             accounted: Cell::new(0),
             class: Cell::new(0),
             kind: AtomicU8::new(kind::NONE),
@@ -152,7 +152,13 @@ impl Span {
     #[inline(always)]
     pub fn index(&self, addr: Addr) -> u32 {
         let offset = addr.0.wrapping_sub(self.base.get());
-        ((offset as u64).wrapping_mul(self.magic.get() as u64) >> 32) as u32
+        ((offset as u128 * self.magic.get() as u128) >> 64) as u32
+    }
+    /// Whether `addr`, in a span of slots, is where a slot begins.
+    #[inline(always)]
+    pub fn is_slot(&self, addr: Addr) -> bool {
+        let offset = addr.0.wrapping_sub(self.base.get()) as u64;
+        offset.wrapping_mul(self.magic.get()) < self.magic.get()
     }
     #[inline(always)]
     pub fn slot(&self, index: u32) -> Addr {

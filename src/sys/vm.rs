@@ -99,6 +99,14 @@ pub unsafe fn remap(at: Addr, old: usize, new: usize, may_move: bool) -> Result<
     check(unsafe { syscall4(libc::SYS_mremap, at.0, old, new, flags as usize) }).map(Addr)
 }
 
+/// Whether anything is mapped at `addr`'s page.
+pub fn is_mapped(addr: Addr) -> bool {
+    let mut resident = 0u8;
+    let page = addr.align_down(crate::pure::addr::PAGE_SIZE);
+    // SAFETY: mincore writes one byte for one page.
+    unsafe { syscall3(libc::SYS_mincore, page.0, 1, &raw mut resident as usize) != -(libc::ENOMEM as isize) }
+}
+
 /// Names an anonymous mapping for /proc/self/maps, where the kernel can (`name` ends in NUL).
 pub fn name(at: Addr, len: usize, name: &'static core::ffi::CStr) {
     const PR_SET_VMA: usize = 0x53564d41;
