@@ -36,7 +36,7 @@ fn slots_are_16_aligned_and_spans_waste_little() {
 fn the_reciprocal_is_exact_for_every_offset() {
     for class in 1..COUNT {
         let size = SIZE[class] as usize;
-        let magic = magic(size) as u64;
+        let magic = magic(size);
         for offset in 0..PAGES[class] as usize * PAGE_SIZE {
             assert_eq!(
                 (offset as u64 * magic) >> 32,
