@@ -1,1 +1,53 @@
-//! (being built)
+//! L9: who allocated what nobody can reach.
+//!
+//! In `leak` mode every allocation carries a 32-bit stack id. The way of one leak:
+//!
+//! ```text
+//! malloc ─ unwind::capture ─ depot::intern ─► id, kept out of line by the heap
+//! exit   ─ gc marks ─ group::run(unreachable objects) ─► groups by (stack, direct|indirect)
+//!        ─ record::write ─► text in a memfd ─ report::finish ─► the `gleaner` command names the
+//!          frames; without it report::plain prints module+offset
+//! ```
+//!
+//! The hot half (`unwind`, `depot`) takes no lock on its usual path, makes no system call and
+//! never faults, whatever the stack holds. The cold half runs once, at the end, with the world
+//! at rest. Names are never looked up in the process: that would cost it megabytes and a second.
+//!
+//! # Safety
+//! Only the fork hooks are unsafe: they pass their caller's promise on to the locks.
+#![allow(unsafe_code)]
+use crate::ground::critical::Critical;
+
+pub mod depot;
+pub mod elf;
+pub mod maps;
+pub mod modules;
+pub mod unwind;
+
+/// Fork's prepare step: takes the locks of this layer.
+pub fn fork_prepare(critical: &Critical) {
+    depot::lock().hold(critical);
+    modules::lock().hold(critical);
+}
+
+/// Fork's step in the parent.
+/// # Safety
+/// This thread must have called [`fork_prepare`].
+pub unsafe fn fork_parent() {
+    // SAFETY: held since `fork_prepare`, by the caller's promise.
+    unsafe {
+        modules::lock().release();
+        depot::lock().release();
+    }
+}
+
+/// Fork's step in the child.
+/// # Safety
+/// Only in the child of a fork before which this thread called [`fork_prepare`].
+pub unsafe fn fork_child() {
+    // SAFETY: the child's only thread is the one that held them.
+    unsafe {
+        modules::lock().reset();
+        depot::lock().reset();
+    }
+}

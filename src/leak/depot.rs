@@ -1,0 +1,271 @@
+//! Every distinct call stack, stored once. An object of the heap carries its number.
+//!
+//! # Shape
+//! A hash table of words `(tag, id)`, open addressing, at most 5/8 full; an id is the place of
+//! the stack in 64 KiB chunks of metadata memory, counted in words of 8 bytes. A stored stack is
+//! a 64-bit hash, the overlay of modules it was seen under, and its addresses as differences to
+//! the address before, in variable-length bytes: about 100 bytes for 28 frames instead of 224.
+//!
+//! [`intern`] of a known stack reads two or three cache lines and takes no lock: the hash *is*
+//! the comparison. Two of a million stacks are mistaken for each other with a chance of 1 in
+//! 30 million; comparing 28 words each time was rejected, it buys nothing that a user could notice.
+//! A new stack is stored under a lock. The table doubles by copying; the old one is left where
+//! it is for readers still in it, so that all of them together are twice the last.
+//!
+//! Locks: rank `Depot`, taken inside; then `Unwind` and `Metadata`. Never called while the
+//! caller holds a lock. Bound: 4,096 chunks (256 MiB); beyond it, and without memory, a stack is 0.
+//!
+//! # Safety
+//! Tables, chunks and stored stacks are written before the word that publishes them and are never moved
+//! or freed.
+#![allow(unsafe_code)]
+use super::modules;
+use super::unwind::EXACT;
+use crate::ground::critical::{self, Critical};
+use crate::ground::lock::{Lock, Rank};
+use crate::pages::metadata;
+use crate::pure::addr::Addr;
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+/// The longest stack that is stored; what is below it in the stack is cut off.
+pub const MAX_FRAMES: usize = 256;
+
+const CHUNK: usize = 64 << 10;
+const CHUNK_WORDS: usize = CHUNK / 8;
+const MAX_CHUNKS: usize = 4096;
+/// The largest stored stack: ten bytes hold any difference.
+const MAX_STORED: usize = size_of::<Header>() + MAX_FRAMES * 10;
+const FIRST_TABLE: usize = 1024;
+const _: () = assert!(MAX_STORED < CHUNK && CHUNK_WORDS * MAX_CHUNKS <= u32::MAX as usize);
+
+/// What precedes the bytes of a stored stack.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Header {
+    hash: u64,
+    overlay: u32,
+    frames: u16,
+    bytes: u16,
+}
+
+/// A power of two of slots `tag << 32 | id`, 0 = empty.
+struct Table {
+    mask: usize,
+    slots: &'static [AtomicU64],
+}
+
+pub(super) struct State {
+    stored: usize,
+    /// The next free word, as an id would give it; 0 before the first.
+    next: usize,
+}
+
+static TABLE: AtomicUsize = AtomicUsize::new(0);
+static CHUNKS: [AtomicUsize; MAX_CHUNKS] = [const { AtomicUsize::new(0) }; MAX_CHUNKS];
+static STATE: Lock<State> = Lock::new(Rank::Depot, State { stored: 0, next: 0 });
+
+/// For fork's hooks.
+pub(super) fn lock() -> &'static Lock<State> {
+    &STATE
+}
+
+/// The number of this stack, the same for the same stack; 0 for an empty one, or without memory.
+#[inline]
+pub fn intern(frames: &[usize]) -> u32 {
+    if frames.is_empty() {
+        return 0;
+    }
+    let frames = &frames[..frames.len().min(MAX_FRAMES)];
+    let hash = hash_of(frames, modules::overlay().1);
+    match table().and_then(|table| find(table, hash).ok()) {
+        Some(id) => id,
+        None => store(frames).unwrap_or(0),
+    }
+}
+
+/// A stored stack's frames, into `out`; and the overlay that says which modules they lie in.
+pub fn get(id: u32, out: &mut [usize; MAX_FRAMES]) -> (&[usize], u32) {
+    let Some(header) = header_of(id) else { return (&[], 0) };
+    // SAFETY: a valid id's header is followed by that many bytes.
+    let mut bytes = unsafe {
+        let at = Addr::of(header).add(size_of::<Header>()).ptr::<u8>();
+        core::slice::from_raw_parts(at, header.bytes as usize)
+    };
+    let (mut before, mut len) = (0usize, 0);
+    while let Some(difference) = decode(&mut bytes)
+        && len < out.len()
+    {
+        before = before.wrapping_add(difference);
+        out[len] = before.rotate_right(1);
+        len += 1;
+    }
+    (&out[..len], header.overlay)
+}
+
+/// How many stacks are stored, and the bytes they take without the table.
+pub fn stats() -> (usize, usize) {
+    let critical = critical::enter();
+    let state = STATE.lock(&critical);
+    (state.stored, state.next * 8)
+}
+
+fn table() -> Option<&'static Table> {
+    let at = TABLE.load(Ordering::Acquire);
+    // SAFETY: a published table is complete and stays.
+    (at != 0).then(|| unsafe { &*Addr(at).ptr::<Table>() })
+}
+
+fn header_of(id: u32) -> Option<&'static Header> {
+    let (chunk, word) = (id as usize / CHUNK_WORDS, id as usize % CHUNK_WORDS);
+    let base = CHUNKS.get(chunk)?.load(Ordering::Acquire);
+    if id == 0 || base == 0 {
+        return None;
+    }
+    // SAFETY: ids come from `store`, which wrote a header there before it published the id.
+    Some(unsafe { &*Addr(base + word * 8).ptr::<Header>() })
+}
+
+/// The id of `hash`, or the empty slot where it belongs.
+#[inline]
+fn find(table: &Table, hash: u64) -> Result<u32, usize> {
+    let mut at = hash as usize & table.mask;
+    loop {
+        let slot = table.slots[at].load(Ordering::Acquire);
+        if slot == 0 {
+            return Err(at);
+        }
+        let same = slot >> 32 == hash >> 32 && header_of(slot as u32).is_some_and(|h| h.hash == hash);
+        if same {
+            return Ok(slot as u32);
+        }
+        at = (at + 1) & table.mask;
+    }
+}
+
+/// Four lanes, so that the multiplications overlap; never 0.
+#[inline]
+fn hash_of(frames: &[usize], key: u64) -> u64 {
+    const K: u64 = 0x9fb2_1c65_1e98_df25;
+    let step = |lane: u64, frame: usize| {
+        let mixed = (lane ^ frame as u64).wrapping_mul(K);
+        mixed ^ mixed >> 32
+    };
+    let mut lanes = [key ^ frames.len() as u64, 0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e];
+    let chunks = frames.chunks_exact(4);
+    for (lane, &frame) in lanes.iter_mut().zip(chunks.remainder()) {
+        *lane = step(*lane, frame);
+    }
+    for chunk in chunks {
+        lanes.iter_mut().zip(chunk).for_each(|(lane, &frame)| *lane = step(*lane, frame));
+    }
+    lanes.iter().fold(K, |hash, &lane| step(hash.rotate_left(23), lane as usize)) | 1
+}
+
+#[cold]
+#[inline(never)]
+fn store(frames: &[usize]) -> Option<u32> {
+    let critical = critical::enter();
+    modules::note(&critical, frames);
+    let (overlay, key) = modules::overlay();
+    let hash = hash_of(frames, key);
+    let mut state = STATE.lock(&critical);
+    let table = match table() {
+        Some(table) if (state.stored + 1) * 8 <= table.slots.len() * 5 => table,
+        old => grow(&critical, old)?,
+    };
+    let slot = match find(table, hash) {
+        Ok(id) => return Some(id),
+        Err(slot) => slot,
+    };
+    let id = write(&critical, &mut state, frames, hash, overlay)?;
+    table.slots[slot].store(hash & !(u32::MAX as u64) | id as u64, Ordering::Release);
+    state.stored += 1;
+    Some(id)
+}
+
+/// Bumps the next stack into the current chunk, or into a new one.
+fn write(critical: &Critical, state: &mut State, frames: &[usize], hash: u64, overlay: u32) -> Option<u32> {
+    let mut bytes = [0u8; MAX_FRAMES * 10];
+    let len = encode(frames, &mut bytes);
+    let words = (size_of::<Header>() + len).div_ceil(8);
+    if state.next == 0
+        || state.next % CHUNK_WORDS + words > CHUNK_WORDS
+        || state.next.is_multiple_of(CHUNK_WORDS)
+    {
+        let chunk = if state.next == 0 { 0 } else { (state.next - 1) / CHUNK_WORDS + 1 };
+        let slot = CHUNKS.get(chunk)?;
+        slot.store(metadata::alloc(critical, CHUNK, 8)?.0, Ordering::Release);
+        // Word 0 of the first chunk stays unused: id 0 is "none".
+        state.next = (chunk * CHUNK_WORDS).max(1);
+    }
+    let id = state.next;
+    let at = Addr(CHUNKS[id / CHUNK_WORDS].load(Ordering::Relaxed) + id % CHUNK_WORDS * 8);
+    let header = Header { hash, overlay, frames: frames.len() as u16, bytes: len as u16 };
+    // SAFETY: the chunk has room for these words, nobody else writes there, nobody reads yet.
+    unsafe {
+        at.ptr::<Header>().write(header);
+        core::ptr::copy_nonoverlapping(bytes.as_ptr(), at.add(size_of::<Header>()).ptr(), len);
+    }
+    state.next += words;
+    Some(id as u32)
+}
+
+/// A table of twice the size with the contents of `old`, published.
+fn grow(critical: &Critical, old: Option<&Table>) -> Option<&'static Table> {
+    let size = old.map_or(FIRST_TABLE, |t| t.slots.len() * 2);
+    let slots = metadata::alloc(critical, size * 8, 8)?;
+    let at = metadata::alloc(critical, size_of::<Table>(), align_of::<Table>())?;
+    // SAFETY: fresh zeroed memory of these sizes; a zero word is an empty slot.
+    let new = unsafe {
+        let slots = core::slice::from_raw_parts(slots.ptr::<AtomicU64>(), size);
+        at.ptr::<Table>().write(Table { mask: size - 1, slots });
+        &*at.ptr::<Table>()
+    };
+    for slot in old.map_or(&[][..], |t| t.slots) {
+        let word = slot.load(Ordering::Relaxed);
+        if let Some(header) = header_of(word as u32)
+            && let Err(at) = find(new, header.hash)
+        {
+            new.slots[at].store(word, Ordering::Relaxed);
+        }
+    }
+    TABLE.store(at.0, Ordering::Release);
+    Some(new)
+}
+
+/// Differences, sign folded into the lowest bit, seven bits a byte. The mark of an exact address moves
+/// to the lowest bit, where it costs one bit instead of ten bytes.
+fn encode(frames: &[usize], out: &mut [u8; MAX_FRAMES * 10]) -> usize {
+    let (mut before, mut len) = (0usize, 0);
+    for &frame in frames {
+        let turned = frame.rotate_left(1);
+        let difference = turned.wrapping_sub(before) as isize;
+        before = turned;
+        let mut rest = (difference << 1 ^ difference >> 63) as usize;
+        while rest >= 0x80 {
+            out[len] = rest as u8 | 0x80;
+            (rest, len) = (rest >> 7, len + 1);
+        }
+        out[len] = rest as u8;
+        len += 1;
+    }
+    len
+}
+
+/// The next difference of turned addresses.
+fn decode(bytes: &mut &[u8]) -> Option<usize> {
+    let (mut value, mut shift) = (0usize, 0);
+    loop {
+        let (&byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        value |= ((byte & 0x7f) as usize) << shift;
+        shift += 7;
+        if byte < 0x80 || shift >= 64 {
+            return Some(value >> 1 ^ (value & 1).wrapping_neg());
+        }
+    }
+}
+const _: () = assert!(EXACT.rotate_left(1) == 1);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,50 @@
+//! How far up may a stack be read?
+//!
+//! The mapping that holds the stack pointer, from there up to its end. A thread asks the kernel
+//! once and remembers the answer in its TLS block; it asks again when its stack pointer leaves
+//! the remembered range (a deeper main stack, a coroutine, an alternate signal stack). Only the
+//! upper end bounds the reading, and what lies between a live stack pointer and the end of its
+//! mapping is readable for as long as the stack exists.
+//!
+//! Rejected: pthread_getattr_np (calls malloc, reads the maps through stdio on the main thread)
+//! and the limits in the TCB (no public layout; wrong for coroutines).
+use super::{Bounds, remembered};
+use crate::leak::maps;
+use core::sync::atomic::Ordering;
+
+/// The ABI's red zone below the stack pointer, which may hold saved registers.
+const RED_ZONE: usize = 128;
+
+/// The bounds for this thread at stack pointer `sp`.
+#[inline(always)]
+pub fn current(sp: usize) -> Option<Bounds> {
+    let (lo, hi) = remembered();
+    let (lo, hi) = (lo.load(Ordering::Relaxed), hi.load(Ordering::Relaxed));
+    if sp.wrapping_sub(lo) < hi.wrapping_sub(lo) { Some(Bounds { lo: floor(sp, lo), hi }) } else { ask(sp) }
+}
+
+#[inline(always)]
+fn floor(sp: usize, lo: usize) -> usize {
+    (sp.saturating_sub(RED_ZONE) & !7).max(lo)
+}
+
+#[cold]
+#[inline(never)]
+fn ask(sp: usize) -> Option<Bounds> {
+    let mapping = maps::holding(sp).filter(|m| m.readable)?;
+    let (lo, hi) = remembered();
+    // A handler that interrupts these stores sees a range that is empty or true: lo is moved
+    // out of the way first.
+    lo.store(usize::MAX, Ordering::Relaxed);
+    core::sync::atomic::compiler_fence(Ordering::SeqCst);
+    hi.store(mapping.end, Ordering::Relaxed);
+    core::sync::atomic::compiler_fence(Ordering::SeqCst);
+    lo.store(mapping.start, Ordering::Relaxed);
+    Some(Bounds { lo: floor(sp, mapping.start), hi: mapping.end })
+}
+
+/// The bounds of any stack of this process, by the kernel; nothing is remembered.
+pub fn asked(sp: usize) -> Option<Bounds> {
+    let mapping = maps::holding(sp).filter(|m| m.readable)?;
+    Some(Bounds { lo: floor(sp, mapping.start), hi: mapping.end })
+}

@@ -1,0 +1,250 @@
+//! The walk itself: one tight loop for the usual frames, cold steps for the rest.
+//!
+//! The loop carries the code address, rsp and rbp only. Where a frame needs another register
+//! (`Kind::Full`, rare) the stack is walked again from its start with all of them.
+use super::rules::{Kind, Site};
+use super::{
+    Bounds, CODE_LIMIT, EXACT, FRAME_RBP, FRAME_RIP, FRAME_RSP, GENERATION, OWN_LEN, OWN_LO, Registers,
+    SAVED_AT_RBP, Start, bounds, dwarf, find, rule_of,
+};
+use core::sync::atomic::Ordering;
+
+/// What becomes of gleaner's own frames at the top of a stack.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Top {
+    SkipOwn,
+    Keep,
+}
+
+/// A handler on an alternate stack, interrupted by one on another: more is not followed.
+const MAX_STACKS: usize = 4;
+
+/// One frame in the making.
+#[derive(Clone, Copy)]
+struct Frame {
+    pc: usize,
+    sp: usize,
+    bp: usize,
+    site: Site,
+}
+
+/// How a cold step ended.
+enum Next {
+    Frame(Frame),
+    End,
+    /// Walk again with all registers.
+    Again,
+}
+
+/// The frames as they are found.
+struct Sink<'a> {
+    out: &'a mut [usize],
+    len: usize,
+    own: core::ops::Range<usize>,
+}
+
+enum Room {
+    Left,
+    Full,
+}
+
+impl Sink<'_> {
+    #[inline(always)]
+    fn push(&mut self, pc: usize, site: Site) -> Room {
+        if self.len == 0 && self.own.contains(&pc) {
+            return Room::Left;
+        }
+        let Some(slot) = self.out.get_mut(self.len) else { return Room::Full };
+        *slot = if matches!(site, Site::Exact) { pc | EXACT } else { pc };
+        self.len += 1;
+        if self.len == self.out.len() { Room::Full } else { Room::Left }
+    }
+}
+
+pub fn walk(start: &Start, bounds: Bounds, out: &mut [usize], top: Top) -> usize {
+    let own = match top {
+        Top::SkipOwn => {
+            let lo = OWN_LO.load(Ordering::Relaxed);
+            lo..lo + OWN_LEN.load(Ordering::Relaxed)
+        }
+        Top::Keep => 0..0,
+    };
+    let mut sink = Sink { out, len: 0, own };
+    if !fast(start, bounds, &mut sink) {
+        sink.len = 0;
+        full(start, bounds, &mut sink);
+    }
+    sink.len
+}
+
+/// Returns false if the stack needs the full walk.
+fn fast(start: &Start, mut bounds: Bounds, sink: &mut Sink<'_>) -> bool {
+    let generation = GENERATION.load(Ordering::Acquire);
+    let mut frame = Frame { pc: start.rip, sp: start.rsp, bp: start.rbp, site: Site::Exact };
+    let mut stacks = 1;
+    loop {
+        if frame.pc.wrapping_sub(1) >= CODE_LIMIT - 1 {
+            return true;
+        }
+        if let Room::Full = sink.push(frame.pc, frame.site) {
+            return true;
+        }
+        let rule = rule_of(frame.pc, frame.site, generation);
+        let base = match rule.kind() {
+            Kind::Rsp => frame.sp,
+            Kind::Rbp => frame.bp,
+            kind => match odd(kind, rule.offset(), rule.rbp_words(), &frame, &mut bounds, &mut stacks) {
+                Next::Frame(next) => {
+                    frame = next;
+                    continue;
+                }
+                Next::End => return true,
+                Next::Again => return false,
+            },
+        };
+        match usual(base.wrapping_add(rule.offset()), rule.rbp_words(), &frame, &bounds) {
+            Some(next) => frame = next,
+            None => return true,
+        }
+    }
+}
+
+/// The caller of `frame`, whose CFA is given: the return address below it, rbp where it was saved.
+#[inline(always)]
+fn usual(cfa: usize, rbp_words: usize, frame: &Frame, bounds: &Bounds) -> Option<Frame> {
+    if cfa <= frame.sp {
+        return None;
+    }
+    let pc = bounds.read(cfa.wrapping_sub(8))?;
+    let bp = if rbp_words == 0 { frame.bp } else { bounds.read(cfa.wrapping_sub(rbp_words * 8))? };
+    Some(Frame { pc, sp: cfa, bp, site: Site::Return })
+}
+
+/// A frame of an unusual kind.
+#[cold]
+#[inline(never)]
+fn odd(
+    kind: Kind,
+    offset: usize,
+    rbp_words: usize,
+    frame: &Frame,
+    bounds: &mut Bounds,
+    stacks: &mut usize,
+) -> Next {
+    let next = match kind {
+        Kind::AtRbp => aligned(offset, rbp_words, frame, bounds),
+        Kind::Signal => interrupted(frame, bounds, stacks),
+        Kind::FramePointer => by_frame_pointer(frame, bounds),
+        Kind::Full => return Next::Again,
+        _ => None,
+    };
+    next.map_or(Next::End, Next::Frame)
+}
+
+/// A function that aligned its stack: the CFA was saved near rbp.
+fn aligned(offset: usize, rbp_words: usize, frame: &Frame, bounds: &Bounds) -> Option<Frame> {
+    let cfa = bounds.read(frame.bp.wrapping_add(offset))?;
+    if rbp_words != SAVED_AT_RBP as usize {
+        return usual(cfa, rbp_words, frame, bounds);
+    }
+    let bp = bounds.read(frame.bp)?;
+    Some(Frame { bp, ..usual(cfa, 0, frame, bounds)? })
+}
+
+/// The program as a signal interrupted it; it may have run on another stack.
+fn interrupted(frame: &Frame, bounds: &mut Bounds, stacks: &mut usize) -> Option<Frame> {
+    let saved = |offset: usize| bounds.read(frame.sp.wrapping_add(offset));
+    let (pc, sp, bp) = (saved(FRAME_RIP)?, saved(FRAME_RSP)?, saved(FRAME_RBP)?);
+    follow(frame.sp, sp, bounds, stacks)?;
+    Some(Frame { pc, sp, bp, site: Site::Exact })
+}
+
+/// Allows the step from one stack pointer to another: upwards on the same stack, or onto
+/// another stack, which a signal's frame may do a few times.
+fn follow(from: usize, to: usize, bounds: &mut Bounds, stacks: &mut usize) -> Option<()> {
+    if to > from && to < bounds.hi {
+        return Some(());
+    }
+    *stacks += 1;
+    if *stacks > MAX_STACKS {
+        return None;
+    }
+    *bounds = bounds::asked(to)?;
+    Some(())
+}
+
+/// Code without tables: perhaps it keeps a frame pointer. Believed only if what it yields is code.
+fn by_frame_pointer(frame: &Frame, bounds: &Bounds) -> Option<Frame> {
+    if frame.bp < frame.sp {
+        return None;
+    }
+    let pc = bounds.read(frame.bp.wrapping_add(8))?;
+    let bp = bounds.read(frame.bp)?;
+    let call = pc.wrapping_sub(1);
+    find::object(call).filter(|object| object.image.executes(call))?;
+    Some(Frame { pc, sp: frame.bp.wrapping_add(16), bp, site: Site::Return })
+}
+
+/// The walk with all registers, by the tables alone: microseconds a frame, for stacks that hold
+/// hand-written assembly.
+#[cold]
+#[inline(never)]
+fn full(start: &Start, mut bounds: Bounds, sink: &mut Sink<'_>) {
+    let mut registers = Registers::of(start);
+    let mut site = Site::Exact;
+    let mut stacks = 1;
+    loop {
+        if registers.rip.wrapping_sub(1) >= CODE_LIMIT - 1 {
+            return;
+        }
+        if let Room::Full = sink.push(registers.rip, site) {
+            return;
+        }
+        let Some(sp) = registers.get(dwarf::RSP) else { return };
+        (registers, site) = match dwarf::step(&registers, site, &mut bounds) {
+            dwarf::Step::To(to, next) => {
+                let Some(caller_sp) = to.get(dwarf::RSP) else { return };
+                let allowed = match next {
+                    Site::Exact => follow(sp, caller_sp, &mut bounds, &mut stacks).is_some(),
+                    Site::Return => caller_sp > sp && caller_sp <= bounds.hi,
+                };
+                if !allowed {
+                    return;
+                }
+                (to, next)
+            }
+            dwarf::Step::NoTables => match without_tables(&registers, sp, &mut bounds, &mut stacks) {
+                Some(next) => next,
+                None => return,
+            },
+            dwarf::Step::End => return,
+        };
+    }
+}
+
+/// One step where the full walk found no table.
+fn without_tables(
+    registers: &Registers,
+    sp: usize,
+    bounds: &mut Bounds,
+    stacks: &mut usize,
+) -> Option<(Registers, Site)> {
+    let frame = Frame { pc: registers.rip, sp, bp: registers.get(dwarf::RBP)?, site: Site::Return };
+    let next = match dwarf::rule(frame.pc, frame.site)?.kind() {
+        Kind::Signal => interrupted(&frame, bounds, stacks)?,
+        Kind::FramePointer => by_frame_pointer(&frame, bounds)?,
+        _ => return None,
+    };
+    let mut to = Registers { known: 0, ..*registers };
+    to.rip = next.pc;
+    to.set(dwarf::RSP, next.sp);
+    to.set(dwarf::RBP, next.bp);
+    Some((to, next.site))
+}
+
+#[cfg(test)]
+pub fn fully(start: &Start, bounds: Bounds, out: &mut [usize]) -> usize {
+    let mut sink = Sink { out, len: 0, own: 0..0 };
+    full(start, bounds, &mut sink);
+    sink.len
+}
