@@ -16,6 +16,7 @@
 //! | more | a mapping of its own; realloc moves it by mremap |
 pub mod cache;
 pub mod fast;
+pub mod fork;
 pub mod large;
 pub mod live;
 pub mod misuse;

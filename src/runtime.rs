@@ -5,6 +5,7 @@
 //! needs dlsym (other allocators' free, pthread_create) comes with [`start::process`], run by
 //! our constructor or by the first call that needs it.
 pub mod foreign;
+pub mod fork;
 pub mod info;
 pub mod memory;
 pub mod start;

@@ -35,6 +35,12 @@ pub fn enter() -> Critical {
     Critical { _thread: PhantomData }
 }
 
+/// The token of a section that was entered and forgotten (fork holds one across): dropping it
+/// leaves that section.
+pub fn resume() -> Critical {
+    Critical { _thread: PhantomData }
+}
+
 /// Depth of critical sections of this thread.
 #[inline(always)]
 pub fn depth() -> u32 {

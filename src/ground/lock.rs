@@ -36,6 +36,10 @@ pub enum Rank {
     Heap,
     /// The table of huge objects.
     Huge,
+    /// Unused caches.
+    Caches,
+    /// Side arrays.
+    Sides,
     /// Span descriptors and the address map.
     Spans,
     /// The page allocator.

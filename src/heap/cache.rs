@@ -85,7 +85,7 @@ pub fn set_current(cache: &'static Cache) {
 pub struct Unused(*const Cache);
 // SAFETY: leads to `Sync` caches.
 unsafe impl Send for Unused {}
-pub static UNUSED: Lock<Unused> = Lock::new(Rank::Spans, Unused(ptr::null()));
+pub static UNUSED: Lock<Unused> = Lock::new(Rank::Caches, Unused(ptr::null()));
 
 impl Cache {
     pub const fn new() -> Cache {

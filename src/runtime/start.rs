@@ -94,6 +94,14 @@ pub fn thread(critical: &Critical) -> bool {
     late || resize::attach(critical, watched())
 }
 
+/// The calling thread's last destructor runs: its cache goes to others, and what it still
+/// allocates on its way out is late.
+pub fn thread_ends() {
+    let critical = critical::enter();
+    crate::sys::tls::block().late.store(1, Ordering::Relaxed);
+    resize::detach(&critical);
+}
+
 /// The whole machine: called by our constructor, or earlier by a call that needs it.
 pub fn process() {
     if STATE.load(Ordering::Acquire) == PROCESS {
@@ -104,5 +112,6 @@ pub fn process() {
         thread(&critical);
     }
     super::foreign::resolve();
+    super::fork::register();
     STATE.store(PROCESS, Ordering::Release);
 }

@@ -10,7 +10,7 @@ use crate::pure::addr::Addr;
 
 /// First free array of each power of two, from 2^4 bytes.
 pub struct Lists([usize; 28]);
-pub static LISTS: Lock<Lists> = Lock::new(Rank::Spans, Lists([0; 28]));
+pub static LISTS: Lock<Lists> = Lock::new(Rank::Sides, Lists([0; 28]));
 
 fn shift(bytes: usize) -> usize {
     bytes.max(16).next_power_of_two().trailing_zeros() as usize

@@ -1,0 +1,55 @@
+//! Fork: every lock of the heap is held across it, so that the child finds no half change.
+//!
+//! The child's one thread keeps its cache. The spans of the parent's other threads stay with
+//! caches that have no thread any more: their live objects stay valid, a free of one is a
+//! remote free that nobody collects. They may have been in the middle of a fast path, so their
+//! lists are left alone (the collector reads them defensively).
+//!
+//! # Safety
+//! `hold` in prepare, then exactly one of `release` (parent) and `reset` (child).
+#![allow(unsafe_code)]
+use super::{cache, large, shared};
+use crate::ground::critical::Critical;
+use crate::pages;
+use crate::spans::{side, slab};
+
+/// Takes every lock from the late cache's rank on.
+pub fn prepare(critical: &Critical) {
+    shared::LATE_LOCK.hold(critical);
+    shared::ABANDONED.hold(critical);
+    large::HUGE.hold(critical);
+    cache::UNUSED.hold(critical);
+    side::LISTS.hold(critical);
+    slab::FREE.hold(critical);
+    pages::fork_prepare(critical);
+}
+
+/// # Safety
+/// This thread called [`prepare`].
+pub unsafe fn parent() {
+    // SAFETY: held since `prepare`.
+    unsafe {
+        pages::fork_parent();
+        slab::FREE.release();
+        side::LISTS.release();
+        cache::UNUSED.release();
+        large::HUGE.release();
+        shared::ABANDONED.release();
+        shared::LATE_LOCK.release();
+    }
+}
+
+/// # Safety
+/// Only in the child of a fork before which this thread called [`prepare`].
+pub unsafe fn child() {
+    // SAFETY: the child's only thread is the one that held them.
+    unsafe {
+        pages::fork_child();
+        slab::FREE.reset();
+        side::LISTS.reset();
+        cache::UNUSED.reset();
+        large::HUGE.reset();
+        shared::ABANDONED.reset();
+        shared::LATE_LOCK.reset();
+    }
+}
