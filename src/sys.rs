@@ -5,6 +5,11 @@
 pub mod errno;
 pub mod file;
 pub mod futex;
+pub mod host;
+pub mod maps;
+pub mod memory;
+pub mod pagemap;
+pub mod pkeys;
 pub mod process;
 pub mod random;
 pub mod raw;
