@@ -55,6 +55,7 @@ mod tree;
 pub use cache::PageCache;
 
 static HEAP: Lock<PageHeap<Plain>> = Lock::new(Rank::Pages, PageHeap::new());
+pub mod ranges;
 
 /// Pages just allocated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
