@@ -46,6 +46,7 @@ mod invariants;
 pub mod metadata;
 mod os;
 pub mod own;
+pub mod ranges;
 mod scavenge;
 mod search_addr;
 mod store;
@@ -55,7 +56,6 @@ mod tree;
 pub use cache::PageCache;
 
 static HEAP: Lock<PageHeap<Plain>> = Lock::new(Rank::Pages, PageHeap::new());
-pub mod ranges;
 
 /// Pages just allocated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
