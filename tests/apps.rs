@@ -1,2 +1,190 @@
-//! x
-fn main() {}
+//! Runs real programs natively and under the library in each mode, and compares what they print and
+//! how they end. Each is a script in `c-tests/apps/` that starts in an empty folder; everything that
+//! it starts is preloaded too, the shell included.
+//!
+//! ```text
+//! cargo test --test apps                         all
+//! cargo test --test apps -- git --mode gc        one, in one mode
+//! cargo test --test apps -- --preload /usr/lib/…/libjemalloc.so.2
+//! GLEANER_TEST_OPTIONS=collect_every=4m cargo test --test apps      more options, in every mode
+//! ```
+//! A script's header: `# needs: commands`, `# timeout: seconds`, `# modes: …`, and `# normalise: a sed
+//! script` for what differs from one native run to the next. In leak mode the reports go to files and
+//! the programs keep their own exit status, for many real programs do leak.
+//! Prints one row a run: `app mode result seconds ratio`, the ratio to the native run's time.
+
+#[path = "harness/preload.rs"]
+mod preload;
+#[path = "harness/process.rs"]
+mod process;
+#[path = "harness/spec.rs"]
+mod spec;
+#[path = "harness/tree.rs"]
+mod tree;
+
+use preload::{Args, Preload};
+use process::{End, Outcome};
+use spec::Spec;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+struct App {
+    name: String,
+    script: PathBuf,
+    spec: Spec,
+}
+
+/// What became of one script in all its runs.
+#[derive(Default)]
+struct Tally {
+    passed: u32,
+    failures: Vec<String>,
+    skipped: Option<String>,
+}
+
+fn main() -> ExitCode {
+    let args = Args::from_env();
+    let preload = args.preload();
+    let apps: Vec<App> = apps().into_iter().filter(|a| args.wants(&a.name)).collect();
+    println!("{:16} {:7} {:8} {:>7} {:>6}", "app", "mode", "result", "seconds", "ratio");
+    let tallies = preload::in_parallel(&apps, |app| try_app(app, &preload, args.mode.as_deref()));
+    let passed: u32 = tallies.iter().map(|t| t.passed).sum();
+    let failures: Vec<&String> = tallies.iter().flat_map(|t| &t.failures).collect();
+    let skipped: Vec<&String> = tallies.iter().filter_map(|t| t.skipped.as_ref()).collect();
+    failures.iter().for_each(|f| println!("\n{f}"));
+    skipped.iter().for_each(|s| println!("skipped: {s}"));
+    println!("{passed} passed, {} failed, {} skipped", failures.len(), skipped.len());
+    if failures.is_empty() && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn apps() -> Vec<App> {
+    let folder = tree::root().join("c-tests/apps");
+    let mut list = Vec::new();
+    for script in std::fs::read_dir(folder).expect("c-tests/apps").map(|e| e.expect("entry").path()) {
+        if script.extension().is_some_and(|e| e == "sh") {
+            let name = script.file_stem().expect("a name").to_string_lossy().into_owned();
+            let spec = spec::read(&script, "#");
+            list.push(App { name, script, spec });
+        }
+    }
+    // The longest first, so that two workers end together.
+    list.sort_by_key(|a| (std::cmp::Reverse(a.spec.timeout("", 60)), a.name.clone()));
+    list
+}
+
+fn try_app(app: &App, preload: &Preload, only: Option<&str>) -> Tally {
+    let mut tally = Tally::default();
+    if let Some(missing) = app.spec.one("needs", "").unwrap_or("").split_whitespace().find(|c| !exists(c)) {
+        tally.skipped = Some(format!("{}: no {missing} here (scripts/install-deps installs it)", app.name));
+        return tally;
+    }
+    let native = run(app, "native", preload);
+    println!("{:16} {:7} {:8} {:7.2}", app.name, "native", native.end.to_string(), native.seconds);
+    if native.end == End::TimeOut {
+        tally.failures.push(format!("FAILED {}: time-out without the library", app.name));
+        return tally;
+    }
+    for mode in preload.modes() {
+        if *mode == "native" || !app.spec.runs_in(mode) || only.is_some_and(|m| m != *mode) {
+            continue;
+        }
+        let outcome = run(app, mode, preload);
+        let fault = difference(app, &native, &outcome);
+        let (word, ratio) = (if fault.is_none() { "ok" } else { "FAILED" }, outcome.seconds / native.seconds);
+        println!("{:16} {:7} {word:8} {:7.2} {ratio:6.2}", app.name, mode, outcome.seconds);
+        match fault {
+            None => tally.passed += 1,
+            Some(fault) => tally.failures.push(format!(
+                "FAILED {} in mode {mode}\n{fault}  repeat: cargo test --test apps -- {} --mode {mode}",
+                app.name, app.name
+            )),
+        }
+    }
+    tally
+}
+
+/// Debian's programs first: pyenv, nvm and the like may stand in front of them in the caller's PATH.
+fn path() -> String {
+    let toolchain = Path::new(env!("CARGO")).parent().expect("a folder").display();
+    format!("/usr/bin:/bin:/usr/sbin:/sbin:/usr/local/bin:{toolchain}")
+}
+
+fn exists(command: &str) -> bool {
+    path().split(':').any(|folder| Path::new(folder).join(command).exists())
+}
+
+fn run(app: &App, mode: &str, preload: &Preload) -> Outcome {
+    static PORT: AtomicU32 = AtomicU32::new(0);
+    let place = std::env::temp_dir().join(format!("gleaner-apps-{}-{}-{mode}", std::process::id(), app.name));
+    std::fs::create_dir_all(&place).expect("a folder to run in");
+    let out = tree::target().join("apps-out");
+    let mut options = vec![];
+    let log = format!("log={}/{}.leak.%p.log:exitcode=0", out.display(), app.name);
+    let more = std::env::var("GLEANER_TEST_OPTIONS").unwrap_or_default();
+    if mode == "leak" {
+        options.push(log.as_str());
+    }
+    if !more.is_empty() {
+        options.push(more.as_str());
+    }
+    let port = 20_000 + std::process::id() % 20_000 + PORT.fetch_add(2, Ordering::Relaxed);
+    let mut command = Command::new("bash");
+    command.arg(&app.script).current_dir(&place).env_clear().env("PATH", path()).env("LC_ALL", "C");
+    command.env("HOME", &place).env("TMPDIR", &place).env("TERM", "xterm").env("PORT", port.to_string());
+    command
+        .env("CALLER_PATH", std::env::var_os("PATH").unwrap_or_default())
+        .envs(preload.env(mode, &options));
+    let limit = Duration::from_secs(app.spec.timeout(mode, 60) * if mode == "native" { 1 } else { 3 });
+    let outcome = process::run(&mut command, limit, &out.join(format!("{}.{mode}.x", app.name)));
+    let _ = std::fs::remove_dir_all(&place);
+    outcome
+}
+
+/// What differs, if anything, after both outputs went through the script's own `normalise`.
+fn difference(app: &App, native: &Outcome, outcome: &Outcome) -> Option<String> {
+    let mut text = String::new();
+    if native.end != outcome.end {
+        text.push_str(&format!("  status: {} natively, now {}\n", native.end, outcome.end));
+    }
+    for (what, a, b) in
+        [("stdout", &native.stdout, &outcome.stdout), ("stderr", &native.stderr, &outcome.stderr)]
+    {
+        let (a, b) = (normalise(app, a), normalise(app, b));
+        if a != b {
+            text.push_str(&format!("  {what} differs:\n{}", first_differences(&a, &b)));
+        }
+    }
+    (!text.is_empty()).then_some(text)
+}
+
+fn normalise(app: &App, text: &str) -> String {
+    let rules = app.spec.all("normalise", "");
+    let folder = std::env::temp_dir().join(format!("gleaner-apps-{}-{}", std::process::id(), app.name));
+    let always = format!("s#{}-[a-z]+#DIR#g", folder.display());
+    let file = std::env::temp_dir().join(format!("gleaner-sed-{}-{}", std::process::id(), app.name));
+    std::fs::write(&file, text).expect("a file for sed");
+    let mut command = Command::new("sed");
+    command.args(["-E", "-e", &always]);
+    rules.iter().for_each(|rule| {
+        command.args(["-e", rule]);
+    });
+    let out = command.arg(&file).stderr(Stdio::inherit()).output().expect("sed");
+    let _ = std::fs::remove_file(&file);
+    String::from_utf8_lossy(&out.stdout).into_owned()
+}
+
+fn first_differences(a: &str, b: &str) -> String {
+    let (a, b): (Vec<&str>, Vec<&str>) = (a.lines().collect(), b.lines().collect());
+    let same = a.iter().zip(&b).take_while(|(x, y)| x == y).count();
+    let show = |sign: &str, lines: &[&str]| {
+        lines
+            .iter()
+            .skip(same)
+            .take(12)
+            .map(|l| format!("    {sign} {}\n", l.chars().take(300).collect::<String>()))
+            .collect::<String>()
+    };
+    format!("    at line {}:\n{}{}", same + 1, show("-", &a), show("+", &b))
+}

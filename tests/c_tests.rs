@@ -9,6 +9,8 @@
 //! ```
 //! It is not part of a plain `cargo test`, which builds no release library; `scripts/test` runs it.
 
+#[path = "harness/expect.rs"]
+mod expect;
 #[path = "harness/preload.rs"]
 mod preload;
 #[path = "harness/process.rs"]
@@ -17,6 +19,8 @@ mod process;
 mod report;
 #[path = "harness/spec.rs"]
 mod spec;
+#[path = "harness/tree.rs"]
+mod tree;
 
 use preload::{Args, Preload};
 use process::{End, Outcome};
@@ -71,7 +75,7 @@ fn main() -> ExitCode {
 
 /// Every program under c-tests/, by the folders that hold one behaviour a file.
 fn programs() -> Vec<Program> {
-    let base = preload::root().join("c-tests");
+    let base = tree::root().join("c-tests");
     let mut list = Vec::new();
     for folder in ["entry", "cxx", "misuse", "life", "limits", "maps", "leaks", "live"] {
         let Ok(entries) = std::fs::read_dir(base.join(folder)) else { continue };
@@ -81,7 +85,7 @@ fn programs() -> Vec<Program> {
             }
             let name = format!("{folder}/{}", source.file_stem().expect("a name").to_string_lossy());
             let spec = spec::read(&source, "//");
-            let exe = preload::target().join("c-tests").join(&name);
+            let exe = tree::target().join("c-tests").join(&name);
             let plugin = spec.one("plugin", "").map(|p| base.join(p));
             list.push(Program { name, source, exe, plugin, spec });
         }
@@ -97,7 +101,7 @@ fn modified(path: &Path) -> Option<SystemTime> {
 /// The time of the last change to a shared header or plugin: older programs are rebuilt.
 fn newest_source() -> Option<SystemTime> {
     let folders = ["c-tests/include", "c-tests/plugins"];
-    let entries = folders.iter().filter_map(|f| std::fs::read_dir(preload::root().join(f)).ok()).flatten();
+    let entries = folders.iter().filter_map(|f| std::fs::read_dir(tree::root().join(f)).ok()).flatten();
     entries.filter_map(|e| modified(&e.ok()?.path())).max()
 }
 
@@ -131,7 +135,7 @@ fn compile(
     let cxx = source.extension().is_some_and(|e| e == "cc");
     let mut command = Command::new(if cxx { "c++" } else { "cc" });
     command.args(["-O2", "-g", "-Wall", "-Wextra", "-Wno-unused-result", "-Wno-unused-parameter"]);
-    command.args(["-fno-builtin", "-I"]).arg(preload::root().join("c-tests/include"));
+    command.args(["-fno-builtin", "-I"]).arg(tree::root().join("c-tests/include"));
     command.args(extra).args(if cxx { &["-std=c++20"][..] } else { &["-std=gnu17", "-D_GNU_SOURCE"] });
     command.arg(source).arg("-o").arg(to);
     command.args(spec.one("flags", "").unwrap_or("").split_whitespace());
@@ -170,7 +174,7 @@ fn run(program: &Program, mode: &str, preload: &Preload) -> Result<(), String> {
     let exe = program.exe.display().to_string();
     let line = line.replacen(&exe, &format!("env {} {exe}", assignments.join(" ")), 1);
     let scratch =
-        preload::target().join("c-tests/out").join(format!("{}.{mode}.x", program.name.replace('/', "_")));
+        tree::target().join("c-tests/out").join(format!("{}.{mode}.x", program.name.replace('/', "_")));
     let mut command = Command::new("sh");
     command.arg("-c").arg(&line).env("MODE", mode).env_remove("LD_PRELOAD").env_remove("GLEANER");
     let limit = Duration::from_secs(program.spec.timeout(mode, 30));
@@ -198,7 +202,7 @@ fn faults(program: &Program, mode: &str, outcome: &Outcome) -> Result<Vec<String
     let texts: Vec<String> = sources.iter().map(|s| std::fs::read_to_string(s).expect("source")).collect();
     let files: Vec<String> =
         sources.iter().map(|s| s.file_name().expect("name").to_string_lossy().into_owned()).collect();
-    let planted = spec.leaks(mode, &texts).map_err(|e| format!("{}: {e}", program.name))?;
+    let planted = expect::leaks(spec, mode, &texts).map_err(|e| format!("{}: {e}", program.name))?;
     let reports = mode == "leak" && !planted.is_empty();
     let mut faults = Vec::new();
     let expected = spec.one("status", mode).unwrap_or(if reports { "23" } else { "0" });
@@ -206,13 +210,13 @@ fn faults(program: &Program, mode: &str, outcome: &Outcome) -> Result<Vec<String
         faults.push(format!("ended with {}, expected {expected}", outcome.end));
     }
     let stdout = spec.all("stdout", mode);
-    if !stdout.is_empty() && !spec::lines_fit(&stdout, &outcome.stdout) {
+    if !stdout.is_empty() && !expect::lines_fit(&stdout, &outcome.stdout) {
         faults.push(format!("stdout is not {stdout:?}"));
     }
     let stderr = spec.all("stderr", mode);
     if reports && outcome.end != End::TimeOut {
         faults.extend(report::faults(&outcome.stderr, &planted, &files));
-    } else if !spec::lines_fit(&stderr, &outcome.stderr) {
+    } else if !expect::lines_fit(&stderr, &outcome.stderr) {
         faults.push(format!("stderr is not {stderr:?}"));
     }
     Ok(faults)

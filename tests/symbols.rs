@@ -7,15 +7,15 @@
 //! UPDATE=1 cargo test --test symbols                     rewrite preload/exported.txt and imported.txt
 //! ```
 
-#[path = "harness/preload.rs"]
-mod preload;
+#[path = "harness/tree.rs"]
+mod tree;
 
 use std::collections::BTreeSet;
 use std::process::Command;
 
 /// The dynamic symbols of the library, undefined or defined, without versions.
 fn symbols(which: &str) -> BTreeSet<String> {
-    let library = preload::build();
+    let library = tree::build();
     let out = Command::new("nm").args(["-D", which]).arg(&library).output().expect("nm of binutils");
     assert!(out.status.success(), "nm {}: {}", library.display(), String::from_utf8_lossy(&out.stderr));
     let text = String::from_utf8_lossy(&out.stdout).into_owned();
@@ -24,7 +24,7 @@ fn symbols(which: &str) -> BTreeSet<String> {
 }
 
 fn compare(which: &str, list: &str) {
-    let (path, now) = (preload::root().join("preload").join(list), symbols(which));
+    let (path, now) = (tree::root().join("preload").join(list), symbols(which));
     if std::env::var_os("UPDATE").is_some() {
         let text: String = now.iter().map(|s| format!("{s}\n")).collect();
         std::fs::write(&path, text).expect("the list is written");

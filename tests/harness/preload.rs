@@ -1,7 +1,7 @@
-//! Which library is preloaded, in which modes; where things stand in the work tree.
+//! Which library is preloaded, in which modes; the command line of both harnesses.
 
+use super::tree;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// The three modes of the library; `native` stands beside them for a run without it.
 pub const MODES: [&str; 3] = ["malloc", "leak", "gc"];
@@ -14,27 +14,6 @@ pub enum Preload {
     Other(PathBuf),
     /// Nothing.
     Native,
-}
-
-pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-pub fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
-}
-
-/// Builds the library and the command in release form, unless GLEANER_BUILT says that it was done.
-pub fn build() -> PathBuf {
-    if std::env::var_os("GLEANER_BUILT").is_none() {
-        let status = Command::new(env!("CARGO"))
-            .args(["build", "--release", "--quiet", "-p", "gleaner-preload", "-p", "gleaner-cli"])
-            .current_dir(root())
-            .status()
-            .expect("cargo");
-        assert!(status.success(), "the library does not build");
-    }
-    target().join("release/libgleaner.so")
 }
 
 impl Preload {
@@ -90,7 +69,7 @@ impl Args {
 
     pub fn preload(&self) -> Preload {
         match self.preload.as_deref() {
-            None => Preload::Gleaner(build()),
+            None => Preload::Gleaner(tree::build()),
             Some("native") => Preload::Native,
             Some(path) => Preload::Other(PathBuf::from(path)),
         }

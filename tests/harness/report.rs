@@ -1,6 +1,6 @@
 //! Reads a leak report back: the groups with their frames, compared with the planted leaks.
 
-use super::spec::Leak;
+use super::expect::Leak;
 
 struct Group {
     kind: String,
