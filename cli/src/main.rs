@@ -1,2 +1,46 @@
-//! The `gleaner` command.
-fn main() {}
+//! The `gleaner` command: runs programs under `libgleaner.so`, turns the records that they leave
+//! into reports with names, and tells what this machine offers.
+//!
+//! ```text
+//! args      what may be written on the command line
+//! launch    run, leaks: find the program and the library, check both, exec
+//! record    the text that the library hands over
+//! names     address → function, file, line: ELF, DWARF, separate debug files
+//! suppress  LeakSanitizer's suppression files
+//! report    record + names + suppressions → text or JSON
+//! doctor    what kernel, libc and processor offer, and what is lost without
+//! table     the option table for people, for README, for the manual
+//! ```
+//!
+//! Every failure is a [`Failure`]: one line that says what is wrong and what to do, and an exit status.
+#![cfg_attr(not(test), no_main)]
+#![deny(unsafe_code)]
+
+mod args;
+mod doctor;
+mod failure;
+mod launch;
+mod names;
+mod record;
+mod report;
+mod start;
+mod suppress;
+mod table;
+
+use failure::Failure;
+use std::ffi::OsString;
+
+/// Does what the command line says; the exit status.
+fn gleaner(line: impl Iterator<Item = OsString>) -> u8 {
+    let done = args::parse(line).and_then(|command| match command {
+        args::Command::Told(text) => failure::print(&text).map(|()| 0),
+        args::Command::Launch(order) => launch::launch(&order).map(|never| match never {}),
+        args::Command::Report(order) => report::report(&order),
+        args::Command::Options(form) => failure::print(&table::render(form)).map(|()| 0),
+        args::Command::Doctor => doctor::doctor(),
+    });
+    done.unwrap_or_else(|failure| {
+        eprintln!("gleaner: {}", failure.text);
+        failure.status
+    })
+}

@@ -1,0 +1,57 @@
+use super::*;
+
+fn order(options: &[&str]) -> Launch {
+    let options = options.iter().map(OsString::from).collect();
+    Launch { options, log: None, suppressions: None, program: vec!["x".into()] }
+}
+fn merged(options: &[&str], environment: &str) -> String {
+    let text = super::options(&order(options), Some(environment.into())).unwrap();
+    text.unwrap_or_default().into_string().unwrap()
+}
+
+#[test]
+fn the_command_line_holds_over_the_environment() {
+    assert_eq!(merged(&[], ""), "");
+    assert_eq!(merged(&["mode=leak"], ""), "mode=leak");
+    assert_eq!(merged(&["mode=leak"], "mode=malloc:stats=1"), "mode=leak:stats=yes");
+    assert_eq!(merged(&["mode=leak", "log=/a:exitcode=0"], "log=\"/x:y\""), "mode=leak:log=/a:exitcode=0");
+    assert_eq!(merged(&["stats=1"], "log=\"/x:y\""), r"log=/x\:y:stats=yes");
+    assert_eq!(merged(&["stats=1"], "log=\"/not closed"), "stats=yes");
+}
+
+#[test]
+fn a_bad_word_on_our_line_is_an_error() {
+    let said = |text: &str| {
+        let failure = options(&order(&[text]), None).unwrap_err();
+        assert_eq!(failure.status, USAGE);
+        failure.text
+    };
+    assert_eq!(said("mode=fast"), "mode=fast is not malloc, leak or gc");
+    assert_eq!(said("mode=safe"), "mode=safe is not built yet");
+    assert_eq!(said("mod=leak"), "there is no option \"mod\"; did you mean mode?");
+    assert_eq!(said("colour=1"), "there is no option \"colour\"; `gleaner options` lists them");
+    assert_eq!(said("leak"), "\"leak\" is not of the form name=value");
+}
+
+#[test]
+fn files_of_the_command_line_are_absolute() {
+    let mut order = order(&["mode=leak"]);
+    order.log = Some("a:b c".into());
+    let text = options(&order, None).unwrap().unwrap().into_string().unwrap();
+    let here = std::env::current_dir().unwrap();
+    assert_eq!(text, format!(r"mode=leak:log={}/a\:b\ c", here.display()));
+    order.log = Some("stderr".into());
+    assert_eq!(options(&order, None).unwrap().unwrap(), "mode=leak");
+    order.suppressions = Some("/no/such/file".into());
+    let failure = options(&order, None).unwrap_err();
+    assert_eq!(failure.text, "--suppressions: /no/such/file: No such file or directory");
+}
+
+#[test]
+fn the_library_comes_first_and_once() {
+    let list = |before: &str| preload(Path::new("/x/libgleaner.so"), Some(before.into())).unwrap();
+    assert_eq!(list(""), "/x/libgleaner.so");
+    assert_eq!(list("/a.so /b.so"), "/x/libgleaner.so:/a.so:/b.so");
+    assert_eq!(list("/old/libgleaner.so:/a.so"), "/x/libgleaner.so:/a.so");
+    assert!(preload(Path::new("/a b/libgleaner.so"), None).is_err());
+}

@@ -1,0 +1,101 @@
+//! Addresses → names: function, file, line, with inlined calls as frames of their own.
+//!
+//! A module is opened on its first address; its symbol table is read only where DWARF has no
+//! answer. Files stay mapped until the command ends, which is soon: so every slice of them is
+//! `'static`, and nothing is copied. One record, one thread: a 100 MB program costs what its few
+//! compilation units cost.
+//!
+//! A name is never guessed: a file whose build-id is not the recorded one was changed since, and
+//! is not asked.
+use crate::record::{Module, Pc, Record};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+mod elf;
+mod image;
+mod search;
+mod split;
+mod symbols;
+use image::Image;
+pub use search::hex;
+
+/// One line of a report's stack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// The address that was looked up.
+    pub pc: u64,
+    /// Demangled.
+    pub function: Option<String>,
+    /// As the compiler wrote it, where that differs.
+    pub linkage: Option<String>,
+    pub source: Option<Source>,
+    /// Index of the record's module, and the address in its file.
+    pub place: Option<(usize, u64)>,
+    /// The next frame is the function that this one was inlined into.
+    pub inlined: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    pub file: String,
+    /// 0: unknown.
+    pub line: u32,
+    pub column: u32,
+}
+
+/// The names of one record's addresses.
+pub struct Names<'a> {
+    modules: &'a [Module],
+    debug_dirs: Vec<PathBuf>,
+    /// By path and build-id: a module that is mapped twice is opened once.
+    images: HashMap<(&'a Path, Option<&'a [u8]>), Rc<Image>>,
+    known: HashMap<u64, Rc<[Frame]>>,
+}
+
+impl<'a> Names<'a> {
+    /// `debug_dirs` are searched before /usr/lib/debug.
+    pub fn new(record: &'a Record, debug_dirs: &[PathBuf]) -> Names<'a> {
+        let debug_dirs = debug_dirs.iter().cloned().chain([PathBuf::from("/usr/lib/debug")]).collect();
+        Names { modules: &record.modules, debug_dirs, images: HashMap::new(), known: HashMap::new() }
+    }
+
+    /// The frames of one address, innermost first; at least one.
+    pub fn frames(&mut self, record: &Record, pc: Pc) -> Rc<[Frame]> {
+        let lookup = pc.lookup();
+        if let Some(frames) = self.known.get(&lookup) {
+            return frames.clone();
+        }
+        let frames: Rc<[Frame]> = self.look_up(record, lookup).into();
+        self.known.insert(lookup, frames.clone());
+        frames
+    }
+
+    fn look_up(&mut self, record: &Record, pc: u64) -> Vec<Frame> {
+        let unknown = Frame { pc, function: None, linkage: None, source: None, place: None, inlined: false };
+        let Some(index) = record.module_of(pc) else { return vec![unknown] };
+        let module = &self.modules[index];
+        let address = pc.wrapping_sub(module.bias);
+        let bare = Frame { place: Some((index, address)), ..unknown };
+        let named = self.image(module).frames(address, &bare);
+        if named.is_empty() { vec![bare] } else { named }
+    }
+
+    fn image(&mut self, module: &'a Module) -> Rc<Image> {
+        let key = (module.path.as_path(), module.build_id.as_deref());
+        let debug_dirs = &self.debug_dirs;
+        self.images.entry(key).or_insert_with(|| Rc::new(Image::open(module, debug_dirs))).clone()
+    }
+
+    /// What kept modules from being named, for the reader of the report.
+    pub fn troubles(&self) -> Vec<String> {
+        let mut all: Vec<String> = self.images.values().filter_map(|image| image.trouble()).collect();
+        all.sort();
+        all
+    }
+}
+
+/// The build-id of a file, in hex.
+pub fn build_id(path: &Path) -> Option<String> {
+    elf::Elf::open(path)?.build_id().map(hex)
+}

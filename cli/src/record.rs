@@ -1,0 +1,230 @@
+//! The record: what the library writes when it found leaks, read back.
+//!
+//! ```text
+//! gleaner-record 1
+//! pid <n>
+//! exe <path>
+//! mode <mode>
+//! module <start> <end> <load-bias> <build-id|-> <path>      numbers in hex
+//! stack <id> <pc> <pc> ...         innermost first; return addresses, or exact with a '!' before
+//! leak <direct|indirect> <bytes> <objects> <stack-id>
+//! note <text>
+//! end <leaked-bytes> <leaked-objects>
+//! ```
+//! A file may hold several records, one after the other. A line that is not understood is told and
+//! skipped: a record cut short by a crash is still worth reading. Only the first line must be right.
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+/// What one check of one process found.
+#[derive(Default, Debug)]
+pub struct Record {
+    pub pid: u64,
+    pub exe: String,
+    pub mode: String,
+    pub modules: Vec<Module>,
+    pub stacks: HashMap<u64, Vec<Pc>>,
+    pub leaks: Vec<Leak>,
+    pub notes: Vec<String>,
+    /// Bytes and objects, as the library counted them.
+    pub end: Option<(u64, u64)>,
+    /// Lines that were not understood.
+    pub troubles: Vec<String>,
+}
+
+/// A mapped file: the addresses [start, end) hold the file's address minus `bias`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Module {
+    pub start: u64,
+    pub end: u64,
+    pub bias: u64,
+    pub build_id: Option<Vec<u8>>,
+    pub path: PathBuf,
+}
+
+/// An address of a stack.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Pc {
+    pub address: u64,
+    pub kind: PcKind,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum PcKind {
+    /// Where the call will return to: its line is that of the byte before.
+    Return,
+    /// The instruction itself.
+    Exact,
+}
+
+impl Pc {
+    /// The address whose line and function are meant.
+    pub fn lookup(self) -> u64 {
+        match self.kind {
+            PcKind::Return => self.address.wrapping_sub(1),
+            PcKind::Exact => self.address,
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Kind {
+    Direct,
+    Indirect,
+}
+
+/// Leaked objects of one stack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leak {
+    pub kind: Kind,
+    pub bytes: u64,
+    pub objects: u64,
+    pub stack: u64,
+}
+
+/// Every record of a file. The error says why the file is none.
+pub fn parse(text: &[u8]) -> Result<Vec<Record>, String> {
+    let mut records: Vec<Record> = Vec::new();
+    if text.trim_ascii().is_empty() {
+        return Err("is empty".into());
+    }
+    for (number, line) in text.split(|&b| b == b'\n').enumerate() {
+        let line = String::from_utf8_lossy(line);
+        let (word, rest) = line.split_once(' ').unwrap_or((&line, ""));
+        if word == "gleaner-record" {
+            match rest.trim() {
+                "1" => records.push(Record::default()),
+                version => return Err(format!("is a record of version {version}, made by a newer gleaner")),
+            }
+        } else if let Some(record) = records.last_mut() {
+            if record.take(word, rest).is_none() {
+                record.troubles.push(format!("line {} is not understood: {}", number + 1, shortened(&line)));
+            }
+        } else {
+            return Err("is not a gleaner record: it does not begin with \"gleaner-record\"".into());
+        }
+    }
+    Ok(records)
+}
+
+fn shortened(line: &str) -> String {
+    line.chars().filter(|c| !c.is_control()).take(60).collect()
+}
+
+impl Record {
+    /// One line; None when it is malformed. A keyword of a later version is skipped.
+    fn take(&mut self, word: &str, rest: &str) -> Option<()> {
+        match word {
+            "pid" => self.pid = rest.trim().parse().ok()?,
+            "exe" => self.exe = rest.to_owned(),
+            "mode" => self.mode = rest.to_owned(),
+            "note" => self.notes.push(rest.to_owned()),
+            "module" => self.modules.push(module(rest)?),
+            "stack" => {
+                let mut words = rest.split_ascii_whitespace();
+                let id = words.next()?.parse().ok()?;
+                let pcs = words.map(pc).collect::<Option<Vec<Pc>>>()?;
+                self.stacks.insert(id, pcs);
+            }
+            "leak" => self.leaks.push(leak(rest)?),
+            "end" => {
+                let (bytes, objects) = rest.split_once(' ')?;
+                self.end = Some((bytes.parse().ok()?, objects.trim().parse().ok()?));
+            }
+            "" => {}
+            other if other.bytes().all(|b| b.is_ascii_lowercase() || b == b'-') => {}
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// The module that holds `address`.
+    pub fn module_of(&self, address: u64) -> Option<usize> {
+        self.modules.iter().position(|m| (m.start..m.end).contains(&address))
+    }
+}
+
+fn hex(word: &str) -> Option<u64> {
+    u64::from_str_radix(word.strip_prefix("0x").unwrap_or(word), 16).ok()
+}
+
+fn pc(word: &str) -> Option<Pc> {
+    Some(match word.strip_prefix('!') {
+        Some(exact) => Pc { address: hex(exact)?, kind: PcKind::Exact },
+        None => Pc { address: hex(word)?, kind: PcKind::Return },
+    })
+}
+
+fn module(rest: &str) -> Option<Module> {
+    let mut words = rest.splitn(5, ' ');
+    let (start, end, bias) = (hex(words.next()?)?, hex(words.next()?)?, hex(words.next()?)?);
+    let build_id = match words.next()? {
+        "-" => None,
+        id => Some(bytes(id)?),
+    };
+    Some(Module { start, end, bias, build_id, path: words.next()?.into() })
+}
+
+fn bytes(id: &str) -> Option<Vec<u8>> {
+    let digits = id.as_bytes().chunks(2);
+    digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
+}
+
+fn leak(rest: &str) -> Option<Leak> {
+    let mut words = rest.split_ascii_whitespace();
+    let kind = match words.next()? {
+        "direct" => Kind::Direct,
+        "indirect" => Kind::Indirect,
+        _ => return None,
+    };
+    let mut number = || words.next()?.parse().ok();
+    Some(Leak { kind, bytes: number()?, objects: number()?, stack: number()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SOUND: &str = "gleaner-record 1\npid 42\nexe /a b\nmode leak\n\
+        module 1000 2000 1000 0aff /lib/x y.so\nmodule 3000 4000 0 - /bin/z\n\
+        stack 7 1010 !3fff\nleak direct 24 1 7\nleak indirect 8 2 0\nnote a word\nlater thing\nend 32 3\n";
+
+    #[test]
+    fn a_sound_record() {
+        let records = parse(SOUND.as_bytes()).unwrap();
+        let [record] = &records[..] else { panic!("{records:?}") };
+        assert_eq!((record.pid, &*record.exe, &*record.mode), (42, "/a b", "leak"));
+        assert_eq!(record.modules[0].build_id, Some(vec![0x0a, 0xff]));
+        assert_eq!(record.modules[0].path, PathBuf::from("/lib/x y.so"));
+        assert_eq!(record.modules[1].build_id, None);
+        let lookups: Vec<u64> = record.stacks[&7].iter().map(|pc| pc.lookup()).collect();
+        assert_eq!(lookups, [0x100f, 0x3fff]);
+        assert_eq!(record.leaks[1], Leak { kind: Kind::Indirect, bytes: 8, objects: 2, stack: 0 });
+        assert_eq!((record.module_of(0x1fff), record.module_of(0x2000)), (Some(0), None));
+        assert_eq!(record.end, Some((32, 3)));
+        assert_eq!(record.troubles, Vec::<String>::new());
+    }
+    #[test]
+    fn damage_is_told_and_skipped() {
+        let records = parse(b"gleaner-record 1\nleak direct x 1 2\nstack 1 zz\npid 3\nleak dir").unwrap();
+        assert_eq!((records[0].pid, records[0].troubles.len()), (3, 3));
+        assert_eq!(records[0].troubles[0], "line 2 is not understood: leak direct x 1 2");
+        assert!(parse(b"hello").unwrap_err().contains("not a gleaner record"));
+        assert!(parse(b"").is_err());
+        assert!(parse(b"gleaner-record 2\n").unwrap_err().contains("newer gleaner"));
+        assert_eq!(parse(format!("{SOUND}{SOUND}").as_bytes()).unwrap().len(), 2);
+    }
+    proptest! {
+        #[test]
+        fn never_panics(lines in prop::collection::vec("(pid|module|stack|leak|end|note|x)( [0-9a-f!-]{0,20}){0,6}", 0..20)) {
+            let text = format!("gleaner-record 1\n{}", lines.join("\n"));
+            prop_assert_eq!(parse(text.as_bytes()).unwrap().len(), 1);
+        }
+        #[test]
+        fn bytes_never_panic(tail in prop::collection::vec(any::<u8>(), 0..300)) {
+            let mut text = b"gleaner-record 1\nmodule ".to_vec();
+            text.extend(tail);
+            let _ = parse(&text);
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! The report as JSON: one object, `reports` holds one entry a record.
+//!
+//! ```text
+//! { "format": "gleaner-report", "version": 1, "reports": [ {
+//!     "pid", "exe", "mode", "complete": bool,
+//!     "summary": { "bytes", "objects" },
+//!     "leaks": [ { "kind": "direct"|"indirect", "bytes", "objects",
+//!         "stack": [ { "pc", "function"?, "linkage"?, "file"?, "line"?, "column"?,
+//!                      "module"?, "offset"?, "build_id"?, "inlined": bool } ] } ],
+//!     "suppressed": [ { "pattern", "objects", "bytes" } ], "notes": [ text ] } ] }
+//! ```
+//! Addresses are texts in hex (JSON numbers end at 2^53); what is not known is left out.
+use super::{Finding, Findings};
+use crate::names::{Frame, hex};
+use crate::record::{Kind, Record};
+use std::fmt::{self, Display, Write as _};
+use std::io::{self, Write};
+
+/// A text, quoted.
+struct Text<'a>(&'a str);
+impl Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_char('"')?;
+        for c in self.0.chars() {
+            match c {
+                '"' => f.write_str("\\\"")?,
+                '\\' => f.write_str("\\\\")?,
+                '\n' => f.write_str("\\n")?,
+                c if c.is_control() => write!(f, "\\u{:04x}", c as u32)?,
+                c => f.write_char(c)?,
+            }
+        }
+        f.write_char('"')
+    }
+}
+
+/// `[a,b]` over lines of their own.
+fn list<T>(
+    out: &mut dyn Write,
+    items: &[T],
+    mut each: impl FnMut(&mut dyn Write, &T) -> io::Result<()>,
+) -> io::Result<()> {
+    write!(out, "[")?;
+    for (number, item) in items.iter().enumerate() {
+        write!(out, "{}", if number == 0 { "\n" } else { ",\n" })?;
+        each(out, item)?;
+    }
+    write!(out, "]")
+}
+
+pub fn write(out: &mut dyn Write, all: &[Findings<'_>]) -> io::Result<()> {
+    write!(out, "{{\"format\":\"gleaner-report\",\"version\":1,\"reports\":")?;
+    list(out, all, one)?;
+    writeln!(out, "}}")
+}
+
+fn one(out: &mut dyn Write, found: &Findings<'_>) -> io::Result<()> {
+    let record = found.record;
+    let (pid, exe, mode) = (record.pid, Text(&record.exe), Text(&record.mode));
+    let complete = record.end.is_some() && record.troubles.is_empty();
+    write!(out, "{{\"pid\":{pid},\"exe\":{exe},\"mode\":{mode},\"complete\":{complete},")?;
+    write!(out, "\"summary\":{{\"bytes\":{},\"objects\":{}}},\"leaks\":", found.bytes(), found.objects())?;
+    list(out, &found.leaks, |out, finding| leak(out, record, finding))?;
+    write!(out, ",\"suppressed\":")?;
+    let used: Vec<_> = found.suppressions.used().collect();
+    list(out, &used, |out, rule| {
+        let pattern = Text(&rule.pattern);
+        write!(out, "{{\"pattern\":{pattern},\"objects\":{},\"bytes\":{}}}", rule.objects, rule.bytes)
+    })?;
+    write!(out, ",\"notes\":")?;
+    list(out, &found.notes, |out, note| write!(out, "{}", Text(note)))?;
+    write!(out, "}}")
+}
+
+fn leak(out: &mut dyn Write, record: &Record, finding: &Finding) -> io::Result<()> {
+    let kind = if finding.kind == Kind::Direct { "direct" } else { "indirect" };
+    let (bytes, objects) = (finding.bytes, finding.objects);
+    write!(out, "{{\"kind\":\"{kind}\",\"bytes\":{bytes},\"objects\":{objects},\"stack\":")?;
+    let frames: Vec<&Frame> = finding.frames().collect();
+    list(out, &frames, |out, frame| write!(out, "{}", shown(record, frame)))?;
+    write!(out, "}}")
+}
+
+fn shown(record: &Record, frame: &Frame) -> String {
+    let text = |value: &str| Text(value).to_string();
+    let positive = |n: u32| (n > 0).then(|| n.to_string());
+    let module = frame.place.map(|(index, offset)| (&record.modules[index], offset));
+    let source = frame.source.as_ref();
+    let fields = [
+        ("pc", Some(text(&format!("{:#x}", frame.pc)))),
+        ("function", frame.function.as_deref().map(text)),
+        ("linkage", frame.linkage.as_deref().map(text)),
+        ("file", source.map(|source| text(&source.file))),
+        ("line", source.and_then(|source| positive(source.line))),
+        ("column", source.and_then(|source| positive(source.column))),
+        ("module", module.map(|(module, _)| text(&module.path.to_string_lossy()))),
+        ("offset", module.map(|(_, offset)| text(&format!("{offset:#x}")))),
+        ("build_id", module.and_then(|(module, _)| module.build_id.as_deref()).map(|id| text(&hex(id)))),
+        ("inlined", Some(frame.inlined.to_string())),
+    ];
+    let known = fields.into_iter().filter_map(|(name, value)| Some(format!("\"{name}\":{}", value?)));
+    format!("{{{}}}", known.collect::<Vec<_>>().join(","))
+}

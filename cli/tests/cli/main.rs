@@ -1,0 +1,5 @@
+//! The `gleaner` command from outside: what it prints, and with which status it ends.
+mod bench;
+mod launch;
+mod manual;
+mod report;
