@@ -15,6 +15,7 @@
 //! | ≤ 2 MiB | pages of the page allocator, one span an object ([`large`]) |
 //! | more | a mapping of its own; realloc moves it by mremap |
 pub mod cache;
+pub mod check;
 pub mod fast;
 pub mod fork;
 pub mod large;
@@ -26,4 +27,4 @@ pub mod shared;
 pub mod slots;
 pub mod stacks;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

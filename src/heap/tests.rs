@@ -4,6 +4,9 @@ use super::resize::{self, Resized, Trace};
 use super::{fast, release};
 use crate::ground::critical;
 
+/// Tests that use the process's one heap take turns: its invariants are checked between.
+pub(crate) static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
 const PLAIN: Trace = Trace { stack: 0, watched: false };
 
 fn alloc(n: usize) -> *mut u8 {
@@ -59,6 +62,7 @@ fn verify(o: &Object) {
 
 #[test]
 fn objects_keep_their_contents_whoever_frees_them() {
+    let _turn = TURN.lock();
     let seed = 0x5eed_0001;
     println!("seed {seed:#x}");
     let (send, receive) = std::sync::mpsc::channel::<Object>();
@@ -120,10 +124,12 @@ fn objects_keep_their_contents_whoever_frees_them() {
             });
         }
     });
+    super::check::verify(0).unwrap();
 }
 
 #[test]
 fn aligned_objects_are_aligned() {
+    let _turn = TURN.lock();
     let c = critical::enter();
     assert!(resize::attach(&c, false));
     for shift in 4..=22 {

@@ -1,0 +1,88 @@
+//! The heap's numbered invariants, checked span by span.
+//!
+//! | | |
+//! |---|---|
+//! | H1 | every page of a span leads to it in the map (of a huge one, the first) |
+//! | H2 | `extended ≤ slots`, slots fit into the pages |
+//! | H3 | every block on the free and the remote list is a slot below `extended`, and is there once |
+//! | H4 | `used` (less the head's one) + free blocks = `extended` |
+//! | H5 | the full tag and the full list agree: a full span has no local free block |
+//!
+//! # Safety
+//! Reads the cells of other threads' spans: only while the world is stopped, or in a test whose
+//! other threads are quiet. A thread stopped inside a fast path may be off by one in H4; then
+//! pass `slack` 1.
+#![allow(unsafe_code)]
+use crate::pure::addr::{Addr, PAGE_SIZE};
+use crate::spans::span::{NOTIFY, kind, tag};
+use crate::spans::{Block, Span, map, slab};
+use core::sync::atomic::Ordering;
+
+/// Which invariant a span breaks.
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+pub struct Broken {
+    pub invariant: u8,
+    pub base: Addr,
+    pub class: u8,
+}
+
+/// Checks every span. `slack` is how far H4 may be off.
+pub fn verify(slack: u32) -> Result<usize, Broken> {
+    let (mut spans, mut first) = (0, None);
+    slab::for_each(|span| {
+        spans += 1;
+        if let Err(invariant) = verify_span(span, slack) {
+            first.get_or_insert(Broken { invariant, base: span.base(), class: span.class.get() });
+        }
+    });
+    first.map_or(Ok(spans), Err)
+}
+
+fn verify_span(span: &Span, slack: u32) -> Result<(), u8> {
+    let mapped = if span.kind() == kind::HUGE { 1 } else { span.pages.get() as usize };
+    for page in 0..mapped {
+        if !map::lookup(span.base().add(page * PAGE_SIZE)).is_some_and(|s| core::ptr::eq(s, span)) {
+            return Err(1);
+        }
+    }
+    if span.kind() != kind::SLOTS {
+        return Ok(());
+    }
+    let (extended, slots) = (span.extended.get(), span.slots.get());
+    if extended > slots || slots as usize * span.size.get() > span.pages.get() as usize * PAGE_SIZE {
+        return Err(2);
+    }
+    let mut seen = [0u64; 64];
+    let free = count(span, span.free.get(), &mut seen).ok_or(3)?;
+    let remote = (span.remote.load(Ordering::Acquire) & !NOTIFY) as *mut Block;
+    count(span, remote, &mut seen).ok_or(3)?;
+    let owner = span.owner.load(Ordering::Relaxed);
+    let off = (span.used.get() + free).abs_diff(extended);
+    // A head counts one more; whether a span is one is its cache's knowledge.
+    if off > slack + 1 {
+        return Err(4);
+    }
+    if owner & tag::FULL != 0 && free != 0 {
+        return Err(5);
+    }
+    Ok(())
+}
+
+/// Blocks on a list; `None` if one is no slot or stands twice.
+fn count(span: &Span, mut block: *mut Block, seen: &mut [u64; 64]) -> Option<u32> {
+    let mut n = 0;
+    while !block.is_null() {
+        let addr = Addr(block as usize);
+        let index = span.slot_of(addr).filter(|_| span.is_slot(addr))?;
+        let (word, bit) = (index as usize / 64, 1u64 << (index % 64));
+        if seen[word] & bit != 0 {
+            return None;
+        }
+        seen[word] |= bit;
+        n += 1;
+        // SAFETY: the address is a slot of a live span.
+        block = unsafe { (*block).next };
+    }
+    Some(n)
+}
+const _: () = assert!(crate::spans::class::slots(1) <= 64 * 64);
