@@ -39,6 +39,8 @@ mod cache;
 mod chunk;
 mod extents;
 mod find;
+#[cfg(test)]
+mod fixture;
 mod fresh;
 mod geometry;
 mod grow;

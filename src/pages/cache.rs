@@ -41,7 +41,6 @@ impl PageCache {
     }
     /// The pages that it holds, for checks: (page, without memory).
     #[cfg(test)]
-    #[allow(dead_code)]
     pub(super) fn contents(&self) -> impl Iterator<Item = (Page, bool)> + '_ {
         (0..BLOCK)
             .filter(|i| self.free >> i & 1 != 0)

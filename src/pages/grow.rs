@@ -102,7 +102,6 @@ impl PageHeap<Plain> {
 
 impl<C: Checks> PageHeap<C> {
     #[cfg(test)]
-    #[allow(dead_code)]
     pub(super) fn with_checks(checks: C) -> Self {
         PageHeap { tree: Tree::new(checks), hint: 0 }
     }

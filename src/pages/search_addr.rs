@@ -20,7 +20,6 @@ pub enum Rounding {
     ToMapped,
     /// A bug: the candidate is taken as it is.
     #[cfg(test)]
-    #[allow(dead_code)]
     Trusting,
 }
 
