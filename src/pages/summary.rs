@@ -45,17 +45,19 @@ impl Summary {
     pub const fn is_none(self) -> bool {
         self.0 == 0
     }
+    // In the case of bit 63 all three fields are 0: or-ing 2^21 in saves a branch in `merge`,
+    // which reads them 24 times.
     #[inline(always)]
     pub const fn start(self) -> usize {
-        if self.0 & ALL != 0 { LARGEST } else { (self.0 & MASK) as usize }
+        (self.0 & MASK | self.0 >> 63 << BITS) as usize
     }
     #[inline(always)]
     pub const fn max(self) -> usize {
-        if self.0 & ALL != 0 { LARGEST } else { (self.0 >> BITS & MASK) as usize }
+        (self.0 >> BITS & MASK | self.0 >> 63 << BITS) as usize
     }
     #[inline(always)]
     pub const fn end(self) -> usize {
-        if self.0 & ALL != 0 { LARGEST } else { (self.0 >> (2 * BITS) & MASK) as usize }
+        (self.0 >> (2 * BITS) & MASK | self.0 >> 63 << BITS) as usize
     }
     /// The summary of eight neighbours that cover `2^log` pages each.
     pub fn merge(children: &[Summary; FAN], log: usize) -> Summary {

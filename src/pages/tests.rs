@@ -1,6 +1,7 @@
 //! The façade over the real system. The heap is one for the whole test process, which other
 //! tests use at the same time.
 use super::*;
+use core::sync::atomic::{AtomicUsize, Ordering};
 use proptest::prelude::*;
 
 fn first_word(base: Addr, page: usize) -> *mut u64 {
@@ -126,4 +127,69 @@ fn stats_add_up() {
     assert!(stats.in_use >= 700);
     assert_eq!(stats.mapped, stats.in_use + stats.free_resident + stats.free_released);
     free(&critical, run.base, 700);
+}
+
+/// PA10 over the real system: threads write marks into their pages while others release and
+/// unmap what is free. A page advised away under its owner would read as zero.
+#[test]
+fn releasing_never_touches_a_page_that_somebody_owns() {
+    const THREADS: usize = 3;
+    const ROUNDS: usize = 400;
+    let running = AtomicUsize::new(THREADS);
+    std::thread::scope(|scope| {
+        for seed in 1..=THREADS {
+            let running = &running;
+            scope.spawn(move || {
+                churn(seed as u64, ROUNDS);
+                running.fetch_sub(1, Ordering::Relaxed);
+            });
+        }
+        while running.load(Ordering::Relaxed) > 0 {
+            let critical = critical::enter();
+            scavenge(&critical, 300);
+            trim(&critical, 1000);
+            drop(critical);
+            std::thread::yield_now();
+        }
+    });
+    check(&critical::enter());
+}
+
+fn churn(seed: u64, rounds: usize) {
+    let mut cache = PageCache::new();
+    let mut live: Vec<Marked> = vec![];
+    let mut random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    for _ in 0..rounds {
+        let critical = critical::enter();
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(seed);
+        let pick = (random >> 33) as usize;
+        if live.len() > 60 || (pick.is_multiple_of(3) && !live.is_empty()) {
+            let old = live.swap_remove(pick % live.len());
+            old.verify();
+            free(&critical, old.run.base, old.pages);
+        } else {
+            let pages = if pick.is_multiple_of(5) { 1 + pick % 700 } else { 1 + pick % 20 };
+            let run = alloc(&critical, &mut cache, pages).unwrap();
+            live.push(Marked::new(run, pages, random | 1));
+        }
+        if pick.is_multiple_of(31) {
+            flush(&critical, &mut cache);
+        }
+    }
+    let critical = critical::enter();
+    for old in live {
+        old.verify();
+        free(&critical, old.run.base, old.pages);
+    }
+    flush(&critical, &mut cache);
+}
+
+#[test]
+fn fork_hooks_take_and_give_back_every_lock() {
+    let critical = critical::enter();
+    fork_prepare(&critical);
+    // SAFETY: this thread prepared.
+    unsafe { fork_parent() };
+    let run = alloc_aligned(&critical, 1, 1).unwrap();
+    free(&critical, run.base, 1);
 }
