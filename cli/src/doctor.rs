@@ -4,6 +4,8 @@ use crate::failure::print;
 use crate::launch::library;
 use std::fmt::Write;
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 mod kernel;
 mod limits;
@@ -87,13 +89,23 @@ fn library_found() -> Finding {
     }
 }
 
-/// Runs a small program under the library.
+/// Runs a small program under the library; one that hangs is ended.
 fn starts_under(library: &Path) -> Result<(), String> {
-    let mut command = std::process::Command::new("/bin/true");
-    command.env("LD_PRELOAD", library).env_remove("GLEANER");
-    let done = command
-        .output()
-        .map_err(|error| format!("/bin/true does not start: {}", crate::failure::plain(&error)))?;
+    const PATIENCE: Duration = Duration::from_secs(10);
+    let mut command = Command::new("/bin/true");
+    command.env("LD_PRELOAD", library).env_remove("GLEANER").stdin(Stdio::null()).stdout(Stdio::null());
+    let plain =
+        |error: std::io::Error| format!("/bin/true does not start: {}", crate::failure::plain(&error));
+    let mut child = command.stderr(Stdio::piped()).spawn().map_err(plain)?;
+    let begun = Instant::now();
+    while child.try_wait().map_err(plain)?.is_none() {
+        if begun.elapsed() > PATIENCE {
+            child.kill().map_err(plain)?;
+            return Err("under it /bin/true does not end".into());
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let done = child.wait_with_output().map_err(plain)?;
     let said = String::from_utf8_lossy(&done.stderr);
     match said.lines().next() {
         Some(line) => Err(format!("under it /bin/true says: {line}")),

@@ -5,7 +5,7 @@
 //! program, another architecture) or hide (a set-user-id one) is said here in one line.
 use crate::Failure;
 use crate::failure::{NOT_RUNNABLE, OWN, USAGE, plain};
-use gleaner_core::pure::options::Options;
+use gleaner_core::pure::options::{Mode, Options, Path as OptionPath};
 use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -31,12 +31,15 @@ pub struct Launch {
 pub fn launch(order: &Launch) -> Result<Infallible, Failure> {
     let name =
         order.program.first().ok_or_else(|| Failure::new(USAGE, "which program? see `gleaner --help`"))?;
-    let options = options(order, std::env::var_os("GLEANER"))?;
+    let mut options = options(order, std::env::var_os("GLEANER"))?;
     let library = library::find().map_err(|text| Failure::new(OWN, text))?;
+    name_us(&mut options, &library);
     let program = target::find(name)?;
     target::check(&program)?;
     let preload = preload(&library, std::env::var_os("LD_PRELOAD"))?;
-    let change = [("LD_PRELOAD", Some(preload)), ("GLEANER", options)];
+    let text = emitted(&options);
+    let change =
+        [("LD_PRELOAD", Some(preload)), ("GLEANER", (!text.is_empty()).then(|| OsString::from_vec(text)))];
     let error = process::become_program(&program, &order.program, &change);
     let why = plain(&error);
     Err(Failure::new(NOT_RUNNABLE, format_args!("cannot run {}: {why}", program.display())))
@@ -61,9 +64,9 @@ fn preload(library: &Path, before: Option<OsString>) -> Result<OsString, Failure
     Ok(list)
 }
 
-/// The value of GLEANER for the program: what was there, then what the command line says. A bad
+/// The options of the program: what was there, then what the command line says. A bad
 /// word on our command line is an error; one in the environment is told as the library would.
-fn options(order: &Launch, environment: Option<OsString>) -> Result<Option<OsString>, Failure> {
+fn options(order: &Launch, environment: Option<OsString>) -> Result<Options, Failure> {
     let inherited = Options::parse(environment.unwrap_or_default().as_bytes(), &mut |line| {
         eprintln!("gleaner: {line}");
     });
@@ -84,8 +87,19 @@ fn options(order: &Launch, environment: Option<OsString>) -> Result<Option<OsStr
             text.extend_from_slice(&named(name, path)?);
         }
     }
-    let merged = emitted(&Options::parse(&text, &mut |_| ()));
-    Ok((!merged.is_empty()).then(|| OsString::from_vec(merged)))
+    Ok(Options::parse(&text, &mut |_| ()))
+}
+
+/// A library that stands elsewhere would not find this command to name its leaks: so it is told.
+fn name_us(options: &mut Options, library: &Path) {
+    if options.mode != Mode::Leak || !options.symbolizer.is_empty() || library::finds_a_command(library) {
+        return;
+    }
+    let Ok(here) = std::env::current_exe() else { return };
+    let mut path = OptionPath::EMPTY;
+    if here.as_os_str().as_bytes().iter().all(|&byte| path.push(byte).is_ok()) {
+        options.symbolizer = path;
+    }
 }
 
 fn emitted(options: &Options) -> Vec<u8> {

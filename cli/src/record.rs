@@ -14,6 +14,8 @@
 //! A file may hold several records, one after the other. A line that is not understood is told and
 //! skipped: a record cut short by a crash is still worth reading. Only the first line must be right.
 use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 /// What one check of one process found.
@@ -88,7 +90,8 @@ pub fn parse(text: &[u8]) -> Result<Vec<Record>, String> {
         return Err("is empty".into());
     }
     for (number, line) in text.split(|&b| b == b'\n').enumerate() {
-        let line = String::from_utf8_lossy(line);
+        let raw = line;
+        let line = String::from_utf8_lossy(raw);
         let (word, rest) = line.split_once(' ').unwrap_or((&line, ""));
         if word == "gleaner-record" {
             match rest.trim() {
@@ -96,7 +99,7 @@ pub fn parse(text: &[u8]) -> Result<Vec<Record>, String> {
                 version => return Err(format!("is a record of version {version}, made by a newer gleaner")),
             }
         } else if let Some(record) = records.last_mut() {
-            if record.take(word, rest).is_none() {
+            if record.take(word, rest, raw).is_none() {
                 record.troubles.push(format!("line {} is not understood: {}", number + 1, shortened(&line)));
             }
         } else {
@@ -111,14 +114,15 @@ fn shortened(line: &str) -> String {
 }
 
 impl Record {
-    /// One line; None when it is malformed. A keyword of a later version is skipped.
-    fn take(&mut self, word: &str, rest: &str) -> Option<()> {
+    /// One line, and its bytes as they are; None when it is malformed. A keyword of a later version
+    /// is skipped.
+    fn take(&mut self, word: &str, rest: &str, raw: &[u8]) -> Option<()> {
         match word {
             "pid" => self.pid = rest.trim().parse().ok()?,
             "exe" => self.exe = rest.to_owned(),
             "mode" => self.mode = rest.to_owned(),
             "note" => self.notes.push(rest.to_owned()),
-            "module" => self.modules.push(module(rest)?),
+            "module" => self.modules.push(module(rest, raw)?),
             "stack" => {
                 let mut words = rest.split_ascii_whitespace();
                 let id = words.next()?.parse().ok()?;
@@ -154,14 +158,16 @@ fn pc(word: &str) -> Option<Pc> {
     })
 }
 
-fn module(rest: &str) -> Option<Module> {
+/// The path is taken from the bytes: it need not be UTF-8.
+fn module(rest: &str, raw: &[u8]) -> Option<Module> {
     let mut words = rest.splitn(5, ' ');
     let (start, end, bias) = (hex(words.next()?)?, hex(words.next()?)?, hex(words.next()?)?);
     let build_id = match words.next()? {
         "-" => None,
         id => Some(bytes(id)?),
     };
-    Some(Module { start, end, bias, build_id, path: words.next()?.into() })
+    let path = raw.splitn(6, |&b| b == b' ').nth(5)?;
+    Some(Module { start, end, bias, build_id, path: PathBuf::from(OsStr::from_bytes(path)) })
 }
 
 fn bytes(id: &str) -> Option<Vec<u8>> {
@@ -203,6 +209,11 @@ mod tests {
         assert_eq!((record.module_of(0x1fff), record.module_of(0x2000)), (Some(0), None));
         assert_eq!(record.end, Some((32, 3)));
         assert_eq!(record.troubles, Vec::<String>::new());
+    }
+    #[test]
+    fn a_path_need_not_be_text() {
+        let records = parse(b"gleaner-record 1\nmodule 1 2 0 - /a\xff b.so\n").unwrap();
+        assert_eq!(records[0].modules[0].path.as_os_str().as_bytes(), b"/a\xff b.so");
     }
     #[test]
     fn damage_is_told_and_skipped() {

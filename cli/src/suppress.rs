@@ -111,6 +111,7 @@ fn matches(pattern: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn patterns() {
@@ -137,6 +138,23 @@ mod tests {
             ("libfoo.so", "/usr/lib/libfoo.so.1", true),
         ] {
             assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
+        }
+    }
+    /// The meaning of a pattern, without cleverness: `*` tries every length.
+    fn oracle(pattern: &[char], name: &[char]) -> bool {
+        match pattern.split_first() {
+            None => true,
+            Some(('$', _)) => name.is_empty(),
+            Some(('*', rest)) => (0..=name.len()).any(|skip| oracle(rest, &name[skip..])),
+            Some((c, rest)) => name.first() == Some(c) && oracle(rest, &name[1..]),
+        }
+    }
+    proptest! {
+        #[test]
+        fn as_the_oracle_says(pattern in "\\^?[ab*]{0,6}\\$?", name in "[ab]{0,7}") {
+            let plain: Vec<char> = pattern.strip_prefix('^').map_or(format!("*{pattern}"), str::to_owned).chars().collect();
+            let letters: Vec<char> = name.chars().collect();
+            prop_assert_eq!(matches(&pattern, &name), !name.is_empty() && oracle(&plain, &letters));
         }
     }
     #[test]

@@ -26,6 +26,15 @@ pub fn find() -> Result<PathBuf, String> {
     })
 }
 
+/// Where the library looks for this command, seen from its own directory.
+const COMMANDS: &[&str] = &["gleaner", "../bin/gleaner", "../../bin/gleaner"];
+
+/// Whether the library finds a command to name its leaks.
+pub fn finds_a_command(library: &Path) -> bool {
+    let Some(dir) = library.parent() else { return false };
+    COMMANDS.iter().any(|place| super::process::may_execute(&dir.join(place)))
+}
+
 fn beside(command: &Path) -> Option<PathBuf> {
     let dir = command.parent()?;
     let mut candidates = PLACES.iter().map(|place| dir.join(place).join(NAME));

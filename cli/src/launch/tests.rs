@@ -4,9 +4,11 @@ fn order(options: &[&str]) -> Launch {
     let options = options.iter().map(OsString::from).collect();
     Launch { options, log: None, suppressions: None, program: vec!["x".into()] }
 }
+fn shown(options: &Options) -> String {
+    String::from_utf8(emitted(options)).unwrap()
+}
 fn merged(options: &[&str], environment: &str) -> String {
-    let text = super::options(&order(options), Some(environment.into())).unwrap();
-    text.unwrap_or_default().into_string().unwrap()
+    shown(&super::options(&order(options), Some(environment.into())).unwrap())
 }
 
 #[test]
@@ -22,7 +24,7 @@ fn the_command_line_holds_over_the_environment() {
 #[test]
 fn a_bad_word_on_our_line_is_an_error() {
     let said = |text: &str| {
-        let failure = options(&order(&[text]), None).unwrap_err();
+        let Err(failure) = options(&order(&[text]), None) else { panic!("{text} was taken") };
         assert_eq!(failure.status, USAGE);
         failure.text
     };
@@ -37,11 +39,11 @@ fn a_bad_word_on_our_line_is_an_error() {
 fn files_of_the_command_line_are_absolute() {
     let mut order = order(&["mode=leak"]);
     order.log = Some("a:b c".into());
-    let text = options(&order, None).unwrap().unwrap().into_string().unwrap();
+    let text = shown(&options(&order, None).unwrap());
     let here = std::env::current_dir().unwrap();
     assert_eq!(text, format!(r"mode=leak:log={}/a\:b\ c", here.display()));
     order.log = Some("stderr".into());
-    assert_eq!(options(&order, None).unwrap().unwrap(), "mode=leak");
+    assert_eq!(shown(&options(&order, None).unwrap()), "mode=leak");
     order.suppressions = Some("/no/such/file".into());
     let failure = options(&order, None).unwrap_err();
     assert_eq!(failure.text, "--suppressions: /no/such/file: No such file or directory");

@@ -24,14 +24,20 @@ fn the_program_gets_library_options_arguments_and_its_own_status() {
     let library = library(&bench);
     let show = "read line; echo \"$0 $1 $line\"; echo \"$LD_PRELOAD|$GLEANER\"; exit 7";
     let done = run(&bench, &["run", "-m", "leak", "-o", "stats=1", "sh", "-c", show, "a b", "-x"]);
-    let expected = format!("a b -x input\n{}|mode=leak:stats=yes\n", library.display());
+    let us = env!("CARGO_BIN_EXE_gleaner");
+    let expected = format!("a b -x input\n{}|mode=leak:symbolizer={us}:stats=yes\n", library.display());
     assert_eq!((done.status, done.out, &*done.err), (7, expected, ""));
 
     let done = run(&bench, &["run", "--", "sh", "-c", "echo \"${GLEANER-unset}\""]);
     assert_eq!(done.out, "unset\n");
     let args = ["leaks", "--exit-code", "0", "--log", "out.%p", "--", "sh", "-c", "echo \"$GLEANER\""];
     let done = run(&bench, &args);
-    assert_eq!(done.out, format!("mode=leak:log={}:exitcode=0\n", bench.path("out.%p").display()));
+    let log = bench.path("out.%p");
+    assert_eq!(done.out, format!("mode=leak:log={}:exitcode=0:symbolizer={us}\n", log.display()));
+    // A command that the library finds by itself is not named.
+    bench.file("gleaner", b"#!/bin/sh\n", 0o755);
+    let done = run(&bench, &["leaks", "--", "sh", "-c", "echo \"$GLEANER\""]);
+    assert_eq!(done.out, "mode=leak\n");
 
     let mut inherited = command(&["run", "-m", "malloc", "--", "sh", "-c", "echo \"$LD_PRELOAD|$GLEANER\""]);
     inherited.env("GLEANER_LIB", bench.path("")).env("LD_PRELOAD", "/other.so");
@@ -95,6 +101,28 @@ fn what_cannot_run_says_why() {
         let done = run(&bench, &["run", "--", program]);
         assert_eq!((done.status, done.err, done.out), (status, format!("gleaner: {said}\n"), String::new()));
     }
+}
+
+#[test]
+fn programs_that_gain_rights_are_refused() {
+    let bench = Bench::new("rights");
+    library(&bench);
+    let program = bench.file("other", &std::fs::read("/bin/true").unwrap(), 0o755);
+    // Only root can give a file to somebody else.
+    if std::os::unix::fs::chown(&program, Some(65534), Some(65534)).is_err() {
+        return;
+    }
+    for (mode, what) in [(0o4755, "is set-user-id"), (0o2755, "is set-group-id")] {
+        std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+        let done = run(&bench, &["run", "--", "./other"]);
+        let said = format!(
+            "gleaner: ./other {what}: the loader ignores LD_PRELOAD for it; run it as its owner, or a plain copy of it\n"
+        );
+        assert_eq!((done.status, done.err), (126, said));
+    }
+    // Set-group-id without execution by the group means locking, not rights.
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o2745)).unwrap();
+    assert_eq!(run(&bench, &["run", "--", "./other"]).status, 0);
 }
 
 #[test]

@@ -132,6 +132,53 @@ fn a_link_by_checksum() {
 }
 
 #[test]
+fn parts_that_dwz_moved() {
+    let bench = Bench::new("dwz");
+    // Not installed everywhere, and nothing else makes such files.
+    if std::process::Command::new("dwz").arg("--version").output().is_err() {
+        return;
+    }
+    // dwz takes DWARF 4, and moves what two programs share.
+    let flags = ["-g", "-gdwarf-4", "-O2", "-fno-pie", "-no-pie", "-Wl,--build-id"];
+    let first = bench.compile("cc", "leak.c", C, &flags);
+    std::fs::copy(&first, bench.path("first")).unwrap();
+    std::fs::copy(&first, bench.path("second")).unwrap();
+    bench.run("dwz", &["-m", "common.debug", "first", "second"]);
+    assert!(bench.run("readelf", &["-SW", "first"]).contains("gnu_debugaltlink"));
+    let call = bench.call_in(&first, "outer", "malloc");
+    let done = gleaner(&["report"], bench.record(&bench.path("first"), 0, &[call], "-").as_bytes());
+    assert!(done.out.contains(" in make ") && done.out.contains("leak.c:8:15"), "{}", done.out);
+}
+
+#[test]
+fn damaged_modules_cost_names_not_the_report() {
+    let bench = Bench::new("damage");
+    let program = bench.compile("cc", "leak.c", C, &["-g", "-O2", "-fno-pie", "-no-pie"]);
+    let call = bench.call_in(&program, "outer", "malloc");
+    let sound = std::fs::read(&program).unwrap();
+    let record = bench.record(&program, 0, &[call, call + 40, 0x400100, 0x4fffff], "-");
+    let mut seed = 1u64;
+    for round in 0..40 {
+        let mut bytes = sound.clone();
+        for _ in 0..1 + round * 8 {
+            seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            // The middle of the file holds code; DWARF and the tables follow it, headers precede it.
+            let at = (seed >> 20) as usize % bytes.len();
+            bytes[at] = (seed >> 52) as u8;
+        }
+        bytes.truncate(if round % 4 == 3 { bytes.len() * round / 40 } else { bytes.len() });
+        std::fs::write(&program, bytes).unwrap();
+        let done = gleaner(&["report"], record.as_bytes());
+        assert_eq!((done.status, &*done.err), (0, ""), "round {round}");
+        assert!(
+            done.out.ends_with("SUMMARY: LeakSanitizer: 24 byte(s) leaked in 1 allocation(s).\n"),
+            "{}",
+            done.out
+        );
+    }
+}
+
+#[test]
 fn split_dwarf() {
     let bench = Bench::new("split");
     let program = bench.compile("cc", "leak.c", C, &["-g", "-gsplit-dwarf", "-O2", "-fno-pie", "-no-pie"]);
