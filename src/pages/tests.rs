@@ -4,6 +4,8 @@ use super::*;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use proptest::prelude::*;
 
+mod limits;
+
 fn first_word(base: Addr, page: usize) -> *mut u64 {
     base.add(page * PAGE_SIZE).ptr()
 }
