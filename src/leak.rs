@@ -20,8 +20,14 @@ use crate::ground::critical::Critical;
 
 pub mod depot;
 pub mod elf;
+pub mod group;
 pub mod maps;
 pub mod modules;
+pub mod record;
+pub mod report;
+pub mod scratch;
+pub mod spawn;
+pub mod suppress;
 pub mod unwind;
 
 /// Fork's prepare step: takes the locks of this layer.

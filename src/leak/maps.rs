@@ -8,7 +8,7 @@
 //! # Safety
 //! The ioctl's struct is laid out as the kernel defines it; the path buffer outlives the call.
 #![allow(unsafe_code)]
-use crate::sys::file::Fd;
+use crate::sys::file::{self, Fd};
 use crate::sys::raw::{check, syscall3};
 
 /// The longest path that is kept; longer ones are cut.
@@ -45,6 +45,14 @@ impl Path {
         let n = text.len().min(PATH_MAX - 1 - self.len);
         self.bytes[self.len..self.len + n].copy_from_slice(&text[..n]);
         self.len += n;
+        self.bytes[self.len] = 0;
+    }
+    /// Becomes what the symbolic link `link` says, or empty.
+    pub fn read_link(&mut self, link: &core::ffi::CStr) {
+        self.len = 0;
+        if let Ok(len) = file::read_link(link, &mut self.bytes[..PATH_MAX - 1]) {
+            self.len = len;
+        }
         self.bytes[self.len] = 0;
     }
     /// For system calls: ends in NUL (the buffer always keeps one).

@@ -3,7 +3,7 @@
 //! # Safety
 //! Buffers are slices, paths are C strings: the kernel stays inside them.
 #![allow(unsafe_code)]
-use super::raw::{Errno, check, syscall1, syscall3, syscall4};
+use super::raw::{Errno, check, syscall1, syscall2, syscall3, syscall4};
 use core::ffi::CStr;
 
 /// A file descriptor that is closed when dropped.
@@ -74,4 +74,32 @@ pub fn write_all(fd: i32, mut bytes: &[u8]) -> Result<(), Errno> {
         }
     }
     Ok(())
+}
+
+/// An anonymous file in memory, empty; for showing in /proc it is called `name`.
+pub fn memory(name: &CStr) -> Result<i32, Errno> {
+    let flags = libc::MFD_CLOEXEC as usize;
+    // SAFETY: the name is NUL-terminated.
+    check(unsafe { syscall2(libc::SYS_memfd_create, name.as_ptr() as usize, flags) }).map(|fd| fd as i32)
+}
+
+/// Moves the file position to the begin.
+pub fn rewind(fd: i32) -> Result<(), Errno> {
+    // SAFETY: integers only.
+    check(unsafe { syscall3(libc::SYS_lseek, fd as usize, 0, libc::SEEK_SET as usize) }).map(|_| ())
+}
+
+/// Whether this process may execute the file.
+pub fn executable(path: &CStr) -> bool {
+    let at = libc::AT_FDCWD as isize as usize;
+    // SAFETY: the path is NUL-terminated.
+    check(unsafe { syscall3(libc::SYS_faccessat, at, path.as_ptr() as usize, libc::X_OK as usize) }).is_ok()
+}
+
+/// What a symbolic link says; the length of it in `buf`.
+pub fn read_link(path: &CStr, buf: &mut [u8]) -> Result<usize, Errno> {
+    let at = libc::AT_FDCWD as isize as usize;
+    let (text, room) = (buf.as_mut_ptr() as usize, buf.len());
+    // SAFETY: the path is NUL-terminated, the kernel writes within the slice.
+    check(unsafe { syscall4(libc::SYS_readlinkat, at, path.as_ptr() as usize, text, room) })
 }

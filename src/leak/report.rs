@@ -1,0 +1,178 @@
+//! The end of a check: somebody reads what leaked.
+//!
+//! [`finish`] hands the record to the `gleaner` command, which names the frames and applies
+//! suppressions, and prints to where the report goes. It stands beside the library, or where
+//! `symbolizer=` says. Without it, or when it fails, [`plain`] prints the same report with modules,
+//! offsets and build-ids, which a later `addr2line` can name.
+//!
+//! The text is LeakSanitizer's, its name included: editors, CI plug-ins and scripts look for
+//! exactly these lines.
+use super::depot::{self, MAX_FRAMES};
+use super::group::{Group, Kind};
+use super::maps::Path;
+use super::modules;
+use super::record::{self, About, Out, Unwritten};
+use super::spawn::{self, End, Program};
+use super::suppress::Suppressions;
+use super::unwind::{EXACT, capture, find};
+use crate::ground::critical::Critical;
+use crate::sys::file::{self, Fd};
+use crate::sys::{errno, process};
+use core::ffi::CStr;
+use core::fmt::Write;
+
+/// The command's status when each leak was suppressed.
+const NOTHING_LEFT: u8 = 3;
+/// A cold disk and a large program: names may take seconds. Then the plain report must do.
+const DEADLINE_MS: u64 = 60_000;
+
+/// Where a report goes, and who names its frames.
+#[derive(Clone, Copy)]
+pub struct Order<'a> {
+    pub out: i32,
+    /// The option `symbolizer`: empty = the command beside the library, `none`, or a path.
+    pub symbolizer: &'a [u8],
+    /// The option `suppressions`: a path or empty.
+    pub suppressions: &'a [u8],
+}
+
+/// What the process should make of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// Leaks were reported.
+    Leaks,
+    /// There was none, or each one was suppressed.
+    Clean,
+}
+
+/// Prints what leaked. Called at the end, with no other lock than the cycle's; errno is kept. Silent
+/// if there are no groups.
+pub fn finish(critical: &Critical, order: &Order<'_>, about: &About<'_>, groups: &[Group]) -> Verdict {
+    if groups.is_empty() {
+        return Verdict::Clean;
+    }
+    let _errno = errno::Saved::new();
+    match named(critical, order, about, groups) {
+        Some(verdict) => verdict,
+        None => plain(critical, order, about, groups),
+    }
+}
+
+/// By the command; `None` if it did not do it.
+fn named(critical: &Critical, order: &Order<'_>, about: &About<'_>, groups: &[Group]) -> Option<Verdict> {
+    let mut command = Path::new();
+    find_command(order.symbolizer, &mut command)?;
+    let record = Fd::adopt(file::memory(c"gleaner-record").ok()?);
+    record::write(record.raw(), about, groups).ok()?;
+    file::rewind(record.raw()).ok()?;
+    let mut rules = Path::new();
+    rules.set(order.suppressions);
+    let with_rules = [c"gleaner", c"report", c"--from-process", c"--suppressions", rules.as_c_str(), c"-"];
+    let without = [c"gleaner", c"report", c"--from-process", c"-"];
+    let argv = if order.suppressions.is_empty() { &without[..] } else { &with_rules[..] };
+    let path = command.as_c_str();
+    let program = Program { path, argv, stdin: record.raw(), stdout: order.out, deadline_ms: DEADLINE_MS };
+    match spawn::run(critical, &program) {
+        End::Status(0) => Some(Verdict::Leaks),
+        End::Status(NOTHING_LEFT) => Some(Verdict::Clean),
+        _ => None,
+    }
+}
+
+/// The command's path, if there is one to execute.
+fn find_command(symbolizer: &[u8], path: &mut Path) -> Option<()> {
+    if symbolizer == b"none" {
+        return None;
+    }
+    if !symbolizer.is_empty() {
+        path.set(symbolizer);
+        return file::executable(path.as_c_str()).then_some(());
+    }
+    let mut library = Path::new();
+    let here = capture as fn(&mut [usize]) -> usize as usize;
+    find::path_of(&find::object(here)?, &mut library);
+    let slash = library.as_bytes().iter().rposition(|&b| b == b'/')?;
+    // Beside it in a build, in lib/ and bin/ once installed, or in lib/<triple or name>/.
+    [&b"/gleaner"[..], b"/../bin/gleaner", b"/../../bin/gleaner"].into_iter().find_map(|place| {
+        path.set(&library.as_bytes()[..slash]);
+        path.push(place);
+        file::executable(path.as_c_str()).then_some(())
+    })
+}
+
+/// The report without names.
+pub fn plain(critical: &Critical, order: &Order<'_>, about: &About<'_>, groups: &[Group]) -> Verdict {
+    let mut rules_path = Path::new();
+    rules_path.set(order.suppressions);
+    let given = (!order.suppressions.is_empty()).then(|| rules_path.as_c_str());
+    let rules = Suppressions::read(critical, given);
+    let wanted = || groups.iter().filter(|group| !suppressed(group, &rules));
+    if wanted().next().is_none() {
+        return Verdict::Clean;
+    }
+    let (mut out, pid) = (Out::new(order.out), process::pid());
+    out.bytes(b"\n=================================================================\n");
+    out.line(format_args!("=={pid}==ERROR: LeakSanitizer: detected memory leaks\n"));
+    for note in about.notes {
+        out.line(format_args!("=={pid}==gleaner: {note}"));
+    }
+    let (mut bytes, mut objects) = (0, 0);
+    for group in wanted() {
+        leak(&mut out, group);
+        (bytes, objects) = (bytes + group.bytes, objects + group.objects);
+    }
+    out.line(format_args!("SUMMARY: LeakSanitizer: {bytes} byte(s) leaked in {objects} allocation(s)."));
+    // Nobody is left to be told that the report could not be written.
+    let _: Result<(), Unwritten> = out.finish();
+    Verdict::Leaks
+}
+
+fn suppressed(group: &Group, rules: &Suppressions<'_>) -> bool {
+    let mut frames = [0; MAX_FRAMES];
+    let (frames, overlay) = depot::get(group.stack, &mut frames);
+    let module = |frame: &usize| modules::resolve(*frame, overlay).map(|(_, module)| module.path());
+    frames.iter().filter_map(module).any(|path| rules.hold(path))
+}
+
+fn leak(out: &mut Out, group: &Group) {
+    let kind = match group.kind {
+        Kind::Direct => "Direct",
+        Kind::Indirect => "Indirect",
+    };
+    let (bytes, objects) = (group.bytes, group.objects);
+    out.line(format_args!("{kind} leak of {bytes} byte(s) in {objects} object(s) allocated from:"));
+    let mut frames = [0; MAX_FRAMES];
+    let (frames, overlay) = depot::get(group.stack, &mut frames);
+    for (number, &frame) in frames.iter().enumerate() {
+        line_of(out, number, frame, overlay);
+    }
+    out.bytes(if frames.is_empty() { b"    <empty stack>\n\n" } else { b"\n" });
+}
+
+/// `    #0 0x… (path+0x…) (BuildId: …)`, the address being that of the call.
+fn line_of(out: &mut Out, number: usize, frame: usize, overlay: u32) {
+    let pc = if frame & EXACT != 0 { frame & !EXACT } else { frame.wrapping_sub(1) };
+    let _ = write!(out, "    #{number} {pc:#014x} ");
+    match modules::resolve(frame, overlay) {
+        None => out.bytes(b"(<unknown module>)"),
+        Some((_, module)) => {
+            out.bytes(b"(");
+            out.path(module.path());
+            let _ = write!(out, "+{:#x})", pc.wrapping_sub(module.bias));
+            if module.build_id.len > 0 {
+                let _ = write!(out, " (BuildId: {})", module.build_id);
+            }
+        }
+    }
+    out.bytes(b"\n");
+}
+
+/// Writes the record to a file instead, for `gleaner report FILE` later or elsewhere.
+pub fn save(path: &CStr, about: &About<'_>, groups: &[Group]) -> Result<(), Unwritten> {
+    let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_APPEND;
+    let fd = Fd::open(path, flags, 0o600).map_err(|_| Unwritten)?;
+    record::write(fd.raw(), about, groups)
+}
+
+#[cfg(test)]
+mod tests;
