@@ -1,0 +1,101 @@
+//! What is kept of a thread.
+//!
+//! Records come from metadata and are recycled, never unmapped (*type-stable*): a signal that
+//! arrives late, or a collector that lost a race, reads another thread's record at worst, and
+//! the epochs in the word make that harmless. Every field is atomic, because the handler, the
+//! thread and the collector all touch it; the comment names its one writer.
+use super::state::Word;
+use super::timing::Timing;
+use core::cell::Cell;
+use core::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering::Relaxed};
+
+/// Where a thread's stack comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum StackKind {
+    /// Unknown, or given by the program: after the thread's end it may hold anything.
+    Foreign = 0,
+    /// Mapped by libc with a guard page below: it stays a stack until it is unmapped.
+    Libc = 1,
+    /// The process's first stack, which grows.
+    Main = 2,
+}
+
+#[repr(C, align(64))]
+pub struct Thread {
+    /// The protocol's word. See [`Word`].
+    pub word: Word<AtomicU32>,
+    /// 0: no thread. Written under the registry's lock; in a guest record by whoever claims it.
+    pub tid: AtomicI32,
+    /// 1 while a stop signal is under way: at most one is outstanding. Set by the collector,
+    /// cleared by the handler.
+    pub signalled: AtomicU32,
+    /// 1 once the thread's last destructor ran: SAFE but for its calls of the allocator.
+    pub exiting: AtomicU32,
+    /// The epoch in which the handler caught an exiting thread. Written by the handler.
+    pub caught: AtomicU32,
+    stack_kind: AtomicU32,
+    /// Stack pointer where the thread froze. Written by the thread before it freezes.
+    pub sp: AtomicUsize,
+    /// Address of the signal frame's `ucontext_t`, or 0 when registers are spilled above `sp`.
+    pub frame: AtomicUsize,
+    /// `fs:0`. Set when the thread attaches, like the bounds.
+    pub tcb: AtomicUsize,
+    stack_lo: AtomicUsize,
+    stack_hi: AtomicUsize,
+    /// Time-outs of interrupted calls. The thread's own, handler included.
+    pub timing: Timing,
+    /// Next in the bucket or on the free list. Under the registry's lock.
+    pub(super) next: Link,
+}
+
+pub(super) struct Link(pub Cell<Option<&'static Thread>>);
+
+impl Thread {
+    pub const fn new() -> Thread {
+        Thread {
+            word: Word::new(AtomicU32::new(super::state::State::Dead as u32)),
+            tid: AtomicI32::new(0),
+            signalled: AtomicU32::new(0),
+            exiting: AtomicU32::new(0),
+            caught: AtomicU32::new(0),
+            stack_kind: AtomicU32::new(0),
+            sp: AtomicUsize::new(0),
+            frame: AtomicUsize::new(0),
+            tcb: AtomicUsize::new(0),
+            stack_lo: AtomicUsize::new(0),
+            stack_hi: AtomicUsize::new(0),
+            timing: Timing::new(),
+            next: Link(Cell::new(None)),
+        }
+    }
+    /// `lo..hi` of the stack's mapping; (0, 0) when it is not known.
+    pub fn stack(&self) -> (usize, usize) {
+        (self.stack_lo.load(Relaxed), self.stack_hi.load(Relaxed))
+    }
+    pub fn stack_kind(&self) -> StackKind {
+        match self.stack_kind.load(Relaxed) {
+            1 => StackKind::Libc,
+            2 => StackKind::Main,
+            _ => StackKind::Foreign,
+        }
+    }
+    pub(super) fn set_stack(&self, (lo, hi): (usize, usize), kind: StackKind) {
+        self.stack_lo.store(lo, Relaxed);
+        self.stack_hi.store(hi, Relaxed);
+        self.stack_kind.store(kind as u32, Relaxed);
+    }
+    /// Where the registers of a frozen thread are, for the collector.
+    pub(super) fn publish(&self, sp: usize, frame: usize) {
+        self.sp.store(sp, Relaxed);
+        self.frame.store(frame, Relaxed);
+    }
+    pub(super) fn is_exiting(&self) -> bool {
+        self.exiting.load(Relaxed) != 0
+    }
+}
+impl Default for Thread {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,200 @@
+//! Who is there: the records of all threads, by id, under one lock.
+//!
+//! The lock is held while the world is stopped; that alone freezes the beginning and the end of
+//! threads. So nobody may wait for it where the collector waits for *him*:
+//! - a registered thread takes it with [`hold`], which waits outside critical sections, where
+//!   the stop signal can reach it;
+//! - a thread that is not registered yet waits as a guest (`guests`), visible to the collector;
+//! - the collector itself gives up if a stop is on already.
+//!
+//! 256 buckets by id: a stop looks each id of the kernel's list up, and n² compares would be
+//! 10 ms for 3,000 threads.
+//!
+//! # Safety
+//! The `next` cells of records are touched by the holder of the lock only; records are never
+//! unmapped, so `&'static` holds.
+#![allow(unsafe_code)]
+use super::record::{Link, StackKind, Thread};
+use super::start::Start;
+use super::{WORLD, stacks::DeadStacks, state};
+use crate::ground::critical::{self, Critical};
+use crate::ground::lock::{Guard, Lock, Rank};
+use crate::pages::metadata;
+use crate::sys::{futex, process, signal};
+use core::sync::atomic::{AtomicI32, Ordering};
+
+// SAFETY: the cell belongs to the holder of the registry's lock.
+unsafe impl Sync for Link {}
+
+const BUCKETS: usize = 256;
+
+pub(super) struct Registry {
+    buckets: [Option<&'static Thread>; BUCKETS],
+    free: Option<&'static Thread>,
+    pub live: usize,
+    pub dead_stacks: DeadStacks,
+    /// Threads that were asked for and have not attached yet.
+    pub starts: Option<&'static Start>,
+    pub free_starts: Option<&'static Start>,
+}
+
+static REGISTRY: Lock<Registry> = Lock::new(
+    Rank::Threads,
+    Registry {
+        buckets: [None; BUCKETS],
+        free: None,
+        live: 0,
+        dead_stacks: DeadStacks::new(),
+        starts: None,
+        free_starts: None,
+    },
+);
+
+/// The process that the registry speaks of. A vfork child runs on this memory with another id.
+static PID: AtomicI32 = AtomicI32::new(0);
+
+pub(super) fn lock() -> &'static Lock<Registry> {
+    &REGISTRY
+}
+
+/// The process's id as of start-up or the last fork.
+pub fn pid() -> i32 {
+    match PID.load(Ordering::Relaxed) {
+        0 => {
+            let pid = process::pid();
+            PID.store(pid, Ordering::Relaxed);
+            pid
+        }
+        pid => pid,
+    }
+}
+pub(super) fn set_pid(pid: i32) {
+    PID.store(pid, Ordering::Relaxed);
+}
+
+/// Takes `lock` (the registry's, or one of a lower rank) without ever waiting inside a critical
+/// section of this function's. The caller must not be in one either, or a stop that another
+/// thread asks for meanwhile will be abandoned at its deadline.
+/// The lock is then held without a guard; give it back with `release`.
+pub fn hold<T>(lock: &Lock<T>) -> Critical {
+    let mut tries = 0u32;
+    loop {
+        let critical = critical::enter();
+        if let Some(guard) = lock.try_lock(&critical) {
+            core::mem::forget(guard);
+            return critical;
+        }
+        drop(critical);
+        pause(&mut tries);
+    }
+}
+
+/// Waits a little for the lock's holder: until the stop ends, if there is one.
+pub(super) fn pause(tries: &mut u32) {
+    let epoch = WORLD.load(Ordering::Acquire);
+    *tries += 1;
+    if state::is_stop(epoch) {
+        let _ = futex::wait(&WORLD, epoch, Some(10_000_000));
+    } else if *tries < 100 {
+        core::hint::spin_loop();
+    } else {
+        process::yield_now();
+    }
+}
+
+impl Registry {
+    /// A record for `tid`, listed, its word DEAD.
+    pub fn enlist(&mut self, critical: &Critical, tid: i32) -> Option<&'static Thread> {
+        if let Some(old) = self.find(tid) {
+            // The kernel gave the id of a thread that is gone to this one.
+            self.bury(old);
+        }
+        let record = match self.free {
+            Some(record) => {
+                self.free = record.next.0.take();
+                record
+            }
+            None => new_record(critical)?,
+        };
+        record.tid.store(tid, Ordering::Relaxed);
+        record.signalled.store(0, Ordering::Relaxed);
+        record.exiting.store(0, Ordering::Relaxed);
+        record.publish(0, 0);
+        record.timing.reset();
+        let bucket = &mut self.buckets[tid as usize % BUCKETS];
+        record.next.0.set(bucket.take());
+        *bucket = Some(record);
+        self.live += 1;
+        Some(record)
+    }
+    pub fn find(&self, tid: i32) -> Option<&'static Thread> {
+        let mut at = self.buckets[tid as usize % BUCKETS];
+        while let Some(record) = at {
+            if record.tid.load(Ordering::Relaxed) == tid {
+                return Some(record);
+            }
+            at = record.next.0.get();
+        }
+        None
+    }
+    /// Takes a thread that the kernel knows no more off the list; its stack may be a dead one.
+    pub fn bury(&mut self, record: &'static Thread) {
+        let tid = record.tid.load(Ordering::Relaxed);
+        let bucket = tid as usize % BUCKETS;
+        let (mut before, mut at): (Option<&'static Thread>, _) = (None, self.buckets[bucket]);
+        while let Some(r) = at.filter(|r| !core::ptr::eq(*r, record)) {
+            before = Some(r);
+            at = r.next.0.get();
+        }
+        if at.is_none() {
+            return;
+        }
+        let after = record.next.0.take();
+        match before {
+            Some(b) => b.next.0.set(after),
+            None => self.buckets[bucket] = after,
+        }
+        record.word.kill();
+        record.tid.store(0, Ordering::Relaxed);
+        if record.stack_kind() == StackKind::Libc {
+            self.dead_stacks.add(record.stack().0, record.tcb.load(Ordering::Relaxed));
+        }
+        record.next.0.set(self.free);
+        self.free = Some(record);
+        self.live -= 1;
+    }
+    pub fn for_each(&self, f: &mut dyn FnMut(&'static Thread)) {
+        for bucket in &self.buckets {
+            let mut at = *bucket;
+            while let Some(record) = at {
+                // `f` may not unlink; `bury` is for `sweep`.
+                at = record.next.0.get();
+                f(record);
+            }
+        }
+    }
+    /// Buries exiting threads that are gone.
+    pub fn sweep(&mut self) {
+        let pid = pid();
+        for i in 0..BUCKETS {
+            let mut at = self.buckets[i];
+            while let Some(record) = at {
+                at = record.next.0.get();
+                if record.is_exiting() && !signal::exists(pid, record.tid.load(Ordering::Relaxed)) {
+                    self.bury(record);
+                }
+            }
+        }
+    }
+}
+
+fn new_record(critical: &Critical) -> Option<&'static Thread> {
+    let at: *mut Thread = metadata::alloc(critical, size_of::<Thread>(), align_of::<Thread>())?.ptr();
+    // SAFETY: fresh memory of the right size and alignment, ours for ever.
+    unsafe {
+        at.write(Thread::new());
+        Some(&*at)
+    }
+}
+
+pub(super) type Held<'a> = Guard<'a, Registry>;
