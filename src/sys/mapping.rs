@@ -55,7 +55,7 @@ pub fn around(at: Addr) -> Option<Bounds> {
         name_addr: name.as_mut_ptr() as u64,
         ..Query::default()
     };
-    let mut ask = |query: &mut Query| {
+    let ask = |query: &mut Query| {
         // SAFETY: both structs live; see the chapter above.
         check(unsafe {
             syscall3(libc::SYS_ioctl, file.raw() as usize, PROCMAP_QUERY, query as *mut Query as usize)

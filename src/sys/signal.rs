@@ -78,23 +78,16 @@ pub unsafe fn install(signal: i32, handler: Handler, flags: i32, mask: Set) -> R
     let mut old = Action::default();
     // SAFETY: both structs are the kernel's layout and live; the handler is the caller's promise.
     check(unsafe {
-        syscall4(
-            libc::SYS_rt_sigaction,
-            signal as usize,
-            &raw const new as usize,
-            &raw mut old as usize,
-            8,
-        )
+        syscall4(libc::SYS_rt_sigaction, signal as usize, &raw const new as usize, &raw mut old as usize, 8)
     })
     .map(|_| old)
 }
 
-/// What is installed for `signal`.
-pub fn installed(signal: i32) -> Result<Action, Errno> {
-    let mut old = Action::default();
-    // SAFETY: the kernel fills one struct.
-    check(unsafe { syscall4(libc::SYS_rt_sigaction, signal as usize, 0, &raw mut old as usize, 8) })
-        .map(|_| old)
+/// Puts the default action back.
+pub fn reset(signal: i32) {
+    let new = Action::default();
+    // SAFETY: the struct is the kernel's layout; the default action is always fit.
+    unsafe { syscall4(libc::SYS_rt_sigaction, signal as usize, &raw const new as usize, 0, 8) };
 }
 
 /// Changes the calling thread's mask (`how`: SIG_BLOCK, SIG_UNBLOCK, SIG_SETMASK).
@@ -102,13 +95,7 @@ pub fn mask(how: i32, set: Set) -> Set {
     let mut old = Set::EMPTY;
     // SAFETY: two live sets of eight bytes.
     unsafe {
-        syscall4(
-            libc::SYS_rt_sigprocmask,
-            how as usize,
-            &raw const set as usize,
-            &raw mut old as usize,
-            8,
-        );
+        syscall4(libc::SYS_rt_sigprocmask, how as usize, &raw const set as usize, &raw mut old as usize, 8);
     }
     old
 }
@@ -119,21 +106,6 @@ pub fn pending() -> Set {
     // SAFETY: the kernel writes eight bytes.
     unsafe { syscall2(libc::SYS_rt_sigpending, &raw mut set as usize, 8) };
     set
-}
-
-/// Sends a signal to one thread of this process with a `siginfo_t` of our choosing.
-pub fn requeue(pid: i32, tid: i32, signal: i32, info: &Info) -> Result<(), Errno> {
-    // SAFETY: the kernel reads one siginfo_t.
-    check(unsafe {
-        syscall4(
-            libc::SYS_rt_tgsigqueueinfo,
-            pid as usize,
-            tid as usize,
-            signal as usize,
-            info as *const Info as usize,
-        )
-    })
-    .map(|_| ())
 }
 
 /// Whether thread `tid` of process `pid` exists (as a zombie too).
@@ -156,12 +128,6 @@ pub struct Info {
     rest: [u64; 13],
 }
 const _: () = assert!(size_of::<Info>() == 128);
-
-impl Info {
-    pub const fn zero() -> Info {
-        Info { signo: 0, errno: 0, code: 0, _pad: 0, pid: 0, uid: 0, rest: [0; 13] }
-    }
-}
 
 /// `ucontext_t`, as the kernel lays it down on x86-64: the general registers at +40, the pointer
 /// to the vector registers at +224, the mask of the interrupted code at +296.

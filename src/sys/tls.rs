@@ -37,7 +37,10 @@ pub struct Block {
     pub spare: AtomicU32,
     /// Free for L9 (stack memo).
     pub memo: AtomicUsize,
-    pub reserved: [AtomicUsize; 4],
+    /// What the program believes of the stop signal; see `threads::host`.
+    pub signal: AtomicU32,
+    pub spare_word: AtomicU32,
+    pub reserved: [AtomicUsize; 3],
 }
 const _: () = assert!(size_of::<Block>() == 64);
 

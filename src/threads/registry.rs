@@ -21,7 +21,7 @@ use crate::ground::critical::{self, Critical};
 use crate::ground::lock::{Guard, Lock, Rank};
 use crate::pages::metadata;
 use crate::sys::{futex, process, signal};
-use core::sync::atomic::{AtomicI32, Ordering};
+use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
 // SAFETY: the cell belongs to the holder of the registry's lock.
 unsafe impl Sync for Link {}
@@ -78,15 +78,47 @@ pub(super) fn set_pid(pid: i32) {
 /// The lock is then held without a guard; give it back with `release`.
 pub fn hold<T>(lock: &Lock<T>) -> Critical {
     let mut tries = 0u32;
+    let mut waiting = None;
     loop {
         let critical = critical::enter();
-        if let Some(guard) = lock.try_lock(&critical) {
-            core::mem::forget(guard);
+        if lock.try_lock(&critical).map(core::mem::forget).is_some() {
             return critical;
         }
         drop(critical);
+        if core::ptr::addr_eq(lock, &REGISTRY) {
+            waiting.get_or_insert_with(Waiting::begin);
+        }
         pause(&mut tries);
     }
+}
+
+/// Threads that wait in [`hold`] or to attach. A collector that stops the world again and again
+/// would starve them, since they only try: it lets them pass first ([`let_pass`]).
+static WAITING: AtomicU32 = AtomicU32::new(0);
+
+pub(super) struct Waiting(());
+impl Waiting {
+    pub fn begin() -> Waiting {
+        WAITING.fetch_add(1, Ordering::Relaxed);
+        Waiting(())
+    }
+}
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        WAITING.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The collector, before it takes the lock: gives those who wait for it 2 ms to have it.
+pub(super) fn let_pass() {
+    let begun = process::now_ns();
+    while WAITING.load(Ordering::Relaxed) != 0 && process::now_ns() - begun < 2_000_000 {
+        process::yield_now();
+    }
+}
+/// In the child of a fork nobody waits.
+pub(super) fn nobody_waits() {
+    WAITING.store(0, Ordering::Relaxed);
 }
 
 /// Waits a little for the lock's holder: until the stop ends, if there is one.
@@ -171,6 +203,35 @@ impl Registry {
                 at = record.next.0.get();
                 f(record);
             }
+        }
+    }
+    /// In the child of a fork: nobody is left but `me`, under its new id.
+    pub fn keep_only(&mut self, me: Option<&'static Thread>, tid: i32) {
+        for i in 0..BUCKETS {
+            let mut at = self.buckets[i];
+            while let Some(record) = at {
+                at = record.next.0.get();
+                self.bury_unless(record, me);
+            }
+        }
+        while let Some(start) = self.starts {
+            self.starts = start.next.get();
+            start.next.set(self.free_starts.replace(start));
+        }
+        self.buckets = [None; BUCKETS];
+        self.live = 0;
+        if let Some(me) = me {
+            me.tid.store(tid, Ordering::Relaxed);
+            me.signalled.store(0, Ordering::Relaxed);
+            me.next.0.set(None);
+            me.word.revive();
+            self.buckets[tid as usize % BUCKETS] = Some(me);
+            self.live = 1;
+        }
+    }
+    fn bury_unless(&mut self, record: &'static Thread, me: Option<&'static Thread>) {
+        if !me.is_some_and(|me| core::ptr::eq(me, record)) {
+            self.bury(record);
         }
     }
     /// Buries exiting threads that are gone.

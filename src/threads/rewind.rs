@@ -19,9 +19,9 @@
 //! softly. A `timespec` is read where the kernel has just read it.
 #![allow(unsafe_code)]
 use super::record::Thread;
+use crate::sys::process;
 use crate::sys::raw::{check, syscall5, syscall6};
 use crate::sys::signal::{self, Frame, Regs};
-use crate::sys::process;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Calls that the program saw fail with EINTR because of us.
@@ -56,6 +56,9 @@ enum Way {
     Socket(i32),
 }
 
+/// Not in libc's list for this target.
+const IO_PGETEVENTS: i64 = 333;
+
 fn way(nr: i64, regs: &Regs) -> Way {
     use Register::*;
     match nr {
@@ -66,7 +69,7 @@ fn way(nr: i64, regs: &Regs) -> Way {
         libc::SYS_clock_nanosleep => Way::Sleep(Rdx, R10),
         libc::SYS_epoll_pwait2 | libc::SYS_semtimedop => Way::Relative(R10),
         libc::SYS_rt_sigtimedwait => Way::Relative(Rdx),
-        libc::SYS_io_getevents | libc::SYS_io_pgetevents => Way::Relative(R8),
+        libc::SYS_io_getevents | IO_PGETEVENTS => Way::Relative(R8),
         libc::SYS_futex if regs.rsi & 127 == libc::FUTEX_WAIT as u64 => Way::Relative(R10),
         libc::SYS_recvfrom | libc::SYS_recvmsg | libc::SYS_accept | libc::SYS_accept4 | libc::SYS_read => {
             Way::Socket(libc::SO_RCVTIMEO)
@@ -95,6 +98,18 @@ pub(super) fn repair(frame: &mut Frame, me: Option<&Thread>) {
     let done = nr.is_some_and(|nr| begin_again(nr, frame, me));
     let counter = if done { &REWOUND } else { &UNREWOUND };
     counter.fetch_add(1, Relaxed);
+}
+
+/// The program's handler was installed without SA_RESTART: a call that the kernel would begin
+/// again on return fails with EINTR instead. (A call that had not begun yet fails so too, as if
+/// the signal had come a moment later.)
+pub(super) fn refuse_restart(frame: &mut Frame) {
+    let rip = frame.regs.rip as usize;
+    let code = code_before(rip.wrapping_add(SYSCALL.len()));
+    if code[CODE - 2..] == SYSCALL && number(&code[..CODE - 2], &frame.regs) == Some(frame.regs.rax as i64) {
+        frame.regs.rip += SYSCALL.len() as u64;
+        frame.regs.rax = -(libc::EINTR as i64) as u64;
+    }
 }
 
 fn begin_again(nr: i64, frame: &mut Frame, me: Option<&Thread>) -> bool {

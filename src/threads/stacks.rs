@@ -54,10 +54,6 @@ impl DeadStacks {
         }
         self.count = kept;
     }
-    /// The bounds of the dead stack with this descriptor.
-    pub fn with_tcb(&self, tcb: usize) -> Option<DeadStack> {
-        self.all().iter().find(|e| e.tcb == tcb).copied()
-    }
     pub fn all(&self) -> &[DeadStack] {
         &self.entries[..self.count]
     }
@@ -85,7 +81,7 @@ mod tests {
         let mut dead = DeadStacks::new();
         dead.add(0x1000, 0x9000);
         dead.add(0x11000, 0x19000);
-        assert_eq!(dead.with_tcb(0x9000), Some(DeadStack { lo: 0x1000, tcb: 0x9000 }));
+        assert_eq!(dead.all()[0], DeadStack { lo: 0x1000, tcb: 0x9000 });
         dead.forget(0x8000, 0xa000);
         assert_eq!(dead.all(), [DeadStack { lo: 0x11000, tcb: 0x19000 }]);
         dead.add(0x12000, 0x19000);

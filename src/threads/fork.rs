@@ -1,0 +1,39 @@
+//! Fork: the registry across it.
+//!
+//! Before this layer's step the runtime holds the cycle's lock, so no stop is on or begins. The
+//! child has one thread, this one; the records of all others are buried, their stacks are dead
+//! ones. `_Fork`, raw `clone` and vfork run no handlers: their child either executes another
+//! program or must not use malloc; a collection in it is refused, because the process id is not
+//! the registry's.
+//!
+//! # Safety
+//! prepare, then parent or child, on one thread.
+#![allow(unsafe_code)]
+use super::{current, guests, registry};
+use crate::ground::critical::Critical;
+use crate::sys::process;
+
+/// Holds the registry; the caller is in no critical section.
+pub fn prepare() -> Critical {
+    registry::hold(registry::lock())
+}
+
+/// # Safety
+/// On the thread that ran [`prepare`], in the parent.
+pub unsafe fn parent() {
+    // SAFETY: held since `prepare`.
+    unsafe { registry::lock().release() };
+}
+
+/// # Safety
+/// On the thread that ran [`prepare`], in the child.
+pub unsafe fn child() {
+    registry::set_pid(process::pid());
+    guests::reset();
+    registry::nobody_waits();
+    // SAFETY: held since `prepare`, and there is no other thread.
+    let registry = unsafe { &mut *registry::lock().as_ptr() };
+    registry.keep_only(current(), process::tid());
+    // SAFETY: as above.
+    unsafe { registry::lock().reset() };
+}

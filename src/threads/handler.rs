@@ -1,0 +1,93 @@
+//! The signal's handler.
+//!
+//! It takes no lock, allocates nothing, keeps errno, and its frame is small: a thread may be in
+//! the last page of its stack. It runs with every signal blocked, on the alternate stack if the
+//! program set one up.
+//!
+//! A signal is a request of ours if it came by tgkill from this very process *and* the collector
+//! has one outstanding for this thread. (raise(3) looks the same; if both are under way the
+//! second one counts as the program's, so the numbers come out right.) With the limit of queued
+//! signals used up the kernel delivers without siginfo; an outstanding request then decides
+//! alone. Everything else is the program's ([`host`](super::host)).
+//!
+//! # Safety
+//! The kernel passes a siginfo and a ucontext that live for the handler's run.
+#![allow(unsafe_code)]
+use super::record::Thread;
+use super::{WORLD, ack, current, guests, host, park, registry, rewind, state};
+use crate::sys::signal::{Frame, Info};
+use crate::sys::{errno, process, tls};
+use core::sync::atomic::{AtomicI32, Ordering::*};
+
+/// Signals sent to threads without a record that have not been seen yet.
+pub(super) static GUEST_SIGNALS: AtomicI32 = AtomicI32::new(0);
+
+pub(super) unsafe extern "C" fn on_signal(signal: i32, info: *mut Info, frame: *mut Frame) {
+    let _errno = errno::Saved::new();
+    // SAFETY: the kernel's, for the length of this call.
+    let (sender, frame) = unsafe { (&*info, &mut *frame) };
+    // A thread made by a raw clone may share its maker's thread-local storage.
+    let me = current().filter(|t| t.tid.load(Relaxed) == process::tid());
+    if !is_request(sender, me) {
+        host::deliver(signal, info, frame);
+        return;
+    }
+    stop(me, frame);
+    rewind::repair(frame, me);
+}
+
+fn is_request(info: &Info, me: Option<&Thread>) -> bool {
+    let by_tgkill = info.code == libc::SI_TKILL && info.pid == registry::pid();
+    let nameless = info.code == libc::SI_USER && info.pid == 0;
+    if !by_tgkill && !nameless {
+        return false;
+    }
+    match me {
+        Some(me) => me.signalled.swap(0, AcqRel) != 0,
+        None => GUEST_SIGNALS.fetch_update(AcqRel, Relaxed, |n| n.checked_sub(1).filter(|n| *n >= 0)).is_ok(),
+    }
+}
+
+fn stop(me: Option<&'static Thread>, frame: &mut Frame) {
+    let block = tls::block();
+    let sp = frame.regs.rsp as usize;
+    let at = frame as *mut Frame as usize;
+    let Some(me) = me else {
+        // The depth may be that of another thread with the same storage: it does not count here
+        // unless the storage is ours alone, that is, nobody registered it.
+        if current().is_none() && block.depth.load(Relaxed) > 0 {
+            block.pending.store(1, Relaxed);
+        } else {
+            guests::park_current(sp, at);
+        }
+        return;
+    };
+    if block.depth.load(Relaxed) > 0 {
+        block.pending.store(1, Relaxed);
+        return;
+    }
+    let epoch = WORLD.load(Acquire);
+    if !me.word.is_asked(&WORLD) {
+        return if me.is_exiting() {
+            catch_exiting(me, sp, at)
+        };
+    }
+    me.publish(sp, at);
+    if me.word.arrive(epoch) {
+        ack();
+        park(me);
+    }
+}
+
+/// A thread past its last destructor is SAFE all the time, but destructors of the program that
+/// run even later are its code all the same: the handler holds it until the stop is over.
+fn catch_exiting(me: &'static Thread, sp: usize, frame: usize) {
+    let epoch = WORLD.load(Acquire);
+    if !state::is_stop(epoch) {
+        return;
+    }
+    me.publish(sp, frame);
+    me.caught.store(epoch, Release);
+    ack();
+    super::wait_for_end_of(epoch);
+}
