@@ -1,0 +1,12 @@
+// Held by a pointer into its middle.
+// gleaner[gc]: min_growth=256k:collect_every=1m
+#include "live.h"
+
+static char *place;
+static NOINLINE void put(void) { place = hold(5000) + 2345; }
+int main(void) {
+    put();
+    scrub_();
+    churn();
+    check_held();
+}
