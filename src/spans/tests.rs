@@ -39,8 +39,8 @@ fn the_reciprocal_is_exact_for_every_offset() {
         let magic = magic(size);
         for offset in 0..PAGES[class] as usize * PAGE_SIZE {
             assert_eq!(
-                (offset as u64 * magic) >> 32,
-                (offset / size) as u64,
+                ((offset as u128 * magic as u128) >> 64) as usize,
+                offset / size,
                 "class {class} offset {offset}"
             );
         }
