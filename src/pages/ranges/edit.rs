@@ -1,4 +1,8 @@
 //! Changing the tree of ranges: carve, add, split, remove, merge.
+//!
+//! # Safety
+//! One place makes references to two nodes at a time: they are two nodes of this tree, and the
+//! tree is borrowed for writing.
 use super::node::{INNER, LEAF, Node, NodeRef};
 use super::{LEVELS, NoMemory, Path, Ranges};
 use crate::ground::critical::Critical;
