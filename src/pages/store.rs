@@ -6,7 +6,7 @@
 //! gives it memory page by page as it is touched: a heap of 2 MiB costs six pages.
 //!
 //! Rejected: reserving flat arrays for the whole address space, as Go does (585 MiB of
-//! PROT_NONE, counted by `ulimit -v`; see docs/adr/0001-page-metadata-in-tracts.md). The price of tracts is one dependent
+//! PROT_NONE, counted by `ulimit -v`; see docs/adr/0002-page-metadata-in-tracts.md). The price of tracts is one dependent
 //! load on the way to a summary.
 //!
 //! The memory-safety rule of the tree: *a non-zero entry's children are mapped*. Only
