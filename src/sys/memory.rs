@@ -65,6 +65,17 @@ impl Memory {
         }
     }
 
+    /// Copies whole words from `at`, which is word-aligned; returns how many, at least 1.
+    pub fn read_words(&self, at: Addr, to: &mut [usize]) -> Result<usize, Refused> {
+        // SAFETY: the same memory as bytes: smaller alignment, length in bytes, every pattern
+        // valid for both, and the borrow of `to` lasts through the call.
+        let bytes = unsafe { core::slice::from_raw_parts_mut(to.as_mut_ptr().cast(), size_of_val(to)) };
+        match self.read(at, bytes)? / size_of::<usize>() {
+            0 => Err(Refused::Page),
+            n => Ok(n),
+        }
+    }
+
     fn read_own(&self, at: Addr, to: &mut [u8]) -> Result<usize, Errno> {
         let local = libc::iovec { iov_base: to.as_mut_ptr().cast(), iov_len: to.len() };
         let remote = libc::iovec { iov_base: at.ptr(), iov_len: to.len() };

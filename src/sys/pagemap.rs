@@ -4,9 +4,10 @@
 //! 1. the `PAGEMAP_SCAN` ioctl (kernel 6.7): runs of pages by category, holes skipped at the
 //!    page tables' upper levels; 1 TiB of nothing takes some microseconds;
 //! 2. reading the file: 8 bytes a page, holes too, so 2 GiB of zeroes for that terabyte; it is
-//!    read in steps, and `mincore` is not needed;
-//! 3. neither (a process that lost its privileges is not its own owner in /proc): every page
-//!    must be taken for present, and read with care.
+//!    read in steps;
+//! 3. `mincore`, where /proc is not ours to read (a process that changed its user id): tells
+//!    pages in memory, so it will do as long as nothing is swapped out;
+//! 4. nothing: every page must be taken for present, and read with care.
 //!
 //! A page that is *swapped* may also be a guard page, a poisoned page, or one under migration:
 //! reading it directly might fault. Only *present* is a promise.
@@ -15,7 +16,7 @@
 //! The ioctl's argument and its output array are live for the call.
 #![allow(unsafe_code)]
 use super::file::Fd;
-use super::raw::{Errno, check, syscall3};
+use super::raw::{Errno, check, syscall1, syscall3};
 use crate::pure::addr::{Addr, PAGE_SHIFT, PAGE_SIZE};
 
 /// Categories of a run of pages.
@@ -91,6 +92,9 @@ pub enum Way {
     Scan,
     /// Entries of the file.
     Entries,
+    /// `mincore`: one mapping at a time, no gaps. Regions say *present* and *swapped*: there is
+    /// something, but it may be a guard page, and of a file it may be unmodified.
+    Resident,
     /// Not at all.
     Blind,
 }
@@ -108,13 +112,17 @@ impl PageMap {
         Self::open_way(Way::ScanGuards)
     }
 
-    /// Opens `way`; falls back to [`Way::Blind`] when the file cannot be opened.
+    /// Opens `way`, or a lesser one when the file cannot be opened.
     pub fn open_way(way: Way) -> PageMap {
         let fd = match way {
-            Way::Blind => None,
+            Way::Resident | Way::Blind => None,
             _ => Fd::open(c"/proc/self/pagemap", libc::O_RDONLY, 0).ok(),
         };
-        PageMap { way: if fd.is_some() { way } else { Way::Blind }, fd }
+        let way = match (&fd, way) {
+            (Some(_), _) | (None, Way::Blind) => way,
+            (None, _) => without_file(),
+        };
+        PageMap { fd, way }
     }
 
     /// The way in use; may fall during the first [`PageMap::scan`].
@@ -129,12 +137,12 @@ impl PageMap {
     pub fn scan(&mut self, lo: Addr, hi: Addr, want: Want, out: &mut [Region]) -> (usize, Addr) {
         debug_assert!(lo < hi && !out.is_empty());
         loop {
-            let Some(fd) = &self.fd else { return blind(lo, hi, out) };
-            let found = match self.way {
-                Way::ScanGuards => by_ioctl(fd, lo, hi, want, Pages::GUARD, out),
-                Way::Scan => by_ioctl(fd, lo, hi, want, Pages(0), out),
-                Way::Entries => by_entries(fd, lo, hi, want, out),
-                Way::Blind => return blind(lo, hi, out),
+            let found = match (self.way, &self.fd) {
+                (Way::ScanGuards, Some(fd)) => by_ioctl(fd, lo, hi, want, Pages::GUARD, out),
+                (Way::Scan, Some(fd)) => by_ioctl(fd, lo, hi, want, Pages(0), out),
+                (Way::Entries, Some(fd)) => by_entries(fd, lo, hi, want, out),
+                (Way::Resident, _) => by_mincore(lo, hi, out),
+                _ => return blind(lo, hi, out),
             };
             match found {
                 Ok((n, end)) if end > lo => return (n, end),
@@ -147,9 +155,24 @@ impl PageMap {
         self.way = match self.way {
             Way::ScanGuards => Way::Scan,
             Way::Scan => Way::Entries,
-            Way::Entries | Way::Blind => Way::Blind,
+            Way::Entries => without_file(),
+            Way::Resident | Way::Blind => Way::Blind,
         };
     }
+}
+
+/// Whether any page of this machine is swapped out. Then pages of shared memory may exist
+/// without a trace in the page tables.
+pub fn swap_in_use() -> bool {
+    // SAFETY: all-zero is a valid sysinfo.
+    let mut info: libc::sysinfo = unsafe { core::mem::zeroed() };
+    // SAFETY: the kernel fills the struct.
+    let asked = check(unsafe { syscall1(libc::SYS_sysinfo, &raw mut info as usize) });
+    asked.is_err() || info.totalswap != info.freeswap
+}
+
+fn without_file() -> Way {
+    if swap_in_use() { Way::Blind } else { Way::Resident }
 }
 
 /// Everything may hold anything, and may fault.
@@ -187,6 +210,30 @@ fn by_ioctl(
     let n =
         check(unsafe { syscall3(libc::SYS_ioctl, fd.raw() as usize, PAGEMAP_SCAN, &raw mut arg as usize) })?;
     Ok((n.min(out.len()), Addr((arg.walk_end as usize).min(hi.0))))
+}
+
+/// One batch of pages.
+fn by_mincore(lo: Addr, hi: Addr, out: &mut [Region]) -> Result<(usize, Addr), Errno> {
+    let (mut n, mut at, room) = (0, lo, out.len());
+    let mut resident = [0u8; 1024];
+    let pages = resident.len().min(hi.since(lo) >> PAGE_SHIFT);
+    // SAFETY: the kernel writes one byte a page.
+    check(unsafe { syscall3(libc::SYS_mincore, lo.0, pages << PAGE_SHIFT, resident.as_mut_ptr() as usize) })?;
+    for byte in &resident[..pages] {
+        let next = at.0 + PAGE_SIZE;
+        if byte & 1 != 0 {
+            match out[..n].last_mut().filter(|r| r.hi == at.0) {
+                Some(last) => last.hi = next,
+                None if n == room => break,
+                None => {
+                    out[n] = Region { lo: at.0, hi: next, pages: Pages::PRESENT.or(Pages::SWAPPED) };
+                    n += 1;
+                }
+            }
+        }
+        at = Addr(next);
+    }
+    Ok((n, at))
 }
 
 /// Entries that are read at a time.

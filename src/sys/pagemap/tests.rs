@@ -50,6 +50,11 @@ fn touched_pages_and_no_others_in_every_way() {
             assert_eq!(gather(way, base, end, Want::Modified, step), expected, "{way:?} {step}");
         }
     }
+    let resident: Vec<Region> =
+        expected.iter().map(|r| Region { pages: Pages::PRESENT.or(Pages::SWAPPED), ..*r }).collect();
+    for step in [1, 5000] {
+        assert_eq!(gather(Way::Resident, base, end, Want::Modified, step), resident);
+    }
     read(base, 1);
     assert_eq!(gather(Way::ScanGuards, base, end, Want::Modified, 100), expected, "the zero page is no news");
     let blind = gather(Way::Blind, base, end, Want::Modified, 1);

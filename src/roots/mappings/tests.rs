@@ -1,0 +1,59 @@
+use super::*;
+use crate::roots::tests::alone;
+
+const FAR: usize = 0x1000_0000_0000;
+
+fn listed(critical: &Critical) -> Vec<(usize, usize, u8, Kind)> {
+    let mut all = vec![];
+    let mut at = Addr(FAR);
+    while let Some(r) = at_or_above(critical, at).filter(|r| r.lo.0 < 2 * FAR) {
+        all.push((r.lo.0 - FAR, r.last.0 + 1 - FAR, r.record.prot, r.record.kind));
+        at = r.last.add(1);
+    }
+    all
+}
+
+#[test]
+fn calls_are_noted_cut_and_compared() {
+    alone("roots::mappings::tests::calls_are_noted_cut_and_compared", || {
+        let at = |n: usize| Addr(FAR + n);
+        mapped(at(0), 0x9fff, 3, false, Kind::Mapped);
+        unmapping(at(0x2000), 1);
+        protected(at(0x1000), 0x3000, 1);
+        mapped(at(0x20000), 0x1000, 3, true, Kind::Brk);
+        // Nonsense from a host changes nothing.
+        mapped(at(0), 0, 3, false, Kind::Mapped);
+        unmapping(Addr(usize::MAX - 0xfff), usize::MAX);
+        {
+            let critical = critical::enter();
+            assert_eq!(
+                listed(&critical),
+                [
+                    (0, 0x1000, 3, Kind::Mapped),
+                    (0x1000, 0x2000, 1, Kind::Mapped),
+                    (0x3000, 0x4000, 1, Kind::Mapped),
+                    (0x4000, 0xa000, 3, Kind::Mapped),
+                    (0x20000, 0x21000, 3, Kind::Brk),
+                ]
+            );
+            // A handler that interrupted us goes unrecorded.
+            mapped(at(0x50000), 0x1000, 3, false, Kind::Mapped);
+            assert_eq!(counts(&critical).unrecorded, 1);
+            let mut kernel = Reconcile::begin(&critical);
+            kernel.seen(at(0x1000), at(0x5000), 3, false);
+            kernel.seen(at(0x50000), at(0x51000), 3, false);
+            let (escaped, dropped) = kernel.finish();
+            assert_eq!((escaped, dropped), (2, 3));
+            assert_eq!(
+                listed(&critical),
+                [
+                    (0x1000, 0x2000, 1, Kind::Mapped),
+                    (0x2000, 0x3000, 3, Kind::Escaped),
+                    (0x3000, 0x4000, 1, Kind::Mapped),
+                    (0x4000, 0x5000, 3, Kind::Mapped),
+                    (0x50000, 0x51000, 3, Kind::Escaped),
+                ]
+            );
+        }
+    });
+}
