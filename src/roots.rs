@@ -162,4 +162,4 @@ impl From<MapsError> for RootError {
 
 #[cfg(test)]
 #[allow(unsafe_code)]
-mod tests;
+pub(crate) mod tests;

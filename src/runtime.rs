@@ -7,5 +7,6 @@
 pub mod foreign;
 pub mod fork;
 pub mod info;
+pub mod mappings;
 pub mod memory;
 pub mod start;

@@ -5,6 +5,7 @@ mod cxx;
 mod dl;
 mod info;
 mod malloc;
+mod vm;
 
 /// Our constructor. ld.so calls it with (argc, argv, envp) once the library is relocated; by
 /// then other libraries may have called malloc already.

@@ -148,6 +148,13 @@ pub enum GuardCall {
     Removed,
 }
 
+/// What is noted about `at`, for a call that keeps it elsewhere (mremap).
+pub fn record(at: Addr) -> Option<Record> {
+    let mut record = None;
+    with(|state, _| record = state.host.find(at).map(|r| r.record));
+    record
+}
+
 /// The recorded range that holds `at`.
 pub fn find(critical: &Critical, at: Addr) -> Option<Range> {
     STATE.lock(critical).host.find(at)

@@ -122,6 +122,7 @@ impl Snapshot {
                 entries: &mut list.entries,
                 odd: &mut list.odd,
                 summary: Summary::default(),
+                at: Addr::NULL,
                 short: (0, 0),
             };
             list.odd_listed = reading.read(self.text.as_mut_slice())?;
@@ -174,6 +175,8 @@ struct Reading<'s, 'r, 'c> {
     entries: &'s mut Growing<Entry>,
     odd: &'s mut Growing<Odd>,
     summary: Summary,
+    /// The end of the last line.
+    at: Addr,
     /// Entries and odd ranges that found no room.
     short: (usize, usize),
 }
@@ -184,6 +187,7 @@ impl Reading<'_, '_, '_> {
         self.entries.clear();
         self.odd.clear();
         maps::for_each(text, &mut |m| self.line(m))?;
+        self.unlisted(Addr(usize::MAX));
         let listed = self.odd.as_slice().len();
         let (odd, short) = (&mut *self.odd, &mut self.short.1);
         self.record.guards(&mut |lo, hi| {
@@ -196,6 +200,7 @@ impl Reading<'_, '_, '_> {
     /// Splits a line into what is ours and what is the host's: the kernel merges neighbours.
     fn line(&mut self, m: &Mapping<'_>) {
         self.summary.mappings += 1;
+        self.unlisted(m.lo);
         let mut at = m.lo;
         while at < m.hi {
             match own::next(at) {
@@ -211,6 +216,22 @@ impl Reading<'_, '_, '_> {
                 }
             }
         }
+        self.at = m.hi;
+    }
+
+    /// Nothing is mapped from the last line up to `end`: what is ours there, the host unmapped.
+    fn unlisted(&mut self, end: Addr) {
+        while self.at < end {
+            let Some((lo, hi)) = own::next(self.at).filter(|&(lo, _)| lo < end) else { break };
+            self.odd(lo.max(self.at), hi.min(end), Access::Closed);
+            self.at = hi;
+        }
+    }
+
+    fn odd(&mut self, lo: Addr, hi: Addr, access: Access) {
+        if !self.odd.push(Odd { lo: lo.0, hi: hi.0, access }) {
+            self.short.1 += 1;
+        }
     }
 
     fn ours(&mut self, lo: Addr, hi: Addr, m: &Mapping<'_>) {
@@ -221,9 +242,7 @@ impl Reading<'_, '_, '_> {
             (true, false) => Access::ReadOnly,
             (false, _) => Access::Closed,
         };
-        if !self.odd.push(Odd { lo: lo.0, hi: hi.0, access }) {
-            self.short.1 += 1;
-        }
+        self.odd(lo, hi, access);
     }
 
     fn hosts(&mut self, lo: Addr, hi: Addr, m: &Mapping<'_>) {

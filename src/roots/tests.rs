@@ -12,7 +12,7 @@ const PAGE: usize = 4096;
 const WORD: usize = 8;
 
 /// Runs `body` in a process of its own; `name` is the test's path.
-pub(super) fn alone(name: &str, body: impl FnOnce()) {
+pub(crate) fn alone(name: &str, body: impl FnOnce()) {
     if std::env::var_os("GLEANER_TEST_ALONE").is_some() {
         return body();
     }
@@ -24,11 +24,14 @@ pub(super) fn alone(name: &str, body: impl FnOnce()) {
     assert!(text.contains("1 passed"), "no test {name}:\n{text}");
 }
 
+/// Value, kind, whether in place.
+type Found = (usize, RootKind, bool);
+
 /// A word that is looked for, and what was found at its address.
 #[derive(Clone, Copy)]
 struct Probe {
     home: Addr,
-    found: Option<(usize, RootKind, bool)>,
+    found: Option<Found>,
 }
 
 /// Notes what a visit shows at some addresses.
@@ -59,7 +62,7 @@ fn seek_by(
     homes: &[Addr],
     stacks: &[StackInput<'_>],
     dead: &[DeadStack],
-) -> Result<Vec<Option<(usize, RootKind, bool)>>, RootError> {
+) -> Result<Vec<Option<Found>>, RootError> {
     let critical = critical::enter();
     let mut snapshot = Snapshot::new(&critical).unwrap();
     let probes = homes.iter().map(|&home| Probe { home, found: None }).collect();
@@ -70,7 +73,7 @@ fn seek_by(
     Ok(seeker.probes.iter().map(|p| p.found).collect())
 }
 
-fn seek(homes: &[Addr]) -> Vec<Option<(usize, RootKind, bool)>> {
+fn seek(homes: &[Addr]) -> Vec<Option<Found>> {
     seek_by(Way::ScanGuards, homes, &[], &[]).unwrap()
 }
 

@@ -8,6 +8,7 @@
 #![allow(unsafe_code)]
 use crate::ground::critical;
 use crate::heap;
+use crate::roots::mappings;
 use core::ffi::{c_int, c_void};
 
 unsafe extern "C" {
@@ -27,18 +28,25 @@ pub fn register() {
 /// The forking thread stays in a critical section until the fork is done.
 pub extern "C" fn prepare() {
     let critical = critical::enter();
+    mappings::fork_prepare(&critical);
     heap::fork::prepare(&critical);
     core::mem::forget(critical);
 }
 
 pub extern "C" fn parent() {
     // SAFETY: this thread ran `prepare`.
-    unsafe { heap::fork::parent() };
+    unsafe {
+        heap::fork::parent();
+        mappings::fork_parent();
+    }
     drop(critical::resume());
 }
 
 pub extern "C" fn child() {
     // SAFETY: the child of a fork before which this thread ran `prepare`.
-    unsafe { heap::fork::child() };
+    unsafe {
+        heap::fork::child();
+        mappings::fork_child();
+    }
     drop(critical::resume());
 }

@@ -178,6 +178,7 @@ fn heap_memory_that_the_host_protects_is_known() {
             vm::protect(page(20), PAGE, libc::PROT_NONE).unwrap();
             let file = libc::MAP_PRIVATE | libc::MAP_FIXED;
             crate::sys::host::mmap(page(30), PAGE, RW, file, memfd(1), 0).unwrap();
+            vm::unmap(page(60), PAGE).unwrap();
         }
         drop(critical);
         mappings::guarded(page(40), PAGE, mappings::GuardCall::Install);
@@ -192,6 +193,7 @@ fn heap_memory_that_the_host_protects_is_known() {
             [true, false, false, true]
         );
         assert_eq!((of(10, 1), of(20, 1), of(30, 1)), (Access::ReadOnly, Access::Closed, Access::Closed));
+        assert_eq!((of(59, 1), of(60, 1), of(61, 3)), (Access::ReadWrite, Access::Closed, Access::ReadWrite));
         assert_eq!((of(40, 1), of(50, 1), of(0, 64)), (Access::Closed, Access::ReadWrite, Access::Closed));
     });
 }

@@ -10,7 +10,7 @@ fn stack() -> (Addr, Addr) {
     (lo, lo.add(16 * PAGE))
 }
 
-fn values(found: &[Option<(usize, RootKind, bool)>]) -> Vec<Option<usize>> {
+fn values(found: &[Option<Found>]) -> Vec<Option<usize>> {
     found.iter().map(|f| f.map(|f| f.0)).collect()
 }
 
