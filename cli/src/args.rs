@@ -91,6 +91,11 @@ fn grammar() -> clap::Command {
             .arg(
                 path_arg("log", "FILE").help("Where the report goes; %p is the process id [default: stderr]"),
             )
+            .arg(
+                path_arg("record", "FILE")
+                    .conflicts_with("log")
+                    .help("Write a record there, for `gleaner report` later or on another machine"),
+            )
             .arg(path_arg("suppressions", "FILE").help("Leaks not to be reported, one leak:PATTERN a line"))
             .arg(option())
             .arg(program()),
@@ -197,8 +202,15 @@ fn run(m: &ArgMatches) -> Launch {
 fn leaks(m: &ArgMatches) -> Launch {
     let mut options: Vec<OsString> = vec!["mode=leak".into()];
     options.extend(one::<u8>(m, "exit-code").map(|status| format!("exitcode={status}").into()));
+    let record = one::<PathBuf>(m, "record");
+    options.extend(record.iter().map(|_| "symbolizer=record".into()));
     options.extend(many(m, "option"));
-    Launch { options, log: one(m, "log"), suppressions: one(m, "suppressions"), program: many(m, "PROGRAM") }
+    Launch {
+        options,
+        log: one(m, "log").or(record),
+        suppressions: one(m, "suppressions"),
+        program: many(m, "PROGRAM"),
+    }
 }
 fn report(m: &ArgMatches) -> Order {
     Order {
@@ -239,7 +251,8 @@ const LEAKS_EXAMPLES: &str = "\
 Examples:
   gleaner leaks -- ./prog --its arguments
   gleaner leaks --log leaks.%p --suppressions known.supp -- ./test-suite
-  gleaner leaks --exit-code 0 -- ./prog      report, but keep the program's own status";
+  gleaner leaks --exit-code 0 -- ./prog      report, but keep the program's own status
+  gleaner leaks --record run.%p -- ./prog    for `gleaner report` later, elsewhere";
 const REPORT_EXAMPLES: &str = "\
 Examples:
   gleaner report leaks.4711

@@ -11,7 +11,8 @@
 //! note <text>
 //! end <leaked-bytes> <leaked-objects>
 //! ```
-//! A file may hold several records, one after the other. A line that is not understood is told and
+//! A file may hold several records, one after the other, and lines of the library's log
+//! (`gleaner: …`) between them. A line that is not understood is told and
 //! skipped: a record cut short by a crash is still worth reading. Only the first line must be right.
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -98,6 +99,8 @@ pub fn parse(text: &[u8]) -> Result<Vec<Record>, String> {
                 "1" => records.push(Record::default()),
                 version => return Err(format!("is a record of version {version}, made by a newer gleaner")),
             }
+        } else if raw.starts_with(b"gleaner: ") {
+            continue;
         } else if let Some(record) = records.last_mut() {
             if record.take(word, rest, raw).is_none() {
                 record.troubles.push(format!("line {} is not understood: {}", number + 1, shortened(&line)));
@@ -223,7 +226,9 @@ mod tests {
         assert!(parse(b"hello").unwrap_err().contains("not a gleaner record"));
         assert!(parse(b"").is_err());
         assert!(parse(b"gleaner-record 2\n").unwrap_err().contains("newer gleaner"));
-        assert_eq!(parse(format!("{SOUND}{SOUND}").as_bytes()).unwrap().len(), 2);
+        let log = format!("gleaner: a line of the log\n{SOUND}gleaner: another\n{SOUND}");
+        let records = parse(log.as_bytes()).unwrap();
+        assert_eq!(records.iter().map(|r| r.troubles.len()).collect::<Vec<_>>(), [0, 0]);
     }
     proptest! {
         #[test]

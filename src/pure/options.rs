@@ -83,7 +83,8 @@ table! {
          0 keeps the program's own status.";
     symbolizer: Path = Path::EMPTY, Kind::Path { empty: "auto" },
         "The command that turns addresses into names. \
-         auto is the gleaner command beside the library; none prints module, offset and build-id.";
+         auto is the gleaner command beside the library; none prints module, offset and build-id; \
+         record writes the record itself, for gleaner report later or elsewhere.";
     suppressions: Path = Path::EMPTY, Kind::Path { empty: "none" },
         "A file of leaks not to be reported. \
          The format is LeakSanitizer's: leak:pattern, one a line.";

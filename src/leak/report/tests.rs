@@ -106,6 +106,13 @@ fn the_record_reaches_the_command() {
 }
 
 #[test]
+fn the_record_itself_on_request() {
+    let (verdict, text) = printed(|out| Order { symbolizer: b"record", ..none(out) }, &groups());
+    assert_eq!(verdict, Verdict::Leaks);
+    assert!(text.starts_with("gleaner-record 1\npid ") && text.ends_with("\nend 8589934900 6\n"), "{text}");
+}
+
+#[test]
 fn its_verdict_counts_and_its_failure_costs_nothing() {
     for (script, verdict, starts) in [
         ("exit 0", Verdict::Leaks, ""),
