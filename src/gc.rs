@@ -1,1 +1,206 @@
-//! (being built)
+//! L8: what can the program still reach, and what becomes of the rest.
+//!
+//! # One cycle
+//! ```text
+//!  stop the world ──────────────────────────────────────────► resume
+//!   1 derive   which slots are allocated      (bits)            5 reclaim doomed objects,
+//!   2 mark     from the roots                 (mark)              beside the program (reclaim)
+//!   3 check    a simple marker agrees         (checkmark)
+//!   4 limbo    white objects grow older       (limbo)
+//! ```
+//! **1.** malloc keeps no allocation bits. A slot is allocated if it was ever handed out and is
+//! on neither of its span's free lists; the fast paths keep that true at every instruction.
+//! **2.** Each allocated slot begins *white*. Any word that points anywhere into a white slot
+//! turns it black (its bit in `Span::white_bits` is cleared) and puts it on the mark stack. A free slot is
+//! never white, so no word can make it allocated. **4.** What is white at the end cannot be reached: leak mode
+//! reports it, gc mode moves it to limbo. **5.** What has been in limbo through enough complete
+//! cycles is freed like a remote free.
+//!
+//! Nothing here knows threads or mappings: [`World`] hands in the roots, so that tests can make
+//! their own. An error from it abandons the cycle: white bits are dropped, limbo stays as it
+//! was, nothing is freed.
+//!
+//! # What a word may be
+//! Any pattern at all. A pointer counts with low-bit tags, into the middle, and one past the
+//! end: slots are a byte larger than their request, so that one-past-the-end lies inside.
+//! In spans where an object may fill its slot (`flag::UNPADDED`), a pointer to a slot's first byte
+//! keeps the slot before it too.
+//!
+//! # Numbers
+//! Memory of a cycle: two bits a slot, and address space for a mark stack of 16 bytes an
+//! allocated object, touched as deep as it is used. If that much cannot be had, the stack is smaller and
+//! overflows are made good by walking the heap for marked objects again.
+//!
+//! Rejected: mark bits in the spans or headers (a heap overflow in C would reach them); separate
+//! "is it allocated" and "is it marked" tests in the marker (one bitmap answers both).
+pub mod bits;
+pub mod checkmark;
+pub mod limbo;
+pub mod mark;
+pub mod object;
+pub mod pacer;
+pub mod protected;
+pub mod reclaim;
+pub mod stack;
+pub mod stats;
+
+use crate::ground::critical::Critical;
+use crate::pure::addr::Addr;
+use bits::Bits;
+pub use object::Object;
+use protected::Protected;
+
+/// Why a cycle was given up. Nothing is freed then.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Abandon {
+    /// A thread did not stop in time, or cannot be stopped.
+    Stop,
+    /// A root or an object that could not be read.
+    Unreadable,
+    /// No memory for the cycle's own structures.
+    NoMemory,
+    /// Something else that the caller knows of.
+    Other,
+}
+
+impl Abandon {
+    pub const COUNT: usize = 4;
+    pub const ALL: [Abandon; Abandon::COUNT] =
+        [Abandon::Stop, Abandon::Unreadable, Abandon::NoMemory, Abandon::Other];
+    /// For messages: "abandoned: …".
+    pub fn reason(self) -> &'static str {
+        match self {
+            Abandon::Stop => "a thread did not stop",
+            Abandon::Unreadable => "memory could not be read",
+            Abandon::NoMemory => "no memory",
+            Abandon::Other => "other",
+        }
+    }
+}
+
+/// Takes readable words `[lo, hi)` that may hold pointers: memory in place, or a copy of it that
+/// lives for the call.
+pub type Scan<'a> = dyn FnMut(Addr, Addr) + 'a;
+
+/// What the collector must be told about everything that is not heap. While the world is stopped.
+pub trait World {
+    /// Calls `scan` with everything that may hold a pointer into the heap and is not heap: the
+    /// root set, complete, or an error.
+    fn roots(&mut self, scan: &mut Scan<'_>) -> Result<(), Abandon>;
+
+    /// Calls `scan` with what of the large object `lo..hi` may hold a pointer. An
+    /// implementation leaves out pages that were never touched (reading them would map the
+    /// zero page), and copies what is not readable in place.
+    fn large(&mut self, lo: Addr, hi: Addr, scan: &mut Scan<'_>) -> Result<(), Abandon> {
+        scan(lo, hi);
+        Ok(())
+    }
+
+    /// Calls `tell` with each range of heap memory that the program made other than readable
+    /// and writable, in whole pages. Objects in there are read through [`World::large`] and never reclaimed.
+    fn protected(&mut self, tell: &mut Scan<'_>) -> Result<(), Abandon> {
+        let _ = tell;
+        Ok(())
+    }
+}
+
+/// How to run a cycle.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Mark a second time with the simple marker and compare.
+    pub checkmark: bool,
+    /// Entries that the mark stack has at most (for tests of the overflow).
+    pub stack_entries: usize,
+}
+impl Settings {
+    pub const DEFAULT: Settings = Settings { checkmark: false, stack_entries: usize::MAX };
+}
+
+/// Sums over the heap.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Sum {
+    pub objects: usize,
+    pub bytes: usize,
+}
+impl Sum {
+    pub fn add(&mut self, objects: usize, size: usize) {
+        self.objects += objects;
+        self.bytes += objects * size;
+    }
+}
+
+/// What a complete mark found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Found {
+    pub allocated: Sum,
+    pub unreachable: Sum,
+    /// Bytes of roots that were scanned.
+    pub root_bytes: usize,
+    /// Times that the mark stack overflowed.
+    pub overflows: usize,
+    /// Spans whose free lists were not consistent; all their slots count as allocated.
+    pub broken_lists: usize,
+}
+
+impl Found {
+    pub fn reachable(&self) -> Sum {
+        Sum {
+            objects: self.allocated.objects - self.unreachable.objects,
+            bytes: self.allocated.bytes - self.unreachable.bytes,
+        }
+    }
+}
+
+/// A complete mark: which objects are unreachable. Lives at most until the world resumes;
+/// [`Marked::end`] may come after that.
+pub struct Marked {
+    bits: Bits,
+    protected: Protected,
+    pub found: Found,
+}
+
+/// Marks. The world is stopped, and stays so while the result is used.
+///
+/// # Errors
+/// An abandoned cycle leaves no trace but its memory, which is given back.
+pub fn mark(critical: &Critical, world: &mut dyn World, settings: &Settings) -> Result<Marked, Abandon> {
+    let bits = Bits::derive(critical, settings.checkmark).ok_or(Abandon::NoMemory)?;
+    let marked = Protected::ask(critical, world).and_then(|mut protected| {
+        match mark::run(critical, world, settings, &bits, &protected) {
+            Ok(found) => Ok((protected, found)),
+            Err(abandon) => {
+                protected.end(critical);
+                Err(abandon)
+            }
+        }
+    });
+    match marked {
+        Ok((protected, found)) => Ok(Marked { bits, protected, found }),
+        Err(abandon) => {
+            bits.end(critical);
+            Err(abandon)
+        }
+    }
+}
+
+impl Marked {
+    /// Calls `f` with every object that no root leads to.
+    pub fn each_unreachable(&self, mut f: impl FnMut(Object)) {
+        object::each_white(&self.protected, &mut f);
+    }
+    /// The unreachable object that `word` points to, if it does.
+    pub fn resolve(&self, word: usize) -> Option<Object> {
+        object::at(word).filter(Object::is_white)
+    }
+    /// Moves what is unreachable to limbo, for the `needed`-th consecutive time to doom (see
+    /// [`limbo`]). Before the world resumes.
+    pub fn to_limbo(&self, critical: &Critical, needed: u8, doom: limbo::Doom) -> limbo::Moved {
+        limbo::update(critical, needed, doom, &self.protected)
+    }
+    /// Gives the cycle's memory back. The world may run again.
+    pub fn end(mut self, critical: &Critical) {
+        self.protected.end(critical);
+        self.bits.end(critical);
+    }
+}

@@ -19,6 +19,7 @@ pub mod check;
 pub mod fast;
 pub mod fork;
 pub mod large;
+pub mod limbo;
 pub mod live;
 pub mod misuse;
 pub mod release;

@@ -28,3 +28,9 @@ pub fn double_free(call: &str, addr: Addr) -> ! {
     }
     fatal::die(format_args!("{call}: block {addr:?} was freed already"))
 }
+
+/// The program hid its last pointer to the block through enough collections for it to be reclaimed.
+#[cold]
+pub fn reclaimed(call: &str, addr: Addr) -> ! {
+    fatal::die(format_args!("{call}: block {addr:?} was unreachable and has been reclaimed"))
+}

@@ -12,7 +12,7 @@
 //! under the heap lock while the span is abandoned.
 #![allow(unsafe_code)]
 use super::cache::{self, Cache};
-use super::{large, live, misuse, shared, slots, stacks};
+use super::{large, limbo, live, misuse, shared, slots, stacks};
 use crate::ground::critical::Critical;
 use crate::pages;
 use crate::pure::addr::Addr;
@@ -36,9 +36,6 @@ pub unsafe fn free(critical: &Critical, p: *mut u8) -> Freed {
     let addr = Addr(p as usize);
     let Some(span) = map::lookup(addr) else { return Freed::Foreign };
     let index = check(span, addr, "free");
-    if span.owner.load(Ordering::Relaxed) & tag::LIMBO != 0 {
-        resurrect(span, index);
-    }
     if span.kind() != kind::SLOTS {
         large::free(critical, span);
         return Freed::Ours;
@@ -48,33 +45,23 @@ pub unsafe fn free(critical: &Critical, p: *mut u8) -> Freed {
     Freed::Ours
 }
 
-/// The object at exactly `addr`, handed out and not freed as far as can be told, or the end.
+/// The object at exactly `addr`, handed out and not freed as far as can be told, or the end. If
+/// it was in limbo it no longer is.
 pub fn check(span: &'static Span, addr: Addr, call: &str) -> u32 {
     let index = match span.slot_of(addr) {
         Some(index) if span.slot(index) == addr => index,
         _ => misuse::invalid(call, addr, span),
     };
+    // Before the look at the free mark: see `limbo`.
+    if span.owner.load(Ordering::Relaxed) & tag::LIMBO != 0 {
+        limbo::take_back(span, index, call);
+    }
     let block: *mut Block = addr.ptr();
     // SAFETY: a slot of a live span is mapped and has 16 bytes.
     if span.kind() == kind::SLOTS && unsafe { (*block).key } == cache::key_of(block) {
         misuse::double_free(call, addr);
     }
     index
-}
-
-/// Notes that the program had an object that no pointer led to.
-pub fn resurrect(span: &Span, index: u32) {
-    let bits = span.limbo_bits.load(Ordering::Acquire);
-    if bits.is_null() {
-        return;
-    }
-    let mask = 1u64 << (index % 64);
-    // SAFETY: limbo bits cover every slot of their span; they are atomic words outside a stop.
-    let word = unsafe { core::sync::atomic::AtomicU64::from_ptr(bits.add(index as usize / 64)) };
-    if word.fetch_and(!mask, Ordering::AcqRel) & mask != 0 {
-        live::RESURRECTED_AT.store(span.slot(index).0 as u64, Ordering::Relaxed);
-        live::RESURRECTED.fetch_add(1, Ordering::Release);
-    }
 }
 
 /// Gives one slot back to its span: to the local list if it is ours, else remotely. The

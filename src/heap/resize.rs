@@ -8,7 +8,7 @@ use super::release::{self, Freed};
 use super::{fast, large, shared, slots, stacks};
 use crate::ground::critical::{self, Critical};
 use crate::pure::addr::{Addr, PAGE_SIZE};
-use crate::spans::span::{flag, kind, tag};
+use crate::spans::span::{flag, kind};
 use crate::spans::{Span, class, map};
 use core::sync::atomic::Ordering;
 
@@ -86,10 +86,7 @@ pub fn alloc_aligned(critical: &Critical, n: usize, align: usize, trace: Trace) 
 pub unsafe fn usable_size(p: *const u8, call: &str) -> Option<usize> {
     let addr = Addr(p as usize);
     let span = map::lookup(addr)?;
-    let index = release::check(span, addr, call);
-    if span.owner.load(Ordering::Relaxed) & tag::LIMBO != 0 {
-        release::resurrect(span, index);
-    }
+    release::check(span, addr, call);
     Some(usable(span))
 }
 

@@ -56,6 +56,8 @@ pub mod kind {
 pub mod flag {
     /// Some object fills its slot to the last byte: its one-past-the-end is the next slot.
     pub const UNPADDED: u8 = 1;
+    /// Collector: in this cycle its free lists made no sense.
+    pub const BROKEN: u8 = 2;
 }
 
 /// Bit 0 of [`Span::remote`]: the owner wants to hear of the next remote free.
@@ -94,9 +96,11 @@ pub struct Span {
     pub prev: Cell<*const Span>,
     /// Link in the owner's notify list, or 0.
     pub notify_next: AtomicUsize,
-    /// Collector: this cycle's allocation, mark and limbo bits (null outside of a cycle / none).
+    /// Collector, while the world is stopped: which slots are allocated, and which of those are
+    /// not marked (white). Stale outside of a cycle.
     pub alloc_bits: Cell<*mut u64>,
-    pub mark_bits: Cell<*mut u64>,
+    pub white_bits: Cell<*mut u64>,
+    /// Which slots are in limbo; see `heap::limbo`. Replaced only while the world is stopped.
     pub limbo_bits: AtomicPtr<u64>,
     /// Leak mode: one stack id a slot.
     pub stacks: AtomicPtr<AtomicU32>,
@@ -128,7 +132,7 @@ impl Span {
             prev: Cell::new(ptr::null()),
             notify_next: AtomicUsize::new(0),
             alloc_bits: Cell::new(ptr::null_mut()),
-            mark_bits: Cell::new(ptr::null_mut()),
+            white_bits: Cell::new(ptr::null_mut()),
             limbo_bits: AtomicPtr::new(ptr::null_mut()),
             stacks: AtomicPtr::new(ptr::null_mut()),
         }

@@ -1,0 +1,175 @@
+//! Phase 1: which slots are allocated.
+//!
+//! All slots that were ever put on the list (`extended`), minus the span's local free list,
+//! minus its remote list. Two passes over the descriptors: one counts the words, one writes them
+//! into a single mapped region, twice: as `alloc_bits`, which stay, and as `white_bits`, which
+//! marking clears (a third copy for checkmark stands behind the second). A span of `n` slots has
+//! `n / 64 + 1` words a copy, so that the index of an address in the tail behind the last slot
+//! has a bit as well, never set.
+//!
+//! Free lists run through memory that the program can overwrite. The walk believes nothing: a
+//! link must lead to a slot of the span that was not met before, which bounds the walk too, and the
+//! length must agree with the owner's count. If not, every slot of the span counts as allocated, and in the end as reachable.
+//!
+//! # Safety
+//! The world is stopped: nobody changes descriptors or lists, and fast paths keep lists whole at each
+//! instruction. A link is read only from a slot of the span, which is mapped; the bits of a
+//! span are written only inside the words counted for it.
+#![allow(unsafe_code)]
+use super::Sum;
+use crate::ground::critical::Critical;
+use crate::heap::cache::Cache;
+use crate::pages::metadata;
+use crate::pure::addr::Addr;
+use crate::spans::span::{NOTIFY, flag, kind, tag};
+use crate::spans::{Block, Span, slab};
+use core::sync::atomic::Ordering;
+
+/// The bits of one cycle and what the passes saw.
+pub struct Bits {
+    region: Addr,
+    bytes: usize,
+    /// Lowest and highest address of spans that the map knows in full.
+    pub low: Addr,
+    pub high: Addr,
+    pub allocated: Sum,
+    /// Objects that are spans of their own.
+    pub large: usize,
+    /// Some span is UNPADDED.
+    pub unpadded: bool,
+    pub broken_lists: usize,
+}
+
+/// Words of one copy of a span's bits.
+#[inline(always)]
+pub fn words(span: &Span) -> usize {
+    span.slots.get() as usize / 64 + 1
+}
+
+impl Bits {
+    /// Derives the allocation state of the whole heap. `None`: no memory.
+    pub fn derive(critical: &Critical, third_copy: bool) -> Option<Bits> {
+        let copies = if third_copy { 3 } else { 2 };
+        let mut total = 0;
+        slab::for_each(|span| total += words(span) * copies);
+        let bytes = total * 8;
+        let region = metadata::map_region(critical, bytes)?;
+        let mut bits = Bits {
+            region,
+            bytes,
+            low: Addr(usize::MAX),
+            high: Addr(0),
+            allocated: Sum::default(),
+            large: 0,
+            unpadded: false,
+            broken_lists: 0,
+        };
+        let mut at: *mut u64 = region.ptr();
+        slab::for_each(|span| {
+            // SAFETY: the first pass counted the same words for the same spans.
+            at = unsafe { bits.write(span, at, copies) };
+        });
+        Some(bits)
+    }
+
+    /// # Safety
+    /// `copies * words(span)` words from `at` are the span's; the world is stopped.
+    unsafe fn write(&mut self, span: &'static Span, at: *mut u64, copies: usize) -> *mut u64 {
+        let count = words(span);
+        // SAFETY: the caller's promise.
+        let alloc = unsafe { core::slice::from_raw_parts_mut(at, count) };
+        fill(alloc, span.extended.get());
+        if span.kind() == kind::SLOTS {
+            let remote = (span.remote.load(Ordering::Acquire) & !NOTIFY) as *const Block;
+            // SAFETY: the world is stopped.
+            let whole = unsafe {
+                strike(span, span.free.get(), alloc)
+                    && counts_agree(span, alloc)
+                    && strike(span, remote, alloc)
+            };
+            if whole {
+                span.flags.fetch_and(!flag::BROKEN, Ordering::Relaxed);
+            } else {
+                fill(alloc, span.extended.get());
+                span.flags.fetch_or(flag::BROKEN, Ordering::Relaxed);
+                self.broken_lists += 1;
+            }
+        } else {
+            self.large += 1;
+        }
+        if span.kind() != kind::HUGE {
+            self.low = self.low.min(span.base());
+            self.high = self.high.max(span.limit());
+        }
+        self.unpadded |= span.flags.load(Ordering::Relaxed) & flag::UNPADDED != 0;
+        let set: u32 = alloc.iter().map(|w| w.count_ones()).sum();
+        self.allocated.add(set as usize, span.size.get());
+        span.alloc_bits.set(at);
+        // SAFETY: the caller's promise.
+        unsafe {
+            span.white_bits.set(at.add(count));
+            for copy in 1..copies {
+                core::ptr::copy_nonoverlapping(at, at.add(copy * count), count);
+            }
+            at.add(copies * count)
+        }
+    }
+
+    /// Gives the memory back. The spans' pointers are stale from now on; nobody but a cycle
+    /// follows them, and a cycle sets them first.
+    pub fn end(self, critical: &Critical) {
+        // SAFETY: mapped in `derive`; the cycle is over.
+        unsafe { metadata::unmap_region(critical, self.region, self.bytes) };
+    }
+}
+
+/// Sets the first `n` bits, clears the others.
+fn fill(words: &mut [u64], n: u32) {
+    for (i, word) in words.iter_mut().enumerate() {
+        *word = match (n as usize).saturating_sub(i * 64) {
+            0 => 0,
+            rest @ 1..64 => (1 << rest) - 1,
+            _ => u64::MAX,
+        };
+    }
+}
+
+/// Whether the local list is as long as the owner's count says: a list that was cut short (a zero
+/// written to a freed slot) is well-formed, but the slots behind the cut are not allocated. A thread that
+/// was stopped between unlinking a slot and counting it makes its span look cut, for this cycle.
+fn counts_agree(span: &'static Span, bits: &[u64]) -> bool {
+    let allocated: u32 = bits.iter().map(|w| w.count_ones()).sum();
+    let owner = span.owner.load(Ordering::Acquire) & !tag::ALL;
+    // SAFETY: an owner word without tags is the address of a cache, valid for ever, or 0.
+    let cache = unsafe { Addr(owner).ptr::<Cache>().as_ref() };
+    let is_head = cache.is_some_and(|c| core::ptr::eq(c.head[span.class.get() as usize].get(), span));
+    let used = span.used.get().wrapping_sub(is_head as u32);
+    // One less: stopped between linking a freed slot and counting it.
+    allocated == used || allocated.wrapping_add(1) == used
+}
+
+/// Clears the bits of the slots on a list. False as soon as the list makes no sense.
+///
+/// # Safety
+/// The world is stopped and `bits` are those of `span`.
+unsafe fn strike(span: &Span, first: *const Block, bits: &mut [u64]) -> bool {
+    let mut block = first;
+    while !block.is_null() {
+        let addr = Addr::of(block);
+        if addr < span.base() || addr >= span.limit() {
+            return false;
+        }
+        let index = span.index(addr);
+        if index >= span.extended.get() || span.slot(index) != addr {
+            return false;
+        }
+        let (word, mask) = (&mut bits[index as usize / 64], 1 << (index % 64));
+        if *word & mask == 0 {
+            return false;
+        }
+        *word &= !mask;
+        // SAFETY: a slot that was put on the list once: mapped memory of at least 16 bytes.
+        block = unsafe { (&raw const (*block).next).read_volatile() };
+    }
+    true
+}

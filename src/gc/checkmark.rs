@@ -1,0 +1,112 @@
+//! Phase 3, for tests: a second marker that is too simple to be wrong.
+//!
+//! It has its own bits (the third copy), its own stack that cannot overflow, no windows, no
+//! prefetching, no shortcuts. An object that it reaches and that the real marker left white is a bug
+//! in the real one, and would have been freed under the program's feet: the process ends.
+//!
+//! Both see each root range in the same call, because the collector's own stack changes
+//! between two calls.
+//!
+//! # Safety
+//! As `mark`; the third copy of a span's bits stands behind the second.
+#![allow(unsafe_code)]
+use super::bits::{Bits, words};
+use super::object::{self, Colour, Object};
+use super::protected::Protected;
+use super::stack::{Entry, Stack};
+use super::{Abandon, World};
+use crate::ground::critical::Critical;
+use crate::ground::fatal;
+use crate::pure::addr::Addr;
+use crate::spans::span::{flag, kind};
+use crate::spans::{Span, slab};
+use core::sync::atomic::Ordering;
+
+pub struct Checker {
+    stack: Stack,
+}
+
+impl Checker {
+    /// `None` if there is no memory for a stack that holds every object.
+    pub fn new(critical: &Critical, bits: &Bits) -> Option<Checker> {
+        let stack = Stack::new(critical, bits.allocated.objects)?;
+        if stack.capacity() < bits.allocated.objects {
+            stack.end(critical);
+            return None;
+        }
+        Some(Checker { stack })
+    }
+
+    pub fn scan(&mut self, lo: Addr, hi: Addr) {
+        let mut at = lo.align_up(8);
+        while at.add(8) <= hi {
+            // SAFETY: readable, as for the marker.
+            let word = unsafe { at.ptr::<usize>().read_volatile() };
+            self.reach(object::at(word));
+            // One past the end of an object that fills its slot.
+            let before = object::at(word.wrapping_sub(1));
+            self.reach(before.filter(|o| {
+                o.span.flags.load(Ordering::Relaxed) & flag::UNPADDED != 0
+                    && o.addr().add(o.size()) == Addr(word)
+            }));
+            at = at.add(8);
+        }
+    }
+
+    fn reach(&mut self, object: Option<Object>) {
+        let Some(object) = object else { return };
+        let (at, mask) = (object.index as usize / 64, 1 << (object.index % 64));
+        let word = third(object.span, at);
+        // SAFETY: an index of the span, so inside its third copy.
+        unsafe {
+            if *word & mask != 0 {
+                *word &= !mask;
+                let full = !self.stack.push(Entry { lo: object.addr(), bytes: object.size() });
+                debug_assert!(!full, "every object is pushed once");
+            }
+        }
+    }
+
+    pub fn finish(&mut self, world: &mut dyn World, protected: &Protected) -> Result<(), Abandon> {
+        while let Some(Entry { lo, bytes }) = self.stack.pop() {
+            let hi = lo.add(bytes);
+            let in_span = object::at(lo.0).is_some_and(|o| o.span.kind() == kind::SLOTS);
+            if in_span && !protected.touches(lo, hi) {
+                self.scan(lo, hi);
+            } else {
+                world.large(lo, hi, &mut |lo, hi| self.scan(lo, hi))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the process if the marker missed something.
+    pub fn compare(&self) {
+        slab::for_each(|span| {
+            for at in 0..words(span) {
+                // SAFETY: inside the span's bits.
+                let (alloc, unreached) = unsafe { (*span.alloc_bits.get().add(at), *third(span, at)) };
+                let missed = alloc & !unreached & object::word(span, at, Colour::White);
+                if missed != 0 {
+                    let index = at as u32 * 64 + missed.trailing_zeros();
+                    fatal::die(format_args!(
+                        "internal error: checkmark: the object at {:?} ({} bytes) is reachable, but was not marked",
+                        span.slot(index),
+                        span.size.get()
+                    ));
+                }
+            }
+        });
+    }
+
+    pub fn end(self, critical: &Critical) {
+        self.stack.end(critical);
+    }
+}
+
+/// Word `at` of the copy that stands behind the white one.
+fn third(span: &Span, at: usize) -> *mut u64 {
+    debug_assert!(at < words(span));
+    // SAFETY: three copies were laid out one behind the other.
+    unsafe { span.white_bits.get().add(words(span) + at) }
+}

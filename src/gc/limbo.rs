@@ -1,0 +1,155 @@
+//! Phase 4: limbo. What is unreachable grows older; what was unreachable often enough is doomed.
+//!
+//! Every object that a complete cycle finds white is in limbo until the program takes it back, a
+//! later cycle finds it reachable (*revived*: a stale word on a stack is enough, so that proves
+//! nothing), or it is reclaimed. How many consecutive cycles found it white is counted in bit planes, 64
+//! objects at a time: with the default of 2 there is one plane.
+//!
+//! A span with objects in limbo has the tag LIMBO in its owner word, so that each free of one of
+//! its slots comes by the slow path and `heap::limbo::take_back`. The collector sets it while the
+//! world is stopped. It may clear it at any time once the span's limbo is empty.
+use super::Sum;
+use super::bits::words;
+use super::object::{self, Colour};
+use super::protected::Protected;
+use crate::ground::critical::Critical;
+use crate::heap::limbo::{AGE, DOOMED, IN, Limbo};
+use crate::pure::addr::{Addr, PAGE_SIZE};
+use crate::spans::span::{kind, tag};
+use crate::spans::{Span, slab};
+use core::sync::atomic::{AtomicU64, Ordering};
+
+/// Whether objects may be doomed at all.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Doom {
+    Allowed,
+    /// The process showed that it hides pointers.
+    Off,
+}
+
+/// What the update did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Moved {
+    /// In limbo now, doomed ones included.
+    pub limbo: Sum,
+    /// Of these, found white for the first time.
+    pub fresh: Sum,
+    pub doomed: Sum,
+    /// Were in limbo, are reachable.
+    pub revived: Sum,
+    /// Spans whose objects could not go to limbo for want of memory.
+    pub spans_without_memory: usize,
+}
+
+/// Planes that count up to `needed - 1`.
+fn age_planes(needed: u8) -> usize {
+    (u8::BITS - needed.saturating_sub(1).leading_zeros()) as usize
+}
+
+/// Brings limbo up to date with a complete mark. `needed` consecutive cycles doom an object.
+pub fn update(critical: &Critical, needed: u8, doom: Doom, protected: &Protected) -> Moved {
+    let mut moved = Moved::default();
+    slab::for_each(|span| update_span(critical, span, needed, doom, &mut moved));
+    for &(lo, hi) in protected.as_slice() {
+        spare(lo, hi, &mut moved);
+    }
+    moved
+}
+
+fn update_span(critical: &Critical, span: &'static Span, needed: u8, doom: Doom, moved: &mut Moved) {
+    let any = (0..words(span)).any(|at| object::word(span, at, Colour::White) != 0);
+    let tagged = span.owner.load(Ordering::Relaxed) & tag::LIMBO != 0;
+    if !any && !tagged {
+        return;
+    }
+    // An array without the tag is from an earlier life of the descriptor.
+    if !tagged && let Some(stale) = Limbo::of(span) {
+        clear(stale);
+    }
+    let ages = age_planes(needed);
+    let Some(limbo) = Limbo::make(critical, span, ages) else {
+        moved.spans_without_memory += 1;
+        span.owner.fetch_and(!tag::LIMBO, Ordering::Relaxed);
+        return;
+    };
+    let size = span.size.get();
+    for at in 0..limbo.words() {
+        let white = object::word(span, at, Colour::White);
+        let old = limbo.word(IN, at).load(Ordering::Relaxed);
+        let ripe = grow_older(limbo, at, white, old & white, needed);
+        let doomed = if doom == Doom::Allowed { ripe } else { 0 };
+        limbo.word(IN, at).store(white, Ordering::Relaxed);
+        limbo.word(DOOMED, at).store(doomed, Ordering::Relaxed);
+        moved.limbo.add(white.count_ones() as usize, size);
+        moved.fresh.add((white & !old).count_ones() as usize, size);
+        moved.revived.add((old & !white).count_ones() as usize, size);
+        moved.doomed.add(doomed.count_ones() as usize, size);
+    }
+    if any {
+        span.owner.fetch_or(tag::LIMBO, Ordering::Release);
+    } else {
+        span.owner.fetch_and(!tag::LIMBO, Ordering::Release);
+    }
+}
+
+fn clear(limbo: Limbo) {
+    for plane in 0..limbo.planes() {
+        for at in 0..limbo.words() {
+            limbo.word(plane, at).store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Counts one more cycle for the `again` objects of a word, starts the others of `white` at 0,
+/// and returns those of `white` whose count is at least `needed - 1`.
+fn grow_older(limbo: Limbo, at: usize, white: u64, again: u64, needed: u8) -> u64 {
+    let plane = |i: usize| -> &AtomicU64 { limbo.word(AGE + i, at) };
+    let ages = limbo.planes() - AGE;
+    let mut carry = again;
+    for i in 0..ages {
+        let old = plane(i).load(Ordering::Relaxed) & again;
+        plane(i).store(old ^ carry, Ordering::Relaxed);
+        carry &= old;
+    }
+    // A count that would wrap stays at its highest, which is at least `needed - 1`.
+    let (mut above, mut equal) = (0, u64::MAX);
+    for i in (0..ages).rev() {
+        let bits = plane(i).load(Ordering::Relaxed) | carry;
+        plane(i).store(bits, Ordering::Relaxed);
+        if needed.saturating_sub(1) >> i & 1 == 0 {
+            above |= equal & bits;
+            equal &= !bits;
+        } else {
+            equal &= bits;
+        }
+    }
+    (above | equal) & white
+}
+
+/// Nothing that overlaps `lo..hi` is doomed.
+fn spare(lo: Addr, hi: Addr, moved: &mut Moved) {
+    let mut at = lo.align_down(PAGE_SIZE);
+    while at < hi {
+        match object::span_at(at) {
+            Some(span) => {
+                spare_in(span, at, hi, moved);
+                at = span.limit();
+            }
+            None => at = at.add(PAGE_SIZE),
+        }
+    }
+}
+
+fn spare_in(span: &'static Span, lo: Addr, hi: Addr, moved: &mut Moved) {
+    let Some(limbo) = Limbo::of(span).filter(|limbo| limbo.fits(span)) else { return };
+    let lo = lo.max(span.base());
+    let last = Addr(hi.min(span.limit()).0 - 1);
+    let (first, last) = if span.kind() == kind::SLOTS { (span.index(lo), span.index(last)) } else { (0, 0) };
+    for index in first..=last.min(span.slots.get() - 1) {
+        let mask = 1 << (index % 64);
+        if limbo.word(DOOMED, index as usize / 64).fetch_and(!mask, Ordering::Relaxed) & mask != 0 {
+            moved.doomed.objects -= 1;
+            moved.doomed.bytes -= span.size.get();
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! Phase 2: marking.
+//!
+//! Depth-first with a short queue in front of the stack: an object that comes off the stack is
+//! prefetched and waits in the queue while the ones before it are scanned, so that several
+//! cache misses are under way at once. For each word: two comparisons reject what points
+//! nowhere near the heap; then span map, reciprocal, one test of the white bit.
+//!
+//! Large objects (and those in protected pages) wait on a stack of their own, because
+//! `World::large` reads them, and cannot be called from within `World::roots`.
+//!
+//! When a stack is full, the object is marked but not pushed. Once all else is done, every
+//! marked object of the heap is scanned again. Each such pass marks something new or is
+//! the last, so this ends.
+//!
+//! # Safety
+//! The world is stopped, so allocated slots are mapped memory that nobody unmaps; words are read
+//! volatile, since they are not Rust's. Bits are inside their span's words: an index comes from
+//! the reciprocal of an address inside the span, or is 0.
+#![allow(unsafe_code)]
+use super::bits::{Bits, words};
+use super::checkmark::Checker;
+use super::object::{self, Colour, Object};
+use super::protected::Protected;
+use super::stack::{Entry, Stack};
+use super::{Abandon, Found, Settings, World};
+use crate::ground::critical::Critical;
+use crate::heap::large;
+use crate::pure::addr::{Addr, PAGE_SIZE};
+use crate::spans::span::flag;
+use crate::spans::{Span, map, slab};
+use core::sync::atomic::Ordering;
+
+/// Objects above this are read through `World::large`: asking which pages are present costs
+/// about as much as reading this many bytes.
+const DIRECT_MAX: usize = 32 * PAGE_SIZE;
+/// Roots are scanned in steps, each followed by what it leads to.
+const STEP: usize = 4 * PAGE_SIZE;
+/// Objects being prefetched (a power of two).
+const AHEAD: usize = 16;
+const _: () = assert!(AHEAD.is_power_of_two());
+
+/// Addresses `low ..= low + reach`: the upper end is inclusive for one-past-the-end pointers.
+#[derive(Clone, Copy)]
+struct Window {
+    low: usize,
+    reach: usize,
+}
+impl Window {
+    fn new(low: Addr, high: Addr) -> Window {
+        // An empty window holds the one address that no object has.
+        if low < high {
+            Window { low: low.0, reach: high.since(low) }
+        } else {
+            Window { low: usize::MAX, reach: 0 }
+        }
+    }
+    #[inline(always)]
+    fn holds(self, word: usize) -> bool {
+        word.wrapping_sub(self.low) <= self.reach
+    }
+}
+
+struct Marker<'a> {
+    /// Where slots and page-allocator objects are; where huge objects are.
+    heap: Window,
+    huge: Window,
+    stack: Stack,
+    later: Stack,
+    queue: [Entry; AHEAD],
+    queue_first: usize,
+    queue_len: usize,
+    overflow: bool,
+    unpadded: bool,
+    protected: &'a Protected,
+    found: Found,
+}
+
+/// Marks everything that `world`'s roots lead to.
+pub fn run(
+    critical: &Critical,
+    world: &mut dyn World,
+    settings: &Settings,
+    bits: &Bits,
+    protected: &Protected,
+) -> Result<Found, Abandon> {
+    let entries = bits.allocated.objects.min(settings.stack_entries);
+    let stack = Stack::new(critical, entries).ok_or(Abandon::NoMemory)?;
+    let larges = if protected.as_slice().is_empty() { bits.large } else { bits.allocated.objects };
+    let Some(later) = Stack::new(critical, larges.min(settings.stack_entries)) else {
+        stack.end(critical);
+        return Err(Abandon::NoMemory);
+    };
+    let mut checker = if settings.checkmark { Checker::new(critical, bits) } else { None };
+    let mut marker = Marker::new(stack, later, bits, protected);
+    let mut done = world.roots(&mut |lo, hi| {
+        marker.roots(lo, hi);
+        if let Some(checker) = &mut checker {
+            checker.scan(lo, hi);
+        }
+    });
+    done = done.and_then(|()| marker.finish(world));
+    if let Some(mut checker) = checker {
+        done = done.and_then(|()| checker.finish(world, protected));
+        checker_end(checker, critical, done.is_ok());
+    }
+    let Marker { stack, later, mut found, .. } = marker;
+    stack.end(critical);
+    later.end(critical);
+    done?;
+    found.allocated = bits.allocated;
+    found.broken_lists = bits.broken_lists;
+    slab::for_each(|span| found.unreachable.add(left_white(span), span.size.get()));
+    Ok(found)
+}
+
+/// How many objects of `span` stay white. None do where the free lists made no sense: among the
+/// slots that count as allocated are free ones.
+fn left_white(span: &'static Span) -> usize {
+    if span.flags.load(Ordering::Relaxed) & flag::BROKEN != 0 {
+        object::blacken(span);
+    }
+    (0..words(span)).map(|at| object::word(span, at, Colour::White).count_ones() as usize).sum()
+}
+
+fn checker_end(checker: Checker, critical: &Critical, complete: bool) {
+    if complete {
+        checker.compare();
+    }
+    checker.end(critical);
+}
+
+impl<'a> Marker<'a> {
+    fn new(stack: Stack, later: Stack, bits: &Bits, protected: &'a Protected) -> Marker<'a> {
+        // SAFETY: the world is stopped.
+        let (huge_low, huge_high) = unsafe { large::huge_bounds() };
+        Marker {
+            heap: Window::new(bits.low, bits.high),
+            huge: Window::new(huge_low, huge_high),
+            stack,
+            later,
+            queue: [Entry { lo: Addr::NULL, bytes: 0 }; AHEAD],
+            queue_first: 0,
+            queue_len: 0,
+            overflow: false,
+            unpadded: bits.unpadded,
+            protected,
+            found: Found::default(),
+        }
+    }
+
+    fn roots(&mut self, lo: Addr, hi: Addr) {
+        self.found.root_bytes += hi.0.saturating_sub(lo.0);
+        self.scan_in_steps(lo, hi);
+    }
+
+    fn scan_in_steps(&mut self, lo: Addr, hi: Addr) {
+        let mut at = lo.align_up(8);
+        while at < hi {
+            let end = hi.min(at.add(STEP));
+            self.scan(at, end);
+            self.drain();
+            at = end;
+        }
+    }
+
+    /// Scans until nothing is left to scan.
+    fn finish(&mut self, world: &mut dyn World) -> Result<(), Abandon> {
+        loop {
+            self.drain();
+            if let Some(entry) = self.later.pop() {
+                world.large(entry.lo, entry.lo.add(entry.bytes), &mut |lo, hi| self.scan_in_steps(lo, hi))?;
+            } else if self.overflow {
+                self.overflow = false;
+                self.found.overflows += 1;
+                self.scan_marked_again(world)?;
+            } else {
+                return Ok(());
+            }
+        }
+    }
+
+    fn scan_marked_again(&mut self, world: &mut dyn World) -> Result<(), Abandon> {
+        let mut done = Ok(());
+        slab::for_each(|span| {
+            object::each_of(span, Colour::Black, &mut |object: Object| {
+                let (lo, bytes) = (object.addr(), object.size());
+                if done.is_err() {
+                } else if self.is_for_world(lo, bytes) {
+                    done = world.large(lo, lo.add(bytes), &mut |lo, hi| self.scan_in_steps(lo, hi));
+                } else {
+                    self.scan(lo, lo.add(bytes));
+                    self.drain();
+                }
+            });
+        });
+        done
+    }
+
+    /// Scans what is on the stack, and what that leads to.
+    fn drain(&mut self) {
+        loop {
+            while self.queue_len < AHEAD {
+                let Some(entry) = self.stack.pop() else { break };
+                prefetch(entry.lo);
+                self.queue[(self.queue_first + self.queue_len) % AHEAD] = entry;
+                self.queue_len += 1;
+            }
+            if self.queue_len == 0 {
+                return;
+            }
+            let entry = self.queue[self.queue_first];
+            self.queue_first = (self.queue_first + 1) % AHEAD;
+            self.queue_len -= 1;
+            self.scan(entry.lo, entry.lo.add(entry.bytes));
+        }
+    }
+
+    #[inline(always)]
+    fn scan(&mut self, lo: Addr, hi: Addr) {
+        let mut at = lo.0;
+        while at + 8 <= hi.0 {
+            // SAFETY: allocated memory of the heap, or a readable range by `World`'s contract.
+            let word = unsafe { Addr(at).ptr::<usize>().read_volatile() };
+            if self.heap.holds(word) {
+                self.heap_word(word);
+            } else if self.huge.holds(word) {
+                self.huge_word(word);
+            }
+            at += 8;
+        }
+    }
+
+    #[inline(always)]
+    fn heap_word(&mut self, word: usize) {
+        let span = map::lookup(Addr(word));
+        if let Some(span) = span {
+            self.reach(span, span.index(Addr(word)));
+        } else if self.huge.holds(word) {
+            self.huge_word(word);
+        }
+        if self.unpadded {
+            self.slot_before(word);
+        }
+    }
+
+    #[cold]
+    fn huge_word(&mut self, word: usize) {
+        // SAFETY: the world is stopped.
+        if let Some(span) = unsafe { large::huge_at(Addr(word)) } {
+            self.reach(span, 0);
+        }
+    }
+
+    /// A pointer to a slot's first byte may be one past the end of the slot before it.
+    #[inline(never)]
+    fn slot_before(&mut self, word: usize) {
+        let last = Addr(word.wrapping_sub(1));
+        if let Some(span) = map::lookup(last)
+            && span.flags.load(Ordering::Relaxed) & flag::UNPADDED != 0
+        {
+            let index = span.index(last);
+            if span.slot(index).add(span.size.get()) == Addr(word) {
+                self.reach(span, index);
+            }
+        }
+    }
+
+    /// Marks slot `index` of `span`, if it is white.
+    #[inline(always)]
+    fn reach(&mut self, span: &'static Span, index: u32) {
+        let mask = 1u64 << (index % 64);
+        // SAFETY: see the chapter above.
+        unsafe {
+            let word = span.white_bits.get().add(index as usize / 64);
+            if *word & mask == 0 {
+                return;
+            }
+            *word &= !mask;
+        }
+        let entry = Entry { lo: span.slot(index), bytes: span.size.get() };
+        let stack = if self.is_for_world(entry.lo, entry.bytes) { &mut self.later } else { &mut self.stack };
+        if !stack.push(entry) {
+            self.overflow = true;
+        }
+    }
+
+    #[inline(always)]
+    fn is_for_world(&self, lo: Addr, bytes: usize) -> bool {
+        bytes > DIRECT_MAX || self.protected.touches(lo, lo.add(bytes))
+    }
+}
+
+#[inline(always)]
+fn prefetch(at: Addr) {
+    use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+    // SAFETY: a hint; it never faults.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(at.ptr::<i8>()) };
+}

@@ -1,0 +1,109 @@
+//! An object found by a word, and walks over objects by colour. Not the marker's fast way.
+//!
+//! # Safety
+//! While the world is stopped and after `bits`: every span in use has its two copies of bits,
+//! with a bit for each slot.
+#![allow(unsafe_code)]
+use super::bits::words;
+use super::protected::Protected;
+use crate::heap::{cache, large, stacks};
+use crate::pure::addr::Addr;
+use crate::spans::span::kind;
+use crate::spans::{Block, Span, map, slab};
+
+/// A slot of a span, or a large object.
+#[derive(Clone, Copy)]
+pub struct Object {
+    pub span: &'static Span,
+    pub index: u32,
+}
+
+impl Object {
+    pub fn addr(&self) -> Addr {
+        self.span.slot(self.index)
+    }
+    /// Bytes of its slot: what the program asked for and the rounding.
+    pub fn size(&self) -> usize {
+        self.span.size.get()
+    }
+    /// Who allocated it (leak mode), or 0.
+    pub fn stack(&self) -> u32 {
+        stacks::get(self.span, self.index)
+    }
+    /// Allocated, and not marked (yet).
+    pub fn is_white(&self) -> bool {
+        let (at, bit) = (self.index as usize / 64, self.index % 64);
+        // SAFETY: see the chapter above.
+        at < words(self.span) && unsafe { *self.span.white_bits.get().add(at) } >> bit & 1 != 0
+    }
+    /// Its memory, which must be readable, looks like that of a free slot: a slot that fell off an overwritten list.
+    pub fn bears_free_mark(&self) -> bool {
+        let block: *const Block = self.addr().ptr();
+        self.span.kind() == kind::SLOTS
+            // SAFETY: an allocated slot of at least 16 bytes.
+            && unsafe { (&raw const (*block).key).read_volatile() } == cache::key_of(block)
+    }
+}
+
+/// The span that covers `addr`, be it in the middle of a huge object.
+pub fn span_at(addr: Addr) -> Option<&'static Span> {
+    // SAFETY: the world is stopped.
+    map::lookup(addr).or_else(|| unsafe { large::huge_at(addr) })
+}
+
+/// The slot, allocated or not, that `word` points into.
+pub fn at(word: usize) -> Option<Object> {
+    let span = span_at(Addr(word))?;
+    let index = span.slot_of(Addr(word))?;
+    Some(Object { span, index })
+}
+
+/// Which words of bits to walk.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Colour {
+    White,
+    /// Allocated and marked.
+    Black,
+}
+
+/// The `at`-th word of `span`'s bits of a colour.
+#[inline(always)]
+pub fn word(span: &Span, at: usize, colour: Colour) -> u64 {
+    debug_assert!(at < words(span));
+    // SAFETY: see the chapter above.
+    let (alloc, white) = unsafe { (*span.alloc_bits.get().add(at), *span.white_bits.get().add(at)) };
+    match colour {
+        Colour::White => white,
+        Colour::Black => alloc & !white,
+    }
+}
+
+/// Nothing of `span` is white any more.
+pub fn blacken(span: &Span) {
+    // SAFETY: see the chapter above.
+    unsafe { core::ptr::write_bytes(span.white_bits.get(), 0, words(span)) };
+}
+
+/// Calls `f` with every object of a span that has the colour at the time when its word is read.
+#[inline(always)]
+pub fn each_of(span: &'static Span, colour: Colour, f: &mut impl FnMut(Object)) {
+    for at in 0..words(span) {
+        let mut bits = word(span, at, colour);
+        while bits != 0 {
+            f(Object { span, index: at as u32 * 64 + bits.trailing_zeros() });
+            bits &= bits - 1;
+        }
+    }
+}
+
+/// Calls `f` with every white object that is one (see [`Object::bears_free_mark`]).
+pub fn each_white(protected: &Protected, f: &mut impl FnMut(Object)) {
+    slab::for_each(|span| {
+        each_of(span, Colour::White, &mut |object| {
+            let (lo, hi) = (object.addr(), object.addr().add(object.size()));
+            if protected.touches(lo, hi) || !object.bears_free_mark() {
+                f(object);
+            }
+        });
+    });
+}

@@ -1,0 +1,145 @@
+//! When to collect.
+//!
+//! What counts is **net growth**: bytes allocated minus bytes freed since the last cycle. A
+//! program that frees what it allocates never collects, however fast it runs. The goal is
+//! ```text
+//! goal = max(min_growth, growth % × (reachable + roots)) × patience
+//! ```
+//! `reachable + roots` is what a mark has to read, so the cost of collecting stays in
+//! proportion to allocation. Objects in limbo are part of what the next growth is measured from,
+//! not of the goal: garbage must not make room for more garbage.
+//!
+//! The size to grow from falls with the heap: memory freed since then may be leaked anew. So a program
+//! that fills and empties its heap over and over would collect each time, in vain. *Patience* is
+//! for that: it doubles the goal, up to 16 times, when a cycle found little (less than 1/8 of
+//! the growth was garbage) although the heap was no larger than at an earlier cycle, and falls
+//! back to 1 when a cycle finds much. Growth beyond that spaces cycles out by itself.
+//!
+//! *Time* is capped by a leaky bucket: collecting fills it, running drains it at a third of the
+//! speed, so in the long run collecting takes at most a quarter. While it is full, memory may
+//! exceed the goal. It holds one second, so a burst may be that much longer.
+//!
+//! Pure arithmetic; all saturating, so no option value overflows.
+
+/// Options are in percent.
+const PERCENT: u128 = 100;
+/// Useless cycles multiply the goal by at most this.
+const PATIENCE_MAX: usize = 16;
+/// Abandoned ones by at most this: the cause may pass.
+const PATIENCE_ABANDONED: usize = 8;
+/// A cycle is worth its while if at least 1/8 of the growth was garbage.
+const WORTH: usize = 8;
+/// The bucket holds this many nanoseconds of collecting.
+pub const BUCKET: u64 = 1_000_000_000;
+/// One very long cycle counts as this at most, so that collecting is never put off for ever.
+pub const FILL_MAX: u64 = 60 * BUCKET;
+/// The bucket drains this many times slower than time passes outside of cycles.
+pub const DRAIN: u64 = 3;
+
+/// The options that matter here.
+#[derive(Clone, Copy, Debug)]
+pub struct Knobs {
+    pub min_growth: usize,
+    /// Percent.
+    pub growth: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Pacer {
+    knobs: Knobs,
+    /// Bytes of the heap after the last cycle, limbo included.
+    base: usize,
+    /// What the last mark read.
+    reachable: usize,
+    roots: usize,
+    /// Size of the heap at the largest cycle since one was worth its while.
+    seen: usize,
+    patience: usize,
+    /// Nanoseconds of collecting in the bucket when the last cycle ended.
+    fill: u64,
+    /// When that was; 0 before the first cycle.
+    ended: u64,
+}
+
+/// What a cycle tells the pacer.
+#[derive(Clone, Copy, Debug)]
+pub struct Report {
+    /// Bytes of the heap when it began, and now.
+    pub before: usize,
+    pub after: usize,
+    /// What the mark read.
+    pub reachable: usize,
+    pub roots: usize,
+    /// Bytes that came to limbo.
+    pub fresh: usize,
+    /// Bytes freed.
+    pub reclaimed: usize,
+    /// When it began and ended, in nanoseconds of a monotonic clock.
+    pub began: u64,
+    pub ended: u64,
+}
+
+impl Pacer {
+    pub const fn new(knobs: Knobs) -> Pacer {
+        Pacer { knobs, base: 0, reachable: 0, roots: 0, seen: 0, patience: 1, fill: 0, ended: 0 }
+    }
+
+    /// Growth since the last cycle that starts the next.
+    pub fn goal(&self) -> usize {
+        let marked = self.reachable.saturating_add(self.roots);
+        let share = marked as u128 * self.knobs.growth as u128 / PERCENT;
+        let share = usize::try_from(share).unwrap_or(usize::MAX);
+        self.knobs.min_growth.max(share).saturating_mul(self.patience)
+    }
+    /// Size of the heap that starts the next cycle.
+    pub fn trigger(&self) -> usize {
+        self.base.saturating_add(self.goal())
+    }
+    /// Nanoseconds until the time cap allows a cycle.
+    pub fn wait(&self, now: u64) -> u64 {
+        let fill = self.fill_at(now);
+        (fill.saturating_add(1)).saturating_sub(BUCKET).saturating_mul(DRAIN)
+    }
+    fn fill_at(&self, now: u64) -> u64 {
+        self.fill.saturating_sub(now.saturating_sub(self.ended) / DRAIN)
+    }
+
+    /// A cycle was complete.
+    pub fn complete(&mut self, report: &Report) {
+        let growth = report.before.saturating_sub(self.base);
+        let garbage = report.fresh.max(report.reclaimed);
+        if garbage != 0 && garbage >= growth / WORTH {
+            self.patience = 1;
+            self.seen = 0;
+        } else if report.before <= self.seen.saturating_add(self.seen / WORTH) {
+            self.patience = (self.patience * 2).min(PATIENCE_MAX);
+        }
+        self.seen = self.seen.max(report.before);
+        (self.base, self.reachable, self.roots) = (report.after, report.reachable, report.roots);
+        self.spend(report.began, report.ended);
+    }
+    /// A cycle was abandoned when the heap had `bytes`: the next try comes after as much growth
+    /// again, and later each time, up to a few times as much.
+    pub fn abandoned(&mut self, bytes: usize, began: u64, ended: u64) {
+        self.base = bytes;
+        self.patience = (self.patience * 2).min(PATIENCE_ABANDONED.max(self.patience));
+        self.spend(began, ended);
+    }
+    /// The heap has become smaller than [`Pacer::base`] by frees.
+    pub fn shrunk(&mut self, bytes: usize) {
+        self.base = self.base.min(bytes);
+        self.reachable = self.reachable.min(bytes);
+    }
+    /// Size of the heap from which growth counts.
+    pub fn base(&self) -> usize {
+        self.base
+    }
+    fn spend(&mut self, began: u64, ended: u64) {
+        let fill = self.fill_at(began);
+        self.fill = fill.saturating_add(ended.saturating_sub(began)).min(FILL_MAX);
+        self.ended = ended;
+    }
+}
+
+#[cfg(test)]
+mod tests;

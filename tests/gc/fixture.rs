@@ -1,0 +1,185 @@
+//! Objects, roots and turns.
+use gleaner_core::gc::limbo::{Doom, Moved};
+use gleaner_core::gc::{self, Abandon, Found, Marked, Scan, Settings, World};
+use gleaner_core::ground::critical;
+use gleaner_core::heap::resize::{self, Resized, Trace};
+use gleaner_core::heap::{fast, release};
+use gleaner_core::pure::addr::Addr;
+use gleaner_core::spans::{Span, map};
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard};
+
+pub const PLAIN: Trace = Trace { stack: 0, watched: false };
+static TURN: Mutex<()> = Mutex::new(());
+
+/// One test's turn: the heap is empty at its start, and emptied at its end.
+pub struct Turn {
+    _turn: MutexGuard<'static, ()>,
+}
+pub fn turn() -> Turn {
+    let turn = TURN.lock().unwrap_or_else(|e| e.into_inner());
+    attach();
+    // A test that failed left its objects.
+    wipe();
+    Turn { _turn: turn }
+}
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            wipe();
+        }
+        resize::detach(&critical::enter());
+    }
+}
+pub fn attach() {
+    assert!(resize::attach(&critical::enter(), false));
+}
+
+/// Frees every object there is.
+pub fn wipe() {
+    let critical = critical::enter();
+    let marked = gc::mark(&critical, &mut Roots::default(), &Settings::DEFAULT).expect("marks");
+    let mut all = Vec::new();
+    marked.each_unreachable(|o| all.push(o.addr()));
+    marked.end(&critical);
+    drop(critical);
+    for at in all {
+        free(at.0);
+    }
+}
+
+pub fn alloc(n: usize) -> usize {
+    let fast = fast::malloc(n);
+    if !fast.is_null() {
+        return fast as usize;
+    }
+    let at = resize::alloc(&critical::enter(), n, PLAIN).at as usize;
+    assert_ne!(at, 0);
+    at
+}
+/// With its whole slot zeroed: what is behind the request is scanned too.
+pub fn zeroed(n: usize) -> usize {
+    let at = alloc(n);
+    // SAFETY: a fresh object, which owns its slot.
+    unsafe { core::ptr::write_bytes(at as *mut u8, 0, span(at).size.get()) };
+    at
+}
+pub fn alloc_aligned(n: usize, align: usize) -> usize {
+    resize::alloc_aligned(&critical::enter(), n, align, PLAIN).at as usize
+}
+pub fn free(at: usize) {
+    let p = at as *mut u8;
+    // SAFETY: the tests free what they allocated.
+    unsafe {
+        if !fast::free(p) {
+            assert_eq!(release::free(&critical::enter(), p), release::Freed::Ours);
+        }
+    }
+}
+pub fn realloc(at: usize, n: usize) -> usize {
+    // SAFETY: the tests' own objects.
+    match unsafe { resize::realloc(at as *mut u8, n, || PLAIN) } {
+        Resized::Done(p) => p as usize,
+        _ => panic!("realloc failed"),
+    }
+}
+pub fn span(at: usize) -> &'static Span {
+    map::lookup(Addr(at)).expect("in a span")
+}
+
+/// Writes word `i` of an object.
+pub fn put(at: usize, i: usize, word: usize) {
+    // SAFETY: the tests stay inside their objects.
+    unsafe { (at as *mut usize).add(i).write_volatile(word) };
+}
+pub fn get(at: usize, i: usize) -> usize {
+    // SAFETY: as above.
+    unsafe { (at as *const usize).add(i).read_volatile() }
+}
+
+/// A root set of a test.
+#[derive(Default)]
+pub struct Roots {
+    pub words: Vec<usize>,
+    pub protected: Vec<(usize, usize)>,
+    /// Fails the cycle after the roots were scanned.
+    pub fail: Option<Abandon>,
+    /// Large objects that were asked for.
+    pub asked: Vec<usize>,
+    /// Large objects are not read but taken for empty.
+    pub skip_large: bool,
+}
+pub fn roots(words: &[usize]) -> Roots {
+    Roots { words: words.to_vec(), ..Roots::default() }
+}
+impl World for Roots {
+    fn roots(&mut self, scan: &mut Scan<'_>) -> Result<(), Abandon> {
+        // Two halves, the second one by way of a copy that changes afterwards.
+        let (first, second) = self.words.split_at(self.words.len() / 2);
+        let mut copy = second.to_vec();
+        for part in [first, &copy[..]] {
+            let lo = part.as_ptr() as usize;
+            scan(Addr(lo), Addr(lo + part.len() * 8));
+        }
+        copy.fill(0);
+        self.fail.map_or(Ok(()), Err)
+    }
+    fn large(&mut self, lo: Addr, hi: Addr, scan: &mut Scan<'_>) -> Result<(), Abandon> {
+        self.asked.push(lo.0);
+        if !self.skip_large {
+            scan(lo, hi);
+        }
+        Ok(())
+    }
+    fn protected(&mut self, tell: &mut Scan<'_>) -> Result<(), Abandon> {
+        for &(lo, hi) in &self.protected {
+            tell(Addr(lo), Addr(hi));
+        }
+        Ok(())
+    }
+}
+
+/// Marks with the checker, and hands the result to `look`.
+pub fn marked<T>(world: &mut Roots, settings: Settings, look: impl FnOnce(&Marked) -> T) -> T {
+    let critical = critical::enter();
+    let marked = gc::mark(&critical, world, &settings).expect("marks");
+    let result = look(&marked);
+    marked.end(&critical);
+    result
+}
+pub const CHECKED: Settings = Settings { checkmark: true, ..Settings::DEFAULT };
+
+/// Addresses of unreachable objects.
+pub fn unreachable(world: &mut Roots, settings: Settings) -> (BTreeSet<usize>, Found) {
+    marked(world, settings, |marked| {
+        let mut set = BTreeSet::new();
+        marked.each_unreachable(|o| assert!(set.insert(o.addr().0), "told twice"));
+        assert_eq!(set.len(), marked.found.unreachable.objects);
+        (set, marked.found)
+    })
+}
+
+/// A whole cycle with limbo, up to the resume.
+pub fn stopped_part(world: &mut Roots, needed: u8, doom: Doom) -> Moved {
+    let critical = critical::enter();
+    let marked = gc::mark(&critical, world, &CHECKED).expect("marks");
+    let moved = marked.to_limbo(&critical, needed, doom);
+    marked.end(&critical);
+    moved
+}
+/// A whole cycle; what went to limbo, and how many objects were freed.
+pub fn cycle(world: &mut Roots, needed: u8) -> (Moved, usize) {
+    let moved = stopped_part(world, needed, Doom::Allowed);
+    (moved, gc::reclaim::run(&critical::enter()).objects)
+}
+
+/// xorshift.
+pub struct Random(pub u64);
+impl Random {
+    pub fn below(&mut self, n: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % n as u64) as usize
+    }
+}

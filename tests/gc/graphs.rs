@@ -1,0 +1,173 @@
+//! MS1, MS2: exactly what the model reaches is marked, whatever the graph and the pointers' form.
+use crate::fixture::*;
+use gleaner_core::gc::Settings;
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+
+/// Sizes in words from every kind of object.
+fn words(random: &mut Random) -> usize {
+    match random.below(100) {
+        0..80 => 1 + random.below(30),
+        80..95 => 1 + random.below(2000),
+        95..99 => 1 + random.below(8000),
+        99 if random.below(4) != 0 => 10_000 + random.below(20_000),
+        _ => 300_000 + random.below(1000),
+    }
+}
+
+struct Graph {
+    /// (address, words)
+    objects: Vec<(usize, usize)>,
+    edges: Vec<Vec<usize>>,
+    freed: Vec<usize>,
+}
+
+/// A pointer to `to` in one of the forms that count.
+fn pointer(random: &mut Random, to: (usize, usize)) -> usize {
+    let (at, words) = to;
+    match random.below(5) {
+        0 => at,
+        1 => at + random.below(words * 8),
+        2 => at + words * 8,
+        3 => at | (1 + random.below(7)),
+        _ => at + 8 * random.below(words) + random.below(8),
+    }
+}
+
+fn build(random: &mut Random, count: usize) -> Graph {
+    let mut graph = Graph { objects: Vec::new(), edges: Vec::new(), freed: Vec::new() };
+    for _ in 0..count {
+        let words = words(random);
+        let at = zeroed(words * 8);
+        if random.below(3) == 0 {
+            graph.freed.push(at);
+        } else {
+            graph.objects.push((at, words));
+        }
+    }
+    // Freed ones lie between the others.
+    graph.freed.iter().for_each(|&at| free(at));
+    let n = graph.objects.len();
+    for from in 0..n {
+        let (at, words) = graph.objects[from];
+        let mut edges = Vec::new();
+        for _ in 0..random.below(4) {
+            let to = random.below(n);
+            let i = random.below(words);
+            if get(at, i) == 0 {
+                put(at, i, pointer(random, graph.objects[to]));
+                edges.push(to);
+            }
+        }
+        // Noise: pointers to free slots, small numbers, wild words.
+        for _ in 0..random.below(3) {
+            let i = random.below(words);
+            if get(at, i) == 0 && !graph.freed.is_empty() {
+                let noise = [graph.freed[random.below(graph.freed.len())], 17, usize::MAX, 1 << 63];
+                put(at, i, noise[random.below(4)]);
+            }
+        }
+        graph.edges.push(edges);
+    }
+    graph
+}
+
+fn reachable(graph: &Graph, from: &[usize]) -> BTreeSet<usize> {
+    let (mut seen, mut todo) = (BTreeSet::new(), from.to_vec());
+    while let Some(at) = todo.pop() {
+        if seen.insert(at) {
+            todo.extend(&graph.edges[at]);
+        }
+    }
+    seen
+}
+
+/// Some of `a` that `b` lacks.
+fn first(a: &BTreeSet<usize>, b: &BTreeSet<usize>) -> Vec<usize> {
+    a.difference(b).take(4).copied().collect()
+}
+
+fn run(seed: u64, count: usize, root_count: usize, settings: Settings) -> usize {
+    let _turn = turn();
+    let mut random = Random(seed | 1);
+    let graph = build(&mut random, count);
+    let mut world = Roots::default();
+    let mut from = Vec::new();
+    for _ in 0..root_count.min(graph.objects.len()) {
+        let to = random.below(graph.objects.len());
+        world.words.push(pointer(&mut random, graph.objects[to]));
+        world.words.push(random.below(usize::MAX));
+        from.push(to);
+    }
+    let live = reachable(&graph, &from);
+    let garbage: BTreeSet<usize> =
+        (0..graph.objects.len()).filter(|i| !live.contains(i)).map(|i| graph.objects[i].0).collect();
+    let (found, sums) = unreachable(&mut world, settings);
+    assert!(
+        found == garbage,
+        "seed {seed}: too many {:x?}, missing {:x?}",
+        first(&found, &garbage),
+        first(&garbage, &found)
+    );
+    assert_eq!(sums.allocated.objects, graph.objects.len());
+    assert_eq!(sums.broken_lists, 0);
+    sums.overflows
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn marks_what_the_model_reaches(seed in any::<u64>(), count in 0usize..1500, roots in 0usize..20) {
+        run(seed, count, roots, CHECKED);
+    }
+
+    #[test]
+    fn a_tiny_mark_stack_changes_nothing(seed in any::<u64>(), count in 100usize..600, stack in 1usize..8) {
+        run(seed, count, 40, Settings { stack_entries: stack, checkmark: true });
+    }
+}
+
+#[test]
+fn a_tiny_mark_stack_overflows() {
+    // One object points to many, so one entry cannot do.
+    let _turn = turn();
+    let hub = zeroed(8 * 100);
+    let mut all = vec![hub];
+    for i in 0..100 {
+        let leaf = zeroed(24);
+        let tip = zeroed(24);
+        put(leaf, 0, tip);
+        put(hub, i, leaf);
+        all.extend([leaf, tip]);
+    }
+    let (garbage, found) = unreachable(&mut roots(&[hub]), Settings { stack_entries: 1, checkmark: true });
+    assert!(garbage.is_empty());
+    assert!(found.overflows > 0);
+}
+
+#[test]
+fn long_lists_do_not_need_depth() {
+    let _turn = turn();
+    let mut head = 0;
+    for _ in 0..200_000 {
+        let cell = zeroed(24);
+        put(cell, 0, 0);
+        put(cell, 1, head);
+        put(cell, 2, 0);
+        head = cell;
+    }
+    assert!(unreachable(&mut roots(&[head]), CHECKED).0.is_empty());
+    assert_eq!(unreachable(&mut roots(&[]), CHECKED).0.len(), 200_000);
+}
+
+#[test]
+fn cycles_are_garbage_together() {
+    let _turn = turn();
+    let (a, b, c) = (zeroed(64), zeroed(64), zeroed(64));
+    for at in [a, b, c] {
+        (0..8).for_each(|i| put(at, i, 0));
+    }
+    put(a, 3, b);
+    put(b, 7, a + 63);
+    assert_eq!(unreachable(&mut roots(&[c]), CHECKED).0, BTreeSet::from([a, b]));
+}
