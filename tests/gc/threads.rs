@@ -21,7 +21,8 @@ struct Shared {
 fn make(random: &mut Random) -> (usize, usize) {
     let most = if random.below(200) == 0 { 40_000 } else { 60 };
     let words = 2 + random.below(most);
-    let at = alloc(words * 8);
+    // Zeroed: old links in a slot would keep others.
+    let at = zeroed(words * 8);
     put(at, 0, words);
     put(at, words - 1, words ^ !at);
     (at, words)
