@@ -185,11 +185,9 @@ pub fn init() {
 }
 
 /// The cached rule of `pc`, made on a miss.
-#[inline(always)]
 fn rule_of(pc: usize, site: Site, generation: u64) -> Rule {
     let key = Key::new(pc, site, generation);
-    let rule = CACHE.get(key);
-    if rule.kind() != Kind::None { rule } else { missed(pc, site, key) }
+    CACHE.get(key).unwrap_or_else(|| missed(pc, site, key))
 }
 
 #[cold]

@@ -2,10 +2,10 @@
 //!
 //! The loop carries the code address, rsp and rbp only. Where a frame needs another register
 //! (`Kind::Full`, rare) the stack is walked again from its start with all of them.
-use super::rules::{Kind, Site};
+use super::rules::{Key, Kind, Site};
 use super::{
-    Bounds, CODE_LIMIT, EXACT, FRAME_RBP, FRAME_RIP, FRAME_RSP, GENERATION, OWN_LEN, OWN_LO, Registers,
-    SAVED_AT_RBP, Start, bounds, dwarf, find, rule_of,
+    Bounds, CACHE, CODE_LIMIT, EXACT, FRAME_RBP, FRAME_RIP, FRAME_RSP, GENERATION, OWN_LEN, OWN_LO,
+    Registers, SAVED_AT_RBP, Start, bounds, dwarf, find, rule_of,
 };
 use core::sync::atomic::Ordering;
 
@@ -40,7 +40,6 @@ enum Next {
 struct Sink<'a> {
     out: &'a mut [usize],
     len: usize,
-    own: core::ops::Range<usize>,
 }
 
 enum Room {
@@ -51,9 +50,6 @@ enum Room {
 impl Sink<'_> {
     #[inline(always)]
     fn push(&mut self, pc: usize, site: Site) -> Room {
-        if self.len == 0 && self.own.contains(&pc) {
-            return Room::Left;
-        }
         let Some(slot) = self.out.get_mut(self.len) else { return Room::Full };
         *slot = if matches!(site, Site::Exact) { pc | EXACT } else { pc };
         self.len += 1;
@@ -62,51 +58,118 @@ impl Sink<'_> {
 }
 
 pub fn walk(start: &Start, bounds: Bounds, out: &mut [usize], top: Top) -> usize {
-    let own = match top {
-        Top::SkipOwn => {
-            let lo = OWN_LO.load(Ordering::Relaxed);
-            lo..lo + OWN_LEN.load(Ordering::Relaxed)
-        }
-        Top::Keep => 0..0,
-    };
-    let mut sink = Sink { out, len: 0, own };
-    if !fast(start, bounds, &mut sink) {
+    let mut sink = Sink { out, len: 0 };
+    if !fast(start, bounds, &mut sink, top) {
         sink.len = 0;
-        full(start, bounds, &mut sink);
+        full(start, bounds, &mut sink, top);
     }
     sink.len
 }
 
+/// Whether `pc` is a frame of gleaner's own, to be left out at the top.
+#[inline(always)]
+fn is_own(pc: usize, top: Top) -> bool {
+    let (lo, len) = (OWN_LO.load(Ordering::Relaxed), OWN_LEN.load(Ordering::Relaxed));
+    top == Top::SkipOwn && pc.wrapping_sub(lo) < len
+}
+
+#[inline(always)]
+fn is_code(pc: usize) -> bool {
+    pc.wrapping_sub(1) < CODE_LIMIT - 1
+}
+
 /// Returns false if the stack needs the full walk.
-fn fast(start: &Start, mut bounds: Bounds, sink: &mut Sink<'_>) -> bool {
+fn fast(start: &Start, mut bounds: Bounds, sink: &mut Sink<'_>, top: Top) -> bool {
     let generation = GENERATION.load(Ordering::Acquire);
     let mut frame = Frame { pc: start.rip, sp: start.rsp, bp: start.rbp, site: Site::Exact };
     let mut stacks = 1;
     loop {
-        if frame.pc.wrapping_sub(1) >= CODE_LIMIT - 1 {
+        if !is_code(frame.pc) {
             return true;
         }
-        if let Room::Full = sink.push(frame.pc, frame.site) {
+        let left_out = sink.len == 0 && is_own(frame.pc, top);
+        if !left_out && let Room::Full = sink.push(frame.pc, frame.site) {
             return true;
         }
-        let rule = rule_of(frame.pc, frame.site, generation);
-        let base = match rule.kind() {
-            Kind::Rsp => frame.sp,
-            Kind::Rbp => frame.bp,
-            kind => match odd(kind, rule.offset(), rule.rbp_words(), &frame, &mut bounds, &mut stacks) {
-                Next::Frame(next) => {
-                    frame = next;
-                    continue;
-                }
-                Next::End => return true,
-                Next::Again => return false,
-            },
-        };
-        match usual(base.wrapping_add(rule.offset()), rule.rbp_words(), &frame, &bounds) {
-            Some(next) => frame = next,
-            None => return true,
+        if let Ran::ToTheEnd = usual_frames(&mut frame, generation, &bounds, sink, top) {
+            return true;
+        }
+        // Not in the cache, or not usual.
+        match slowly(&frame, generation, &mut bounds, &mut stacks) {
+            Next::Frame(next) => frame = next,
+            Next::End => return true,
+            Next::Again => return false,
         }
     }
+}
+
+enum Ran {
+    /// The stack or the room for it ends here.
+    ToTheEnd,
+    /// The frame it stopped at, which was put out already, needs another way.
+    Aside,
+}
+
+/// Goes up from `frame` as long as frames are usual and their rules cached.
+///
+/// The chain of dependent loads is rule, return address, rule, ...: all else, the checks and rbp,
+/// runs beside it. So the state is kept in plain locals, which stay in registers; returning each
+/// frame through an enum made the loop twice as slow.
+#[inline(always)]
+fn usual_frames(frame: &mut Frame, generation: u64, bounds: &Bounds, sink: &mut Sink<'_>, top: Top) -> Ran {
+    let (mut pc, mut sp, mut bp) = (frame.pc, frame.sp, frame.bp);
+    let mut key = Key::new(pc, frame.site, generation);
+    let bounds = *bounds;
+    loop {
+        let (rule, is) = CACHE.probe(key);
+        let kind = rule.kind_number();
+        if !is || kind.wrapping_sub(Kind::Rsp as u8) > 1 {
+            let site = if pc == frame.pc && sp == frame.sp { frame.site } else { Site::Return };
+            *frame = Frame { pc, sp, bp, site };
+            return Ran::Aside;
+        }
+        let base = core::hint::select_unpredictable(kind == Kind::Rbp as u8, bp, sp);
+        let cfa = base.wrapping_add(rule.offset());
+        if cfa <= sp {
+            return Ran::ToTheEnd;
+        }
+        let Some(caller) = bounds.read(cfa.wrapping_sub(8)) else { return Ran::ToTheEnd };
+        if rule.rbp_words() != 0 {
+            let Some(saved) = bounds.read(cfa.wrapping_sub(rule.rbp_words() * 8)) else {
+                return Ran::ToTheEnd;
+            };
+            bp = saved;
+        }
+        (pc, sp) = (caller, cfa);
+        key = Key::new(pc, Site::Return, generation);
+        if !is_code(pc) {
+            return Ran::ToTheEnd;
+        }
+        if sink.len == 0 && is_own(pc, top) {
+            continue;
+        }
+        if let Room::Full = sink.push(pc, Site::Return) {
+            return Ran::ToTheEnd;
+        }
+    }
+}
+
+/// One step from a frame that is not in the cache, or not usual.
+#[cold]
+#[inline(never)]
+fn slowly(frame: &Frame, generation: u64, bounds: &mut Bounds, stacks: &mut usize) -> Next {
+    let rule = rule_of(frame.pc, frame.site, generation);
+    let (offset, rbp_words) = (rule.offset(), rule.rbp_words());
+    let next = match rule.kind() {
+        Kind::Rsp => usual(frame.sp.wrapping_add(offset), rbp_words, frame, bounds),
+        Kind::Rbp => usual(frame.bp.wrapping_add(offset), rbp_words, frame, bounds),
+        Kind::AtRbp => aligned(offset, rbp_words, frame, bounds),
+        Kind::Signal => interrupted(frame, bounds, stacks),
+        Kind::FramePointer => by_frame_pointer(frame, bounds),
+        Kind::Full => return Next::Again,
+        Kind::None | Kind::End => None,
+    };
+    next.map_or(Next::End, Next::Frame)
 }
 
 /// The caller of `frame`, whose CFA is given: the return address below it, rbp where it was saved.
@@ -118,27 +181,6 @@ fn usual(cfa: usize, rbp_words: usize, frame: &Frame, bounds: &Bounds) -> Option
     let pc = bounds.read(cfa.wrapping_sub(8))?;
     let bp = if rbp_words == 0 { frame.bp } else { bounds.read(cfa.wrapping_sub(rbp_words * 8))? };
     Some(Frame { pc, sp: cfa, bp, site: Site::Return })
-}
-
-/// A frame of an unusual kind.
-#[cold]
-#[inline(never)]
-fn odd(
-    kind: Kind,
-    offset: usize,
-    rbp_words: usize,
-    frame: &Frame,
-    bounds: &mut Bounds,
-    stacks: &mut usize,
-) -> Next {
-    let next = match kind {
-        Kind::AtRbp => aligned(offset, rbp_words, frame, bounds),
-        Kind::Signal => interrupted(frame, bounds, stacks),
-        Kind::FramePointer => by_frame_pointer(frame, bounds),
-        Kind::Full => return Next::Again,
-        _ => None,
-    };
-    next.map_or(Next::End, Next::Frame)
 }
 
 /// A function that aligned its stack: the CFA was saved near rbp.
@@ -189,15 +231,16 @@ fn by_frame_pointer(frame: &Frame, bounds: &Bounds) -> Option<Frame> {
 /// hand-written assembly.
 #[cold]
 #[inline(never)]
-fn full(start: &Start, mut bounds: Bounds, sink: &mut Sink<'_>) {
+fn full(start: &Start, mut bounds: Bounds, sink: &mut Sink<'_>, top: Top) {
     let mut registers = Registers::of(start);
     let mut site = Site::Exact;
     let mut stacks = 1;
     loop {
-        if registers.rip.wrapping_sub(1) >= CODE_LIMIT - 1 {
+        if !is_code(registers.rip) {
             return;
         }
-        if let Room::Full = sink.push(registers.rip, site) {
+        let left_out = sink.len == 0 && is_own(registers.rip, top);
+        if !left_out && let Room::Full = sink.push(registers.rip, site) {
             return;
         }
         let Some(sp) = registers.get(dwarf::RSP) else { return };
@@ -244,7 +287,7 @@ fn without_tables(
 
 #[cfg(test)]
 pub fn fully(start: &Start, bounds: Bounds, out: &mut [usize]) -> usize {
-    let mut sink = Sink { out, len: 0, own: 0..0 };
-    full(start, bounds, &mut sink);
+    let mut sink = Sink { out, len: 0 };
+    full(start, bounds, &mut sink, Top::Keep);
     sink.len
 }
