@@ -1,0 +1,88 @@
+//! How the program begins and ends: main and exit, seen from the outside.
+//!
+//! A leak check at exit must not take stale words of dead frames for pointers. So it must know
+//! whether main has returned (then no frame of the program's is left) or where exit was called.
+//! Only in leak mode is main called through a frame of ours.
+//!
+//! # Safety
+//! The real functions are entered with the caller's registers as they were; `entry_main` keeps
+//! the ABI and describes its one push, so that unwinding (pthread_exit in main) passes through.
+use core::arch::naked_asm;
+use core::ffi::{c_int, c_void};
+use core::sync::atomic::{AtomicUsize, Ordering};
+use gleaner_core::runtime::{exit, foreign, start};
+
+static MAIN: AtomicUsize = AtomicUsize::new(0);
+static REAL_EXIT: AtomicUsize = AtomicUsize::new(0);
+
+type StartMain = unsafe extern "C" fn(
+    usize,
+    c_int,
+    *mut c_void,
+    usize,
+    usize,
+    usize,
+    *mut c_void,
+) -> c_int;
+
+/// # Safety
+/// Called by the program's start code.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn __libc_start_main(
+    main: usize,
+    argc: c_int,
+    argv: *mut c_void,
+    init: usize,
+    fini: usize,
+    rtld_fini: usize,
+    stack_end: *mut c_void,
+) -> c_int {
+    start::process();
+    MAIN.store(main, Ordering::Relaxed);
+    let entry = if start::watched() { entry_main as *const () as usize } else { main };
+    let real = foreign::look_up(c"__libc_start_main");
+    // SAFETY: libc's function of this name and type.
+    unsafe {
+        core::mem::transmute::<usize, StartMain>(real)(entry, argc, argv, init, fini, rtld_fini, stack_end)
+    }
+}
+
+#[unsafe(naked)]
+unsafe extern "C" fn entry_main() {
+    naked_asm!(
+        "sub rsp, 8",
+        ".cfi_adjust_cfa_offset 8",
+        "call qword ptr [rip + {main}]",
+        "mov dword ptr [rip + {returned}], 1",
+        "add rsp, 8",
+        ".cfi_adjust_cfa_offset -8",
+        "ret",
+        main = sym MAIN,
+        returned = sym exit::MAIN_RETURNED,
+    )
+}
+
+extern "C" fn resolve_exit() {
+    REAL_EXIT.store(foreign::look_up(c"exit"), Ordering::Release);
+}
+
+/// # Safety
+/// As exit(3).
+#[unsafe(no_mangle)]
+#[unsafe(naked)]
+pub unsafe extern "C" fn exit() {
+    naked_asm!(
+        "mov qword ptr [rip + {sp}], rsp",
+        "mov rax, qword ptr [rip + {real}]",
+        "test rax, rax",
+        "jnz 2f",
+        "push rdi",
+        "call {resolve}",
+        "pop rdi",
+        "mov rax, qword ptr [rip + {real}]",
+        "2: jmp rax",
+        sp = sym exit::CALLED_AT,
+        real = sym REAL_EXIT,
+        resolve = sym resolve_exit,
+    )
+}

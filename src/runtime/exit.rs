@@ -1,0 +1,61 @@
+//! The process ends: the leak check, the statistics, the exit status.
+//!
+//! Our handler is registered by our constructor, before ld.so's own: so it runs after every
+//! other handler and every destructor. To change the status it calls exit again, which glibc allows in a
+//! handler: what is left to do (flushing stdio) is done once, then the process ends with the
+//! new status.
+//!
+//! # Safety
+//! `__libc_stack_end` is set by ld.so. The handler is a C function without arguments that
+//! matter.
+#![allow(unsafe_code)]
+use super::{leaks, log, start, stats};
+use crate::sys::process;
+use core::ffi::{c_int, c_void};
+use core::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
+
+/// 1 once main has returned (leak mode).
+pub static MAIN_RETURNED: AtomicU32 = AtomicU32::new(0);
+/// The stack pointer at the newest call of exit from outside of libc, or 0.
+pub static CALLED_AT: AtomicUsize = AtomicUsize::new(0);
+/// The process whose handler has run.
+static DONE: AtomicI32 = AtomicI32::new(0);
+
+unsafe extern "C" {
+    fn __cxa_atexit(f: extern "C" fn(*mut c_void), arg: *mut c_void, dso: *mut c_void) -> c_int;
+    static __libc_stack_end: usize;
+}
+
+pub fn register() {
+    let null = core::ptr::null_mut();
+    // SAFETY: the handler lives as long as the process.
+    unsafe { __cxa_atexit(at_exit, null, null) };
+}
+
+/// Where the live part of the exiting thread's stack begins: `sp`, or above it what is known
+/// to be dead. `hi` is the stack's top.
+pub fn live_from(sp: usize, hi: usize) -> usize {
+    // SAFETY: a word of ld.so's.
+    let end = unsafe { __libc_stack_end };
+    if MAIN_RETURNED.load(Ordering::Relaxed) != 0 && sp < end && end < hi {
+        return end;
+    }
+    let called = CALLED_AT.load(Ordering::Relaxed);
+    if sp < called && called < hi { called } else { sp }
+}
+
+extern "C" fn at_exit(_: *mut c_void) {
+    let pid = process::pid();
+    if DONE.swap(pid, Ordering::Relaxed) == pid {
+        return;
+    }
+    let options = start::options();
+    let leaked = start::watched() && leaks::at_exit() == leaks::Outcome::Leaked;
+    if options.stats {
+        log::with(&mut |fd| stats::print(fd));
+    }
+    if leaked && options.exitcode != 0 {
+        // SAFETY: see the head of this file.
+        unsafe { libc::exit(options.exitcode as c_int) }
+    }
+}

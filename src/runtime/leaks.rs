@@ -1,0 +1,89 @@
+//! The leak check: stop, mark, group what is unreachable, resume, report.
+use super::world::{OwnStack, Process};
+use super::{cycle, exit, log, start};
+use crate::gc::{self, Abandon, Marked, Settings};
+use crate::ground::critical::Critical;
+use crate::ground::out;
+use crate::leak::group::{self, Group, Kind, Object};
+use crate::leak::record::About;
+use crate::leak::report::{self, Order, Verdict};
+use crate::leak::scratch::List;
+use crate::leak::modules;
+use crate::sys::process;
+use crate::threads;
+
+#[derive(PartialEq, Eq, Clone, Copy, Debug)]
+pub enum Outcome {
+    Clean,
+    /// Leaks were found and reported, not all of them suppressed.
+    Leaked,
+    /// The check could not be made.
+    Abandoned,
+}
+
+/// The check of a process that ends.
+pub fn at_exit() -> Outcome {
+    let held = cycle::enter();
+    let critical = held.critical();
+    modules::refresh(critical);
+    match find(&held) {
+        Ok(groups) => tell(critical, &groups),
+        Err(why) => {
+            let text = format_args!("no leak check: {}", why.reason());
+            log::with(&mut |fd| out::say(fd, text));
+            Outcome::Abandoned
+        }
+    }
+}
+
+/// Groups of unreachable objects. The world is stopped meanwhile.
+fn find(held: &cycle::Held) -> Result<List<'_, Group>, Abandon> {
+    let critical = held.critical();
+    let deadline = process::now_ns() + start::options().deadline as u64 * 1_000_000;
+    threads::with_spilled(|sp| {
+        let mut snapshot = held.snapshot().ok_or(Abandon::NoMemory)?;
+        let stopped = threads::stop_world(critical, deadline).map_err(|_| Abandon::Stop)?;
+        let (_, hi) = stopped.me().stack();
+        let own = OwnStack { sp: exit::live_from(sp, if hi == 0 { usize::MAX } else { hi }) };
+        let mut host = Process::new(critical, &stopped, &mut snapshot, own)?;
+        let settings = Settings { checkmark: start::options().checkmark, ..Settings::DEFAULT };
+        let marked = gc::mark(critical, &mut host, &settings)?;
+        let groups = group_all(critical, &marked);
+        marked.end(critical);
+        groups
+    })
+}
+
+fn group_all<'c>(critical: &'c Critical, marked: &Marked) -> Result<List<'c, Group>, Abandon> {
+    let mut objects: List<'c, Object> = List::new(critical);
+    let mut full = false;
+    marked.each_unreachable(|o| {
+        let object = Object { addr: o.addr().0, size: o.size(), stack: o.stack(), kind: Kind::Direct };
+        full |= objects.push(object).is_err();
+    });
+    if full {
+        return Err(Abandon::NoMemory);
+    }
+    let edges = |o: &Object, each: &mut dyn FnMut(usize)| marked.each_word(o.addr, o.size, each);
+    group::run(critical, &mut objects, &edges).map_err(|_| Abandon::NoMemory)
+}
+
+fn tell(critical: &Critical, groups: &[Group]) -> Outcome {
+    let options = start::options();
+    let mut outcome = Outcome::Clean;
+    if groups.is_empty() {
+        return outcome;
+    }
+    log::with(&mut |fd| {
+        let order = Order {
+            out: fd,
+            symbolizer: options.symbolizer.as_bytes(),
+            suppressions: options.suppressions.as_bytes(),
+        };
+        let about = About { mode: "leak", notes: &[] };
+        if report::finish(critical, &order, &about, groups) == Verdict::Leaks {
+            outcome = Outcome::Leaked;
+        }
+    });
+    outcome
+}

@@ -1,0 +1,184 @@
+//! What the collector must know of this process, from the stopped threads and the roots.
+//!
+//! # Safety
+//! The room for the threads' list is a fresh region of ours, used as a slice of exactly the
+//! entries that were written. Heap memory is read in place only where the snapshot says that it
+//! can be.
+#![allow(unsafe_code)]
+use crate::gc::{self, Abandon, Scan};
+use crate::ground::critical::Critical;
+use crate::pages::metadata;
+use crate::pure::addr::{Addr, PAGE_SIZE, round_up};
+use crate::roots::{self, Access, DeadStack, Ending, Frames, RootError, RootVisitor, Snapshot, StackInput, Words};
+use crate::threads::{Stopped, WorldStopped};
+
+/// Below this address of the calling thread's stack nothing is live (see `exit`).
+#[derive(Clone, Copy)]
+pub struct OwnStack {
+    pub sp: usize,
+}
+
+/// The stopped process, as the collector asks for it.
+pub struct Process<'a> {
+    critical: &'a Critical,
+    stopped: &'a WorldStopped<'a>,
+    snapshot: &'a mut Snapshot,
+    own: OwnStack,
+}
+
+#[derive(Clone, Copy)]
+struct Live {
+    sp: usize,
+    stack: (usize, usize),
+    frames: Frames,
+    areas: [(Addr, Addr); 2],
+    count: usize,
+}
+
+impl From<RootError> for Abandon {
+    fn from(e: RootError) -> Abandon {
+        match e {
+            RootError::NoMemory => Abandon::NoMemory,
+            _ => Abandon::Unreadable,
+        }
+    }
+}
+
+/// Large objects are asked about in the page tables from this size on, bytes.
+const SPARSE: usize = 1 << 20;
+
+struct Pass<'a, 'b>(&'a mut Scan<'b>);
+impl RootVisitor for Pass<'_, '_> {
+    fn words(&mut self, words: Words) {
+        (self.0)(words.lo, words.hi);
+    }
+}
+
+impl<'a> Process<'a> {
+    /// Takes the snapshot. The world is stopped.
+    pub fn new(
+        critical: &'a Critical,
+        stopped: &'a WorldStopped<'a>,
+        snapshot: &'a mut Snapshot,
+        own: OwnStack,
+    ) -> Result<Process<'a>, Abandon> {
+        snapshot.take(critical)?;
+        Ok(Process { critical, stopped, snapshot, own })
+    }
+
+    /// Every live thread, the calling one first.
+    fn threads(&self) -> Option<Room<Live>> {
+        let mut count = 1;
+        self.stopped.for_each_thread(&mut |_| count += 1);
+        let mut room = Room::new(self.critical, count)?;
+        let me = self.stopped.me();
+        room.push(live(self.own.sp, me.stack(), &[]));
+        self.stopped.for_each_thread(&mut |t| room.push(of(t)));
+        Some(room)
+    }
+
+    fn dead(&self) -> Option<Room<DeadStack>> {
+        let stacks = self.stopped.dead_stacks();
+        let mut room = Room::new(self.critical, stacks.len().max(1))?;
+        for s in stacks {
+            room.push(DeadStack {
+                lo: Addr(s.lo),
+                hi: Addr(round_up(s.tcb, PAGE_SIZE)),
+                tcb: Addr(s.tcb),
+                ending: Ending::Joinable,
+            });
+        }
+        Some(room)
+    }
+}
+
+fn live(sp: usize, stack: (usize, usize), areas: &[(usize, usize)]) -> Live {
+    let on_own = stack.1 == 0 || (stack.0 <= sp && sp < stack.1);
+    let mut live = Live {
+        sp,
+        stack,
+        frames: if on_own { Frames::AboveSp } else { Frames::Anywhere },
+        areas: [(Addr(0), Addr(0)); 2],
+        count: areas.len().min(2),
+    };
+    for (to, from) in live.areas.iter_mut().zip(areas) {
+        *to = (Addr(from.0), Addr(from.1));
+    }
+    live
+}
+
+fn of(t: &Stopped) -> Live {
+    // A thread on its way out has no frames of the program's: only its descriptor is live.
+    live(if t.sp == 0 { t.tcb } else { t.sp }, t.stack, t.areas())
+}
+
+impl gc::World for Process<'_> {
+    fn roots(&mut self, scan: &mut Scan<'_>) -> Result<(), Abandon> {
+        self.stopped.for_each_argument(&mut |argument| {
+            let at = Addr::of(&raw const argument);
+            scan(at, at.add(size_of::<usize>()));
+        });
+        let threads = self.threads().ok_or(Abandon::NoMemory)?;
+        let dead = self.dead().ok_or(Abandon::NoMemory)?;
+        let mut inputs = Room::new(self.critical, threads.len).ok_or(Abandon::NoMemory)?;
+        for t in threads.slice() {
+            inputs.push(StackInput {
+                sp: Addr(t.sp),
+                stack: (t.stack.1 != 0).then_some((Addr(t.stack.0), Addr(t.stack.1))),
+                frames: t.frames,
+                areas: &t.areas[..t.count],
+            });
+        }
+        roots::visit(self.critical, self.snapshot, inputs.slice(), dead.slice(), &mut Pass(scan))?;
+        Ok(())
+    }
+
+    fn large(&mut self, lo: Addr, hi: Addr, scan: &mut Scan<'_>) -> Result<(), Abandon> {
+        if hi.since(lo) < SPARSE && self.snapshot.heap_access(lo, hi) != Access::Closed {
+            scan(lo, hi);
+            return Ok(());
+        }
+        roots::visit_heap(self.critical, self.snapshot, lo, hi, &mut Pass(scan))?;
+        Ok(())
+    }
+
+    fn protected(&mut self, tell: &mut Scan<'_>) -> Result<(), Abandon> {
+        self.snapshot.each_odd(tell);
+        Ok(())
+    }
+}
+
+/// A list in a region of its own.
+struct Room<'c, T: Copy> {
+    critical: &'c Critical,
+    at: Addr,
+    bytes: usize,
+    len: usize,
+    _type: core::marker::PhantomData<T>,
+}
+
+impl<'c, T: Copy> Room<'c, T> {
+    fn new(critical: &'c Critical, count: usize) -> Option<Room<'c, T>> {
+        let bytes = round_up(count * size_of::<T>(), PAGE_SIZE);
+        let at = metadata::map_region(critical, bytes)?;
+        Some(Room { critical, at, bytes, len: 0, _type: core::marker::PhantomData })
+    }
+    /// Adds `value` if there is room.
+    fn push(&mut self, value: T) {
+        if (self.len + 1) * size_of::<T>() <= self.bytes {
+            // SAFETY: inside the region.
+            unsafe { self.at.ptr::<T>().add(self.len).write(value) };
+            self.len += 1;
+        }
+    }
+    fn slice(&self) -> &[T] {
+        // SAFETY: `len` entries were written.
+        unsafe { core::slice::from_raw_parts(self.at.ptr(), self.len) }
+    }
+}
+impl<T: Copy> Drop for Room<'_, T> {
+    fn drop(&mut self) {
+        // SAFETY: the region is this list's alone.
+        unsafe { metadata::unmap_region(self.critical, self.at, self.bytes) };
+    }
+}
