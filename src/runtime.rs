@@ -10,3 +10,4 @@ pub mod info;
 pub mod mappings;
 pub mod memory;
 pub mod start;
+pub mod trace;

@@ -7,8 +7,8 @@
 //! glibc calls prepare, then parent or child, on the forking thread.
 #![allow(unsafe_code)]
 use crate::ground::critical;
-use crate::heap;
 use crate::roots::mappings;
+use crate::{heap, leak};
 use core::ffi::{c_int, c_void};
 
 unsafe extern "C" {
@@ -29,6 +29,7 @@ pub fn register() {
 pub extern "C" fn prepare() {
     let critical = critical::enter();
     mappings::fork_prepare(&critical);
+    leak::fork_prepare(&critical);
     heap::fork::prepare(&critical);
     core::mem::forget(critical);
 }
@@ -37,6 +38,7 @@ pub extern "C" fn parent() {
     // SAFETY: this thread ran `prepare`.
     unsafe {
         heap::fork::parent();
+        leak::fork_parent();
         mappings::fork_parent();
     }
     drop(critical::resume());
@@ -46,6 +48,7 @@ pub extern "C" fn child() {
     // SAFETY: the child of a fork before which this thread ran `prepare`.
     unsafe {
         heap::fork::child();
+        leak::fork_child();
         mappings::fork_child();
     }
     drop(critical::resume());

@@ -7,7 +7,7 @@
 //! # Safety
 //! As the C functions: pointers come from this family and are not used after they were freed.
 #![allow(unsafe_code)]
-use super::{foreign, start};
+use super::{foreign, start, trace};
 use crate::ground::critical;
 use crate::heap::large::OBJECT_MAX;
 use crate::heap::release::{self, Freed};
@@ -15,11 +15,6 @@ use crate::heap::resize::{self, Got, Resized, Trace};
 use crate::heap::{cache, fast};
 use crate::pure::addr::PAGE_SIZE;
 use crate::sys::errno;
-
-/// What the slow path must know of the caller.
-fn trace() -> Trace {
-    Trace { stack: 0, watched: start::watched() }
-}
 
 #[inline(always)]
 pub fn malloc(n: usize) -> *mut u8 {
@@ -50,7 +45,7 @@ fn ready() -> Trace {
     if cache::current().is_empty() {
         start::thread(&critical::enter());
     }
-    trace()
+    trace::take()
 }
 
 #[inline(always)]

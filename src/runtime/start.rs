@@ -8,6 +8,7 @@ use crate::ground::critical::{self, Critical};
 use crate::ground::lock::{Lock, Rank};
 use crate::ground::out;
 use crate::heap::{cache, resize};
+use crate::leak::unwind;
 use crate::pure::options::{Mode, Options, Privilege};
 use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char};
@@ -53,6 +54,9 @@ pub fn heap(critical: &Critical) {
     };
     // Odd, so that no key equals its (aligned) address and zeroed memory never matches.
     cache::set_key(secret | 1);
+    if watched() {
+        unwind::init();
+    }
     STATE.store(HEAP, Ordering::Release);
 }
 

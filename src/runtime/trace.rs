@@ -1,0 +1,31 @@
+//! Leak mode: who calls malloc.
+use super::start;
+use crate::heap::resize::Trace;
+use crate::leak::{depot, unwind};
+
+/// Depth for which the smaller array is enough: the default of the option `stacks`.
+const USUAL: usize = 64;
+
+/// What the slow path must know of the caller: in leak mode the id of its call stack.
+#[inline]
+pub fn take() -> Trace {
+    if start::watched() {
+        Trace { stack: stack(), watched: true }
+    } else {
+        Trace { stack: 0, watched: false }
+    }
+}
+
+fn stack() -> u32 {
+    match start::options().stacks as usize {
+        0 => 0,
+        depth @ 1..=USUAL => take_into(&mut [0; USUAL][..depth]),
+        depth => take_into(&mut [0; depot::MAX_FRAMES][..depth.min(depot::MAX_FRAMES)]),
+    }
+}
+
+#[inline(never)]
+fn take_into(frames: &mut [usize]) -> u32 {
+    let count = unwind::capture(frames);
+    depot::intern(&frames[..count])
+}
