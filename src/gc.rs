@@ -193,6 +193,10 @@ impl Marked {
     pub fn resolve(&self, word: usize) -> Option<Object> {
         object::at(word).filter(Object::is_white)
     }
+    /// Whether an object may be read in place. The world is stopped.
+    pub fn is_readable(&self, object: Addr, size: usize) -> bool {
+        !self.protected.touches(object, object.add(size))
+    }
     /// Moves what is unreachable to limbo, for the `needed`-th consecutive time to doom (see
     /// [`limbo`]). Before the world resumes.
     pub fn to_limbo(&self, critical: &Critical, needed: u8, doom: limbo::Doom) -> limbo::Moved {

@@ -47,11 +47,13 @@ use crate::sys::raw::Errno;
 mod classify;
 mod growing;
 pub mod guarded;
+mod heap;
 pub mod mappings;
 mod snapshot;
 mod stacks;
 mod visit;
 
+pub use heap::visit_heap;
 pub use snapshot::{Access, Snapshot, Summary};
 pub use visit::{Visited, visit};
 

@@ -4,10 +4,16 @@
 //! key. That is before our constructor, in ld.so or in another library's constructor. What
 //! needs dlsym (other allocators' free, pthread_create) comes with [`start::process`], run by
 //! our constructor or by the first call that needs it.
+pub mod cycle;
+pub mod exit;
 pub mod foreign;
 pub mod fork;
 pub mod info;
+pub mod leaks;
+pub mod log;
 pub mod mappings;
 pub mod memory;
 pub mod start;
+pub mod stats;
 pub mod trace;
+pub mod world;

@@ -15,15 +15,7 @@ use gleaner_core::runtime::{exit, foreign, start};
 static MAIN: AtomicUsize = AtomicUsize::new(0);
 static REAL_EXIT: AtomicUsize = AtomicUsize::new(0);
 
-type StartMain = unsafe extern "C" fn(
-    usize,
-    c_int,
-    *mut c_void,
-    usize,
-    usize,
-    usize,
-    *mut c_void,
-) -> c_int;
+type StartMain = unsafe extern "C" fn(usize, c_int, *mut c_void, usize, usize, usize, *mut c_void) -> c_int;
 
 /// # Safety
 /// Called by the program's start code.
@@ -50,6 +42,7 @@ pub unsafe extern "C" fn __libc_start_main(
 #[unsafe(naked)]
 unsafe extern "C" fn entry_main() {
     naked_asm!(
+        ".cfi_startproc",
         "sub rsp, 8",
         ".cfi_adjust_cfa_offset 8",
         "call qword ptr [rip + {main}]",
@@ -57,6 +50,7 @@ unsafe extern "C" fn entry_main() {
         "add rsp, 8",
         ".cfi_adjust_cfa_offset -8",
         "ret",
+        ".cfi_endproc",
         main = sym MAIN,
         returned = sym exit::MAIN_RETURNED,
     )

@@ -3,6 +3,7 @@
 
 mod cxx;
 mod dl;
+mod ends;
 mod info;
 mod malloc;
 mod vm;

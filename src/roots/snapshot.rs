@@ -149,6 +149,12 @@ impl Snapshot {
         self.list.odd.as_slice().is_empty()
     }
 
+    /// Calls `each` with every range of the heap that the host made other than readable and
+    /// writable, or took away.
+    pub fn each_odd(&self, each: &mut dyn FnMut(Addr, Addr)) {
+        self.list.odd.as_slice().iter().for_each(|o| each(Addr(o.lo), Addr(o.hi)));
+    }
+
     /// What may be done with `lo..hi`, a range of the heap: the least of its parts.
     pub fn heap_access(&self, lo: Addr, hi: Addr) -> Access {
         let least = |odd: &[Odd]| {

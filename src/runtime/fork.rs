@@ -6,9 +6,10 @@
 //! # Safety
 //! glibc calls prepare, then parent or child, on the forking thread.
 #![allow(unsafe_code)]
+use super::cycle;
 use crate::ground::critical;
 use crate::roots::mappings;
-use crate::{heap, leak};
+use crate::{heap, leak, threads};
 use core::ffi::{c_int, c_void};
 
 unsafe extern "C" {
@@ -27,7 +28,10 @@ pub fn register() {
 
 /// The forking thread stays in a critical section until the fork is done.
 pub extern "C" fn prepare() {
-    let critical = critical::enter();
+    // The outer two may be waited for only outside of critical sections, where a stop is possible.
+    core::mem::forget(threads::hold(&cycle::CYCLE));
+    drop(critical::resume());
+    let critical = threads::fork::prepare();
     mappings::fork_prepare(&critical);
     leak::fork_prepare(&critical);
     heap::fork::prepare(&critical);
@@ -40,6 +44,8 @@ pub extern "C" fn parent() {
         heap::fork::parent();
         leak::fork_parent();
         mappings::fork_parent();
+        threads::fork::parent();
+        cycle::CYCLE.release();
     }
     drop(critical::resume());
 }
@@ -50,6 +56,8 @@ pub extern "C" fn child() {
         heap::fork::child();
         leak::fork_child();
         mappings::fork_child();
+        threads::fork::child();
+        cycle::CYCLE.reset();
     }
     drop(critical::resume());
 }

@@ -1,14 +1,20 @@
 //! The leak check: stop, mark, group what is unreachable, resume, report.
+//!
+//! # Safety
+//! Unreachable objects are read while the world is stopped, where they are readable.
+#![allow(unsafe_code)]
 use super::world::{OwnStack, Process};
 use super::{cycle, exit, log, start};
 use crate::gc::{self, Abandon, Marked, Settings};
 use crate::ground::critical::Critical;
 use crate::ground::out;
-use crate::leak::group::{self, Group, Kind, Object};
+use crate::leak::group::{self, Edges, Group, Kind, Object, Words};
+use crate::leak::modules;
 use crate::leak::record::About;
 use crate::leak::report::{self, Order, Verdict};
 use crate::leak::scratch::List;
-use crate::leak::modules;
+use crate::pure::addr::Addr;
+use crate::roots::Snapshot;
 use crate::sys::process;
 use crate::threads;
 
@@ -23,10 +29,10 @@ pub enum Outcome {
 
 /// The check of a process that ends.
 pub fn at_exit() -> Outcome {
-    let held = cycle::enter();
-    let critical = held.critical();
+    let mut held = cycle::enter();
+    let Some((critical, snapshot)) = held.snapshot() else { return Outcome::Abandoned };
     modules::refresh(critical);
-    match find(&held) {
+    match find(critical, snapshot) {
         Ok(groups) => tell(critical, &groups),
         Err(why) => {
             let text = format_args!("no leak check: {}", why.reason());
@@ -37,15 +43,13 @@ pub fn at_exit() -> Outcome {
 }
 
 /// Groups of unreachable objects. The world is stopped meanwhile.
-fn find(held: &cycle::Held) -> Result<List<'_, Group>, Abandon> {
-    let critical = held.critical();
+fn find<'c>(critical: &'c Critical, snapshot: &mut Snapshot) -> Result<List<'c, Group>, Abandon> {
     let deadline = process::now_ns() + start::options().deadline as u64 * 1_000_000;
     threads::with_spilled(|sp| {
-        let mut snapshot = held.snapshot().ok_or(Abandon::NoMemory)?;
         let stopped = threads::stop_world(critical, deadline).map_err(|_| Abandon::Stop)?;
         let (_, hi) = stopped.me().stack();
         let own = OwnStack { sp: exit::live_from(sp, if hi == 0 { usize::MAX } else { hi }) };
-        let mut host = Process::new(critical, &stopped, &mut snapshot, own)?;
+        let mut host = Process::new(critical, &stopped, snapshot, own)?;
         let settings = Settings { checkmark: start::options().checkmark, ..Settings::DEFAULT };
         let marked = gc::mark(critical, &mut host, &settings)?;
         let groups = group_all(critical, &marked);
@@ -64,7 +68,14 @@ fn group_all<'c>(critical: &'c Critical, marked: &Marked) -> Result<List<'c, Gro
     if full {
         return Err(Abandon::NoMemory);
     }
-    let edges = |o: &Object, each: &mut dyn FnMut(usize)| marked.each_word(o.addr, o.size, each);
+    // SAFETY: the marker saw each object in a live span; the closure leaves out what the host
+    // made unreadable.
+    let words = unsafe { Words::new() };
+    let edges = |o: &Object, each: &mut dyn FnMut(usize)| {
+        if marked.is_readable(Addr(o.addr), o.size) {
+            words.each(o, each);
+        }
+    };
     group::run(critical, &mut objects, &edges).map_err(|_| Abandon::NoMemory)
 }
 

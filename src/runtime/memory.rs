@@ -15,6 +15,7 @@ use crate::heap::resize::{self, Got, Resized, Trace};
 use crate::heap::{cache, fast};
 use crate::pure::addr::PAGE_SIZE;
 use crate::sys::errno;
+use crate::threads;
 
 #[inline(always)]
 pub fn malloc(n: usize) -> *mut u8 {
@@ -30,6 +31,7 @@ fn malloc_slow(n: usize) -> *mut u8 {
 
 /// One attempt; another after memory was found; else ENOMEM.
 fn slow(attempt: impl Fn(&critical::Critical, Trace) -> Got) -> Got {
+    let _late = threads::late_gate();
     let trace = ready();
     let critical = critical::enter();
     let got = attempt(&critical, trace);
@@ -95,6 +97,7 @@ unsafe fn free_slow(p: *mut u8) {
         return;
     }
     let _errno = errno::Saved::new();
+    let _late = threads::late_gate();
     // SAFETY: forwarded.
     unsafe {
         let freed = release::free(&critical::enter(), p);
@@ -116,6 +119,7 @@ pub unsafe fn realloc(p: *mut u8, n: usize) -> *mut u8 {
         unsafe { free(p) };
         return core::ptr::null_mut();
     }
+    let _late = threads::late_gate();
     // SAFETY: forwarded.
     match unsafe { resize::realloc(p, n, ready) } {
         Resized::Done(p) => p,

@@ -10,6 +10,7 @@ use crate::ground::out;
 use crate::heap::{cache, resize};
 use crate::leak::unwind;
 use crate::pure::options::{Mode, Options, Privilege};
+use crate::threads;
 use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char};
 use core::sync::atomic::{AtomicU8, Ordering};
@@ -94,8 +95,11 @@ pub fn variable(name: &[u8]) -> Option<&'static [u8]> {
 #[cold]
 pub fn thread(critical: &Critical) -> bool {
     heap(critical);
-    let late = crate::sys::tls::block().late.load(Ordering::Relaxed) != 0;
-    late || resize::attach(critical, watched())
+    if crate::sys::tls::block().late.load(Ordering::Relaxed) != 0 {
+        return true;
+    }
+    threads::attach_current(critical);
+    resize::attach(critical, watched())
 }
 
 /// The calling thread's last destructor runs: its cache goes to others, and what it still
@@ -104,6 +108,7 @@ pub fn thread_ends() {
     let critical = critical::enter();
     crate::sys::tls::block().late.store(1, Ordering::Relaxed);
     resize::detach(&critical);
+    threads::detach_current(&critical);
 }
 
 /// The whole machine: called by our constructor, or earlier by a call that needs it.
@@ -117,5 +122,9 @@ pub fn process() {
     }
     super::foreign::resolve();
     super::fork::register();
+    super::exit::register();
+    if let Err(e) = threads::install(options().signal as i32) {
+        out::say(2, format_args!("cannot install the stop signal's handler (error {}): no collections", e.0));
+    }
     STATE.store(PROCESS, Ordering::Release);
 }

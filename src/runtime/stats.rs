@@ -12,5 +12,5 @@ pub fn print(fd: i32) {
             f.live, f.mapped, f.free_pages, f.spans, f.huge, f.huge_bytes
         ),
     );
-    gc::stats::print(fd);
+    gc::stats::STATS.print(fd);
 }

@@ -9,7 +9,9 @@ use crate::gc::{self, Abandon, Scan};
 use crate::ground::critical::Critical;
 use crate::pages::metadata;
 use crate::pure::addr::{Addr, PAGE_SIZE, round_up};
-use crate::roots::{self, Access, DeadStack, Ending, Frames, RootError, RootVisitor, Snapshot, StackInput, Words};
+use crate::roots::{
+    self, Access, DeadStack, Ending, Frames, RootError, RootVisitor, Snapshot, StackInput, Words,
+};
 use crate::threads::{Stopped, WorldStopped};
 
 /// Below this address of the calling thread's stack nothing is live (see `exit`).
@@ -67,7 +69,7 @@ impl<'a> Process<'a> {
     }
 
     /// Every live thread, the calling one first.
-    fn threads(&self) -> Option<Room<Live>> {
+    fn threads(&self) -> Option<Room<'a, Live>> {
         let mut count = 1;
         self.stopped.for_each_thread(&mut |_| count += 1);
         let mut room = Room::new(self.critical, count)?;
@@ -77,7 +79,7 @@ impl<'a> Process<'a> {
         Some(room)
     }
 
-    fn dead(&self) -> Option<Room<DeadStack>> {
+    fn dead(&self) -> Option<Room<'a, DeadStack>> {
         let stacks = self.stopped.dead_stacks();
         let mut room = Room::new(self.critical, stacks.len().max(1))?;
         for s in stacks {
@@ -138,7 +140,7 @@ impl gc::World for Process<'_> {
             scan(lo, hi);
             return Ok(());
         }
-        roots::visit_heap(self.critical, self.snapshot, lo, hi, &mut Pass(scan))?;
+        roots::visit_heap(self.snapshot, lo, hi, &mut Pass(scan))?;
         Ok(())
     }
 

@@ -1,0 +1,38 @@
+//! Large objects of the heap, page by page: only pages that exist, and guardedly where the host
+//! took the permission to read away.
+use super::guarded::Reader;
+use super::snapshot::{Access, Work};
+use super::{RootError, RootKind, RootVisitor, Snapshot, Words};
+use crate::pure::addr::Addr;
+use crate::sys::pagemap::{PageMap, Want};
+
+/// Shows what `lo..hi`, a range of whole pages of the heap, may hold.
+pub fn visit_heap(
+    snapshot: &mut Snapshot,
+    lo: Addr,
+    hi: Addr,
+    visitor: &mut dyn RootVisitor,
+) -> Result<(), RootError> {
+    let closed = snapshot.heap_access(lo, hi) == Access::Closed;
+    let Work { regions, buffer, .. } = &mut snapshot.work;
+    let (regions, mut reader) = (regions.as_mut_slice(), Reader::new(buffer.as_mut_slice()));
+    let mut map = PageMap::open();
+    let mut at = lo;
+    while at < hi {
+        let (count, next) = map.scan(at, hi, Want::Any, regions);
+        for region in &regions[..count] {
+            let (lo, hi) = (Addr(region.lo.max(lo.0)), Addr(region.hi.min(hi.0)));
+            if !closed {
+                visitor.words(Words { lo, hi, home: lo, kind: RootKind::Anonymous });
+                continue;
+            }
+            reader.read(lo, hi, &mut |home, words| {
+                let lo = Addr::of(words.as_ptr());
+                let hi = lo.add(size_of_val(words));
+                visitor.words(Words { lo, hi, home, kind: RootKind::Anonymous });
+            })?;
+        }
+        at = next;
+    }
+    Ok(())
+}
