@@ -55,6 +55,7 @@ mod visit;
 
 pub use heap::visit_heap;
 pub use snapshot::{Access, Snapshot, Summary};
+pub use stacks::RED_ZONE;
 pub use visit::{Visited, visit};
 
 /// Where words were found.
@@ -96,7 +97,7 @@ pub trait RootVisitor {
 /// Where a thread's frames are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Frames {
-    /// From the stack pointer (less the red zone) up.
+    /// From `sp` up.
     AboveSp,
     /// Anywhere in the stack's bounds: the thread runs on a signal or coroutine stack that may
     /// lie within them.
@@ -106,7 +107,8 @@ pub enum Frames {
 /// One live thread, the collecting one too.
 #[derive(Clone, Copy, Debug)]
 pub struct StackInput<'a> {
-    /// Where it was interrupted.
+    /// The lowest live byte of its stack: where it was interrupted, less [`RED_ZONE`]; for a
+    /// thread in a call of ours, the caller's stack pointer.
     pub sp: Addr,
     /// Its own stack up to the very top: for a pthread that includes static TLS and thread
     /// descriptor. `None`: unknown (main thread, raw clone).

@@ -2,9 +2,9 @@
 //! memory in which they lie.
 //!
 //! ```text
-//!  lo                     sp−128  sp                          TLS  thread descriptor   hi
+//!  lo                    sp      SP                           TLS  thread descriptor   hi
 //!  │ guard │ dead frames … │ red  │ live frames … argv, env  │ …  │ tcb ………………………… │
-//!          └──── hole ─────┴──────┴──────── scanned as Stack, in place ──────────────┘
+//!          └──── hole ─────┴──────────────── scanned as Stack, in place ─────────────┘
 //! ```
 //! The whole of a stack with known bounds is a hole; the live part is visited by itself.
 //! Without bounds the mapping is ordinary memory and scanned as a whole, but for the main
@@ -21,7 +21,7 @@ use crate::pages::own;
 use crate::pure::addr::Addr;
 use crate::sys::maps::Perms;
 
-/// Bytes below the stack pointer that a leaf function may use.
+/// Bytes below the stack pointer that a leaf function may use (x86-64's calling convention).
 pub const RED_ZONE: usize = 128;
 const WORD: usize = size_of::<usize>();
 
@@ -37,24 +37,30 @@ pub(super) enum Plan {
     Ordinary { base: Option<Addr> },
 }
 
-/// Where the live part of a stack begins.
+/// Where the live part of a stack begins: whole words.
 fn live_from(sp: Addr, floor: Addr) -> Addr {
-    Addr(sp.0.saturating_sub(RED_ZONE)).max(floor).align_down(WORD).max(floor.align_up(WORD))
+    sp.align_down(WORD).max(floor.align_up(WORD))
 }
 
 pub(super) fn plan(list: &List, stack: &StackInput<'_>) -> Plan {
-    let Some((lo, hi)) = stack.stack else {
-        return match list.entry(stack.sp) {
-            Some(e) if e.main_stack && stack.frames == Frames::AboveSp => {
-                Plan::Main { lo: Addr(e.lo), from: live_from(stack.sp, Addr(e.lo)) }
-            }
-            _ => Plan::Ordinary { base: None },
+    // The main thread's stack grows: its recorded bounds may be too narrow, the list's are not.
+    if let Some(e) = list.entry(stack.sp)
+        && e.main_stack
+    {
+        let own = match stack.stack {
+            None => stack.frames == Frames::AboveSp,
+            Some((lo, hi)) => hi.0 == e.hi && stack.sp < lo,
         };
-    };
-    if stack.frames == Frames::AboveSp && lo <= stack.sp && stack.sp < hi {
-        return Plan::Within { lo, from: live_from(stack.sp, lo), hi: hi.align_down(WORD) };
+        if own {
+            return Plan::Main { lo: Addr(e.lo), from: live_from(stack.sp, Addr(e.lo)) };
+        }
     }
-    Plan::Ordinary { base: Some(lo) }
+    match stack.stack {
+        Some((lo, hi)) if stack.frames == Frames::AboveSp && lo <= stack.sp && stack.sp < hi => {
+            Plan::Within { lo, from: live_from(stack.sp, lo), hi: hi.align_down(WORD) }
+        }
+        bounds => Plan::Ordinary { base: bounds.map(|b| b.0) },
+    }
 }
 
 /// Calls `each` with the parts of `lo..hi` that may be read in place.

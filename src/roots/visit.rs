@@ -106,7 +106,7 @@ impl Walk<'_> {
         }
         // A stack that the host took from our heap is alive as a whole.
         let sp = stack.sp.0;
-        self.values(&[sp, sp.saturating_sub(stacks::RED_ZONE)], RootKind::Registers);
+        self.values(&[sp, sp.saturating_add(stacks::RED_ZONE)], RootKind::Registers);
         match stacks::plan(self.list, stack) {
             Plan::Within { lo, from, hi } => {
                 Self::hole(holes, lo, hi);

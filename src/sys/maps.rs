@@ -155,12 +155,12 @@ impl Parser {
                     self.stage = Stage::Inode;
                 }
             }
-            Stage::Lo | Stage::Hi | Stage::Offset => self.digit(byte, 16)?,
+            Stage::Lo | Stage::Hi | Stage::Offset => self.hex_digit(byte)?,
             Stage::Inode if byte == b' ' => {
                 self.inode = self.take_number()?;
                 self.stage = Stage::Gap;
             }
-            Stage::Inode => self.digit(byte, 10)?,
+            Stage::Inode => self.decimal_digit(byte)?,
             Stage::Gap if byte == b' ' => {}
             Stage::Gap | Stage::Name => {
                 self.stage = Stage::Name;
@@ -187,9 +187,25 @@ impl Parser {
     }
 
     #[inline]
-    fn digit(&mut self, byte: u8, radix: u32) -> Result<(), Malformed> {
-        let value = (byte as char).to_digit(radix).ok_or(Malformed)?;
-        let scaled = self.number.checked_mul(radix as u64).ok_or(Malformed)?;
+    fn hex_digit(&mut self, byte: u8) -> Result<(), Malformed> {
+        let value = match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'f' => byte - b'a' + 10,
+            _ => return Err(Malformed),
+        };
+        self.number = self.number << 4 | value as u64;
+        self.digits += 1;
+        // More than 64 bits?
+        if self.digits > 16 { Err(Malformed) } else { Ok(()) }
+    }
+
+    #[inline]
+    fn decimal_digit(&mut self, byte: u8) -> Result<(), Malformed> {
+        let value = byte.wrapping_sub(b'0');
+        if value > 9 {
+            return Err(Malformed);
+        }
+        let scaled = self.number.checked_mul(10).ok_or(Malformed)?;
         self.number = scaled.checked_add(value as u64).ok_or(Malformed)?;
         self.digits += 1;
         Ok(())

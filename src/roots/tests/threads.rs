@@ -15,14 +15,14 @@ fn values(found: &[Option<Found>]) -> Vec<Option<usize>> {
 }
 
 #[test]
-fn a_live_stack_counts_from_its_red_zone() {
-    alone("roots::tests::threads::a_live_stack_counts_from_its_red_zone", || {
+fn a_live_stack_counts_from_where_it_is_live() {
+    alone("roots::tests::threads::a_live_stack_counts_from_where_it_is_live", || {
         let (lo, hi) = stack();
-        let sp = lo.add(8 * PAGE + 128);
-        put(Addr(sp.0 - 136), 1);
-        put(Addr(sp.0 - 128), 2);
-        put(sp, 3);
-        let homes = [lo, lo.add(7 * PAGE), Addr(sp.0 - 136), Addr(sp.0 - 128), sp, lo.add(15 * PAGE)];
+        let sp = lo.add(8 * PAGE + 256);
+        put(Addr(sp.0 - 8), 1);
+        put(sp, 2);
+        put(sp.add(8), 3);
+        let homes = [lo, lo.add(7 * PAGE), Addr(sp.0 - 8), sp, sp.add(8), lo.add(15 * PAGE)];
         let areas = [(sp, sp.add(16))];
         let mut input = StackInput { sp, stack: Some((lo, hi)), frames: Frames::AboveSp, areas: &areas };
         let found = seek_by(Way::ScanGuards, &homes, &[input], &[]).unwrap();
@@ -65,7 +65,7 @@ fn stack_pointers_and_register_areas_are_words_too() {
             StackInput { sp: Addr(0x5000), stack: Some((lo, hi)), frames: Frames::AboveSp, areas: &areas };
         let mut collector = Collector(vec![]);
         visit(&critical, &mut snapshot, &[input], &[], &mut collector).unwrap();
-        assert_eq!(collector.0, [2, 3, 0x5000, 0x5000 - 128, lo.0]);
+        assert_eq!(collector.0, [2, 3, 0x5000, 0x5000 + RED_ZONE, lo.0]);
     });
 }
 
@@ -141,12 +141,21 @@ fn the_main_stack_has_its_dead_part_left_out() {
     assert!(snapshot.list.entries.push(entry));
     let input = StackInput { sp: Addr(0x7ff4_0000), stack: None, frames: Frames::AboveSp, areas: &[] };
     let plan = stacks::plan(&snapshot.list, &input);
-    assert_eq!(plan, stacks::Plan::Main { lo: Addr(0x7ff0_0000), from: Addr(0x7ff4_0000 - 128) });
+    assert_eq!(plan, stacks::Plan::Main { lo: Addr(0x7ff0_0000), from: Addr(0x7ff4_0000) });
     let deep = StackInput { sp: Addr(0x7ff0_0010), ..input };
     assert_eq!(
         stacks::plan(&snapshot.list, &deep),
-        stacks::Plan::Main { lo: Addr(0x7ff0_0000), from: Addr(0x7ff0_0000) }
+        stacks::Plan::Main { lo: Addr(0x7ff0_0000), from: Addr(0x7ff0_0010) }
     );
+    // It grew since its bounds were taken.
+    let bounds = Some((Addr(0x7ff6_0000), Addr(0x7ff8_0000)));
+    let grown = StackInput { stack: bounds, frames: Frames::Anywhere, ..input };
+    assert_eq!(stacks::plan(&snapshot.list, &grown), plan);
+    let within = StackInput { sp: Addr(0x7ff7_0000), stack: bounds, ..input };
+    assert!(matches!(stacks::plan(&snapshot.list, &within), stacks::Plan::Within { .. }));
+    // On a coroutine's stack within it, or on somebody else's.
+    let unknown = StackInput { frames: Frames::Anywhere, ..input };
+    assert_eq!(stacks::plan(&snapshot.list, &unknown), stacks::Plan::Ordinary { base: None });
     let elsewhere = StackInput { sp: Addr(0x1000), ..input };
     assert_eq!(stacks::plan(&snapshot.list, &elsewhere), stacks::Plan::Ordinary { base: None });
 }
