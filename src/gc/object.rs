@@ -26,8 +26,8 @@ impl Object {
     pub fn size(&self) -> usize {
         self.span.size.get()
     }
-    /// Who allocated it (leak mode), or 0.
-    pub fn stack(&self) -> u32 {
+    /// Who allocated it, and how much of the slot (leak mode).
+    pub fn origin(&self) -> stacks::Origin {
         stacks::get(self.span, self.index)
     }
     /// Allocated, and not marked (yet).

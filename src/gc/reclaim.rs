@@ -76,7 +76,7 @@ fn free_each(
         doomed.fetch_and(!(1 << bit), Ordering::Release);
         if on_no_list {
             freed.add(1, span.size.get());
-            stacks::set(span, index, 0);
+            stacks::set(span, index, stacks::Origin::default());
             release::give_slot(critical, span, block);
         }
     }

@@ -40,7 +40,7 @@ pub unsafe fn free(critical: &Critical, p: *mut u8) -> Freed {
         large::free(critical, span);
         return Freed::Ours;
     }
-    stacks::set(span, index, 0);
+    stacks::set(span, index, stacks::Origin::default());
     give_slot(critical, span, p as *mut Block);
     Freed::Ours
 }

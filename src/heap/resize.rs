@@ -34,11 +34,11 @@ pub struct Trace {
 pub fn alloc(critical: &Critical, n: usize, trace: Trace) -> Got {
     match class::of(n) {
         0 => alloc_large(critical, n, 1, trace),
-        class => alloc_class(critical, class, trace),
+        class => alloc_class(critical, n, class, trace),
     }
 }
 
-fn alloc_class(critical: &Critical, class: usize, trace: Trace) -> Got {
+fn alloc_class(critical: &Critical, n: usize, class: usize, trace: Trace) -> Got {
     let cache = cache::current();
     let at = if cache.is_empty() {
         shared::late_alloc(critical, class, trace.watched)
@@ -48,7 +48,7 @@ fn alloc_class(critical: &Critical, class: usize, trace: Trace) -> Got {
     if trace.stack != 0
         && let Some(span) = map::lookup(Addr(at as usize))
     {
-        stacks::record(critical, span, span.index(Addr(at as usize)), trace.stack);
+        stacks::record(critical, span, span.index(Addr(at as usize)), trace.stack, n);
     }
     Got { at, zeroed: false }
 }
@@ -56,7 +56,7 @@ fn alloc_class(critical: &Critical, class: usize, trace: Trace) -> Got {
 fn alloc_large(critical: &Critical, n: usize, align: usize, trace: Trace) -> Got {
     let Some(object) = large::alloc(critical, n, align) else { return NONE };
     if trace.stack != 0 {
-        stacks::record(critical, object.span, 0, trace.stack);
+        stacks::record(critical, object.span, 0, trace.stack, n);
     }
     Got { at: object.at, zeroed: object.zeroed }
 }
@@ -70,7 +70,7 @@ pub fn alloc_aligned(critical: &Critical, n: usize, align: usize, trace: Trace) 
     if class == 0 || (n > class::SMALL_MAX && align < PAGE_SIZE && n * 5 < class::SIZE[class] as usize * 4) {
         return alloc_large(critical, n, align, trace);
     }
-    let got = alloc_class(critical, class, trace);
+    let got = alloc_class(critical, n, class, trace);
     if class::SIZE[class] as usize == n
         && let Some(span) = map::lookup(Addr(got.at as usize))
     {
@@ -111,6 +111,7 @@ pub unsafe fn realloc(p: *mut u8, n: usize, trace: impl FnOnce() -> Trace) -> Re
     let Some(old) = (unsafe { usable_size(p, "realloc") }) else { return Resized::Foreign };
     // In place if it fits and not more than half would be wasted.
     if n <= old && (n >= old / 2 || old < 64) {
+        stay(p, n, trace);
         return Resized::Done(p);
     }
     let fast = fast::malloc(n);
@@ -124,7 +125,7 @@ pub unsafe fn realloc(p: *mut u8, n: usize, trace: impl FnOnce() -> Trace) -> Re
             && let Some(moved) = large::resize(&critical, span, n)
         {
             if trace.stack != 0 {
-                stacks::record(&critical, span, 0, trace.stack);
+                stacks::record(&critical, span, 0, trace.stack, n);
             }
             return Resized::Done(moved);
         }
@@ -143,6 +144,17 @@ pub unsafe fn realloc(p: *mut u8, n: usize, trace: impl FnOnce() -> Trace) -> Re
         }
     }
     Resized::Done(new)
+}
+
+/// In leak mode a block that realloc left in place is realloc's from now on.
+fn stay(p: *mut u8, n: usize, trace: impl FnOnce() -> Trace) {
+    let addr = Addr(p as usize);
+    let Some(span) = map::lookup(addr) else { return };
+    if span.stacks.load(Ordering::Relaxed).is_null() {
+        return;
+    }
+    let critical = critical::enter();
+    stacks::record(&critical, span, span.index(addr), trace().stack, n);
 }
 
 /// The calling thread gets a cache, if it has none and is not past its destructors.

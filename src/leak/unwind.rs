@@ -171,6 +171,17 @@ pub fn modules_changed() {
     GENERATION.fetch_add(1, Ordering::Release);
 }
 
+/// Whether `frame` is in our own library.
+pub fn is_own(frame: usize) -> bool {
+    (frame & !EXACT).wrapping_sub(OWN_LO.load(Ordering::Relaxed)) < OWN_LEN.load(Ordering::Relaxed)
+}
+
+/// Our own library's image, from [`init`] on.
+pub fn own_image() -> (usize, usize) {
+    let lo = OWN_LO.load(Ordering::Relaxed);
+    (lo, lo + OWN_LEN.load(Ordering::Relaxed))
+}
+
 /// Finds out which code is ours. Called once at start-up; before it, our own frames show.
 pub fn init() {
     let here = capture as fn(&mut [usize]) -> usize as usize;

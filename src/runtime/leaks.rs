@@ -62,7 +62,9 @@ fn group_all<'c>(critical: &'c Critical, marked: &Marked) -> Result<List<'c, Gro
     let mut objects: List<'c, Object> = List::new(critical);
     let mut full = false;
     marked.each_unreachable(|o| {
-        let object = Object { addr: o.addr().0, size: o.size(), stack: o.stack(), kind: Kind::Direct };
+        let origin = o.origin();
+        let size = o.size() - origin.slack as usize;
+        let object = Object { addr: o.addr().0, size, stack: origin.stack, kind: Kind::Direct };
         full |= objects.push(object).is_err();
     });
     if full {

@@ -9,7 +9,10 @@ use crate::ground::lock::{Lock, Rank};
 use crate::ground::out;
 use crate::heap::{cache, resize};
 use crate::leak::unwind;
+use crate::pages::own;
+use crate::pure::addr::{Addr, PAGE_SIZE};
 use crate::pure::options::{Mode, Options, Privilege};
+use crate::sys::maps::{self, Perms};
 use crate::threads;
 use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char};
@@ -55,9 +58,7 @@ pub fn heap(critical: &Critical) {
     };
     // Odd, so that no key equals its (aligned) address and zeroed memory never matches.
     cache::set_key(secret | 1);
-    if watched() {
-        unwind::init();
-    }
+    unwind::init();
     STATE.store(HEAP, Ordering::Release);
 }
 
@@ -120,6 +121,7 @@ pub fn process() {
         let critical = critical::enter();
         thread(&critical);
     }
+    hide_own_data();
     super::foreign::resolve();
     super::fork::register();
     super::exit::register();
@@ -127,4 +129,20 @@ pub fn process() {
         out::say(2, format_args!("cannot install the stop signal's handler (error {}): no collections", e.0));
     }
     STATE.store(PROCESS, Ordering::Release);
+}
+
+/// Our own variables are no roots: they hold addresses of the heap that keep nothing alive.
+fn hide_own_data() {
+    let (image, end) = unwind::own_image();
+    let mut text = [0u8; 8192];
+    let mut first = None;
+    let listed = maps::for_each(&mut text, &mut |m| {
+        let writable = m.perms.has(Perms::READ) && m.perms.has(Perms::WRITE);
+        if writable && image <= m.lo.0 && m.lo.0 < end {
+            first.get_or_insert(m.lo);
+        }
+    });
+    if let (Ok(()), Some(lo)) = (listed, first) {
+        own::add(lo, Addr(end).align_up(PAGE_SIZE));
+    }
 }

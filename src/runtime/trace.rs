@@ -27,5 +27,14 @@ fn stack() -> u32 {
 #[inline(never)]
 fn take_into(frames: &mut [usize]) -> u32 {
     let count = unwind::capture(frames);
-    depot::intern(&frames[..count])
+    let frames = &mut frames[..count];
+    // Where main, a thread or a wrapped call was entered through us, we are in the middle, too.
+    let mut kept = 0;
+    for at in 0..frames.len() {
+        if !unwind::is_own(frames[at]) {
+            frames[kept] = frames[at];
+            kept += 1;
+        }
+    }
+    depot::intern(&frames[..kept])
 }

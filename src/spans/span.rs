@@ -20,7 +20,7 @@ use super::class;
 use crate::pure::addr::{Addr, PAGE_SHIFT};
 use core::cell::Cell;
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 /// A free slot's first sixteen bytes.
 #[repr(C)]
@@ -102,8 +102,8 @@ pub struct Span {
     pub white_bits: Cell<*mut u64>,
     /// Which slots are in limbo; see `heap::limbo`. Replaced only while the world is stopped.
     pub limbo_bits: AtomicPtr<u64>,
-    /// Leak mode: one stack id a slot.
-    pub stacks: AtomicPtr<AtomicU32>,
+    /// Leak mode: one origin a slot (`heap::stacks`).
+    pub stacks: AtomicPtr<AtomicU64>,
 }
 const _: () = assert!(size_of::<Span>() == 128);
 // SAFETY: see the chapter above: who may touch what is part of each field's contract.
