@@ -6,6 +6,8 @@ mod dl;
 mod ends;
 mod info;
 mod malloc;
+mod pthread;
+mod signals;
 mod vm;
 
 /// Our constructor. ld.so calls it with (argc, argv, envp) once the library is relocated; by

@@ -46,6 +46,7 @@ fn slow(attempt: impl Fn(&critical::Critical, Trace) -> Got) -> Got {
 fn ready() -> Trace {
     if cache::current().is_empty() {
         start::thread(&critical::enter());
+        super::threads::arm();
     }
     trace::take()
 }

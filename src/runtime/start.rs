@@ -125,7 +125,7 @@ pub fn process() {
     super::foreign::resolve();
     super::fork::register();
     super::exit::register();
-    if let Err(e) = threads::install(options().signal as i32) {
+    if let Err(e) = super::threads::begin(options().signal as i32) {
         out::say(2, format_args!("cannot install the stop signal's handler (error {}): no collections", e.0));
     }
     STATE.store(PROCESS, Ordering::Release);

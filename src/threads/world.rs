@@ -1,4 +1,9 @@
 //! The stopped world.
+//!
+//! # Safety
+//! A frame is read while its thread stays in the handler that the kernel laid it down for: from
+//! the stop to the resume, which is this token's life.
+#![allow(unsafe_code)]
 use super::guests;
 use super::record::{StackKind, Thread};
 use super::registry::Held;
@@ -81,11 +86,8 @@ fn of(thread: &Thread) -> Stopped {
     stopped
 }
 
-#[allow(unsafe_code)]
 fn frame_at(frame: usize) -> &'static Frame {
-    //! # Safety
-    //! The frame lies on the stack of a thread that stays in its handler while it is frozen.
-    // SAFETY: see above; only called between the stop and the resume.
+    // SAFETY: see the chapter above; only called between the stop and the resume.
     unsafe { &*Addr(frame).ptr::<Frame>() }
 }
 

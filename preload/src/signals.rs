@@ -1,0 +1,45 @@
+//! Signals: actions, masks, waits.
+//!
+//! # Safety
+//! Each function has the contract of its C name.
+#![allow(clippy::missing_safety_doc)]
+use crate::malloc::family;
+use core::ffi::{c_int, c_void};
+use gleaner_core::runtime::signals;
+use libc::{sigaction as Action, siginfo_t, sigset_t, timespec};
+
+family! {
+    fn sigaction(signal: c_int, new: *const Action, old: *mut Action) -> c_int =
+        signals::sigaction(signal, new, old);
+    fn __sigaction(signal: c_int, new: *const Action, old: *mut Action) -> c_int =
+        signals::sigaction(signal, new, old);
+    fn signal(signal: c_int, handler: usize) -> usize = signals::signal(signal, handler);
+    fn bsd_signal(signal: c_int, handler: usize) -> usize = signals::signal(signal, handler);
+    fn ssignal(signal: c_int, handler: usize) -> usize = signals::signal(signal, handler);
+    fn sysv_signal(signal: c_int, handler: usize) -> usize = signals::sysv_signal(signal, handler);
+    fn __sysv_signal(signal: c_int, handler: usize) -> usize = signals::sysv_signal(signal, handler);
+    fn sigset(signal: c_int, disposition: usize) -> usize = signals::sigset(signal, disposition);
+    fn siginterrupt(signal: c_int, interrupt: c_int) -> c_int = signals::siginterrupt(signal, interrupt);
+    fn sigprocmask(how: c_int, set: *const sigset_t, old: *mut sigset_t) -> c_int =
+        signals::sigprocmask(how, set, old);
+    fn pthread_sigmask(how: c_int, set: *const sigset_t, old: *mut sigset_t) -> c_int =
+        signals::pthread_sigmask(how, set, old);
+    fn sigpending(set: *mut sigset_t) -> c_int = signals::sigpending(set);
+    fn sigsuspend(set: *const sigset_t) -> c_int = signals::sigsuspend(set);
+    fn sigwait(set: *const sigset_t, signal: *mut c_int) -> c_int = signals::sigwait(set, signal);
+    fn sigwaitinfo(set: *const sigset_t, info: *mut siginfo_t) -> c_int =
+        signals::sigtimedwait(set, info, core::ptr::null());
+    fn sigtimedwait(set: *const sigset_t, info: *mut siginfo_t, time: *const timespec) -> c_int =
+        signals::sigtimedwait(set, info, time);
+    fn signalfd(fd: c_int, set: *const sigset_t, flags: c_int) -> c_int = signals::signalfd(fd, set, flags);
+    fn ppoll(fds: *mut c_void, n: u64, time: *const timespec, set: *const sigset_t) -> c_int =
+        signals::ppoll(fds, n, time, set);
+    fn pselect(n: c_int, r: *mut c_void, w: *mut c_void, e: *mut c_void, time: *const timespec,
+               set: *const sigset_t) -> c_int =
+        signals::pselect(n, [r, w, e], time, set);
+    fn epoll_pwait(epoll: c_int, events: *mut c_void, n: c_int, ms: c_int, set: *const sigset_t) -> c_int =
+        signals::epoll_pwait(epoll, events, n, ms, set);
+    fn epoll_pwait2(epoll: c_int, events: *mut c_void, n: c_int, time: *const timespec,
+                    set: *const sigset_t) -> c_int =
+        signals::epoll_pwait2(epoll, events, n, time, set);
+}

@@ -1,0 +1,162 @@
+//! Creation and end of threads, as the program asks for them.
+//!
+//! A new thread runs [`run`] first, which registers it and then calls the program's function by
+//! an ordinary call: its value, `pthread_exit` and cancellation pass through as if we were not
+//! there. Its end is told by the destructor of a thread-specific key, which puts itself off to
+//! the last of libc's rounds, so that destructors of the program that allocate find a whole heap.
+//!
+//! # Safety
+//! Arguments are those of the C functions; libc calls `run` with the record it was given.
+#![allow(unsafe_code)]
+use super::next::Next;
+use super::start;
+use crate::ground::critical;
+use crate::sys::raw::Errno;
+use crate::threads::{self, host};
+use core::ffi::{c_int, c_void};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+type Create = unsafe extern "C" fn(*mut c_void, *const c_void, Body, *mut c_void) -> c_int;
+type Body = unsafe extern "C" fn(*mut c_void) -> *mut c_void;
+type CreateC11 = unsafe extern "C" fn(*mut c_void, BodyC11, *mut c_void) -> c_int;
+type BodyC11 = unsafe extern "C" fn(*mut c_void) -> c_int;
+
+static PTHREAD_CREATE: Next = Next::new(c"pthread_create");
+static THRD_CREATE: Next = Next::new(c"thrd_create");
+const THRD_ERROR: c_int = 2;
+const THRD_NOMEM: c_int = 3;
+
+/// PTHREAD_DESTRUCTOR_ITERATIONS.
+const ROUNDS: usize = 4;
+static BEGUN: AtomicBool = AtomicBool::new(false);
+/// The key, plus one.
+static KEY: AtomicU32 = AtomicU32::new(0);
+
+/// Start-up's part, once, on the first thread: the key for thread ends, the functions behind ours,
+/// the stop signal.
+pub fn begin(signal: i32) -> Result<(), Errno> {
+    if BEGUN.swap(true, Ordering::AcqRel) {
+        return Ok(());
+    }
+    let mut key = 0;
+    // SAFETY: the destructor lives as long as the process.
+    if unsafe { libc::pthread_key_create(&mut key, Some(last_destructor)) } == 0 {
+        KEY.store(key + 1, Ordering::Release);
+    }
+    PTHREAD_CREATE.resolve();
+    THRD_CREATE.resolve();
+    super::signals::resolve();
+    threads::attach_current(&critical::enter());
+    arm();
+    threads::install(signal)
+}
+
+/// The calling thread's end will be told; nothing for one whose last destructor ran. Outside critical sections: libc may allocate.
+pub fn arm() {
+    let key = KEY.load(Ordering::Acquire);
+    if key != 0 && crate::sys::tls::block().late.load(Ordering::Relaxed) == 0 {
+        // SAFETY: our key; the value is a count, never followed.
+        unsafe { libc::pthread_setspecific(key - 1, 1 as *const c_void) };
+    }
+}
+
+unsafe extern "C" fn last_destructor(round: *mut c_void) {
+    let round = round as usize;
+    let key = KEY.load(Ordering::Relaxed) - 1;
+    if round < ROUNDS {
+        // SAFETY: as in `arm`.
+        unsafe { libc::pthread_setspecific(key, (round + 1) as *const c_void) };
+        return;
+    }
+    start::thread_ends();
+}
+
+/// # Safety
+/// As pthread_create(3).
+pub unsafe fn pthread_create(
+    thread: *mut c_void,
+    attributes: *const c_void,
+    body: usize,
+    argument: *mut c_void,
+) -> c_int {
+    start::process();
+    // SAFETY: the type of the function of that name.
+    let Some(real) = (unsafe { PTHREAD_CREATE.get::<Create>() }) else { return libc::EAGAIN };
+    if threads::signal_number() == 0 {
+        // SAFETY: forwarded; `body` is the program's function.
+        return unsafe { real(thread, attributes, core::mem::transmute::<usize, Body>(body), argument) };
+    }
+    // SAFETY: the caller's attributes.
+    let given = unsafe { brings_stack(attributes) };
+    let announced = threads::start::announce(body, argument as usize, given, host::is_blocked());
+    let Some((record, critical)) = announced else { return libc::EAGAIN };
+    // SAFETY: forwarded, with our body and its record in place of the program's.
+    let status = unsafe { real(thread, attributes, run, (&raw const *record).cast_mut().cast()) };
+    match status {
+        0 => drop(critical),
+        _ => threads::start::withdraw(record, critical),
+    }
+    status
+}
+
+/// # Safety
+/// As thrd_create(3).
+pub unsafe fn thrd_create(thread: *mut c_void, body: usize, argument: *mut c_void) -> c_int {
+    start::process();
+    // SAFETY: the type of the function of that name.
+    let Some(real) = (unsafe { THRD_CREATE.get::<CreateC11>() }) else { return THRD_ERROR };
+    if threads::signal_number() == 0 {
+        // SAFETY: forwarded; `body` is the program's function.
+        return unsafe { real(thread, core::mem::transmute::<usize, BodyC11>(body), argument) };
+    }
+    let announced = threads::start::announce(body, argument as usize, false, host::is_blocked());
+    let Some((record, critical)) = announced else { return THRD_NOMEM };
+    // SAFETY: forwarded, with our body and its record in place of the program's.
+    let status = unsafe { real(thread, run_c11, (&raw const *record).cast_mut().cast()) };
+    match status {
+        0 => drop(critical),
+        _ => threads::start::withdraw(record, critical),
+    }
+    status
+}
+
+/// Whether the stack will be one that the program made, or one without a guard: after the
+/// thread's end its memory may be anything.
+unsafe fn brings_stack(attributes: *const c_void) -> bool {
+    unsafe extern "C" {
+        fn pthread_attr_getstack(a: *const c_void, base: *mut usize, size: *mut usize) -> c_int;
+    }
+    if attributes.is_null() {
+        return false;
+    }
+    let (mut base, mut size) = (0usize, 0usize);
+    // SAFETY: initialised attributes by the contract of pthread_create.
+    let got = unsafe { pthread_attr_getstack(attributes, &mut base, &mut size) };
+    // Without one libc computes 0 - size.
+    got == 0 && (base as isize) > 0
+}
+
+/// The first code of a new thread that is not libc's.
+unsafe fn enter(record: *mut c_void) -> threads::start::Begun {
+    // SAFETY: the record that `pthread_create` handed to libc; records are never unmapped.
+    let begun = threads::start::begin(unsafe { &*record.cast_const().cast() });
+    arm();
+    host::set_blocked(begun.blocks_signal);
+    begun
+}
+
+unsafe extern "C" fn run(record: *mut c_void) -> *mut c_void {
+    // SAFETY: libc passes what we gave it; the function is the program's, of this type.
+    unsafe {
+        let begun = enter(record);
+        core::mem::transmute::<usize, Body>(begun.function)(begun.argument as *mut c_void)
+    }
+}
+
+unsafe extern "C" fn run_c11(record: *mut c_void) -> c_int {
+    // SAFETY: as in `run`.
+    unsafe {
+        let begun = enter(record);
+        core::mem::transmute::<usize, BodyC11>(begun.function)(begun.argument as *mut c_void)
+    }
+}
