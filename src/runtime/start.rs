@@ -125,7 +125,8 @@ pub fn process() {
     super::foreign::resolve();
     super::fork::register();
     super::exit::register();
-    if let Err(e) = super::threads::begin(options().signal as i32) {
+    let signal = (options().mode != Mode::Malloc).then_some(options().signal as i32);
+    if let Err(e) = super::threads::begin(signal) {
         out::say(2, format_args!("cannot install the stop signal's handler (error {}): no collections", e.0));
     }
     STATE.store(PROCESS, Ordering::Release);

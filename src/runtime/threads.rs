@@ -33,8 +33,8 @@ static BEGUN: AtomicBool = AtomicBool::new(false);
 static KEY: AtomicU32 = AtomicU32::new(0);
 
 /// Start-up's part, once, on the first thread: the key for thread ends, the functions behind ours,
-/// the stop signal.
-pub fn begin(signal: i32) -> Result<(), Errno> {
+/// and, where there are collections, the stop signal.
+pub fn begin(signal: Option<i32>) -> Result<(), Errno> {
     if BEGUN.swap(true, Ordering::AcqRel) {
         return Ok(());
     }
@@ -45,9 +45,10 @@ pub fn begin(signal: i32) -> Result<(), Errno> {
     }
     PTHREAD_CREATE.resolve();
     THRD_CREATE.resolve();
-    super::signals::resolve();
     threads::attach_current(&critical::enter());
     arm();
+    let Some(signal) = signal else { return Ok(()) };
+    super::signals::resolve();
     threads::install(signal)
 }
 
