@@ -131,11 +131,7 @@ fn stop_self() {
         spill::with_spilled(|sp| guests::park_current(sp, 0));
         return;
     };
-    loop {
-        let epoch = WORLD.load(Acquire);
-        if !me.word.is_asked(&WORLD) {
-            return;
-        }
+    while let Some(epoch) = me.word.asked(&WORLD) {
         spill::with_spilled(|sp| {
             me.publish(sp, 0);
             // Fails if the handler came in between and has answered this request already.

@@ -1,22 +1,27 @@
 //! The functions that ours stand in front of.
 //!
 //! # Safety
-//! A `Next` holds 0 or what dlsym(RTLD_NEXT) gave for its name; the user gives it the type of
-//! the C function of that name. dlsym of a symbol that exists does not allocate.
+//! A `Next` holds 0 or what dlsym(RTLD_NEXT) gave for its name, and whoever makes one vouches
+//! that `F` is the type of that C function. dlsym of a symbol that exists does not allocate.
 #![allow(unsafe_code)]
 use super::foreign::look_up;
 use core::ffi::CStr;
+use core::marker::PhantomData;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-/// The next definition of a C function behind ours, looked up once.
-pub struct Next {
+/// The next definition of a C function behind ours, of type `F`, looked up once.
+pub struct Next<F> {
     name: &'static CStr,
     at: AtomicUsize,
+    _type: PhantomData<F>,
 }
 
-impl Next {
-    pub const fn new(name: &'static CStr) -> Next {
-        Next { name, at: AtomicUsize::new(0) }
+impl<F: Copy> Next<F> {
+    /// # Safety
+    /// `F` must be a pointer to the C function called `name`.
+    pub const unsafe fn new(name: &'static CStr) -> Next<F> {
+        const { assert!(size_of::<F>() == size_of::<usize>()) };
+        Next { name, at: AtomicUsize::new(0), _type: PhantomData }
     }
     /// Looks it up, so that later calls need no dlsym.
     pub fn resolve(&self) -> usize {
@@ -29,14 +34,11 @@ impl Next {
             known => known,
         }
     }
-    /// The function as `F`, a C function pointer type; `None` if this libc has none.
-    /// # Safety
-    /// `F` must be the type of the C function of this name.
+    /// The function; `None` if this libc has none.
     #[inline]
-    pub unsafe fn get<F: Copy>(&self) -> Option<F> {
-        const { assert!(size_of::<F>() == size_of::<usize>()) };
+    pub fn get(&self) -> Option<F> {
         let at = self.resolve();
-        // SAFETY: not 0, so it is the function, of type `F` by the caller's promise.
+        // SAFETY: not 0, so it is the function, of type `F` as `new` was promised.
         (at != 0).then(|| unsafe { core::mem::transmute_copy(&at) })
     }
 }

@@ -17,16 +17,13 @@ use libc::{sigaction as Action, siginfo_t, sigset_t, timespec};
 
 macro_rules! behind {
     ($($constant:ident = $name:literal: $type:ty;)*) => {
-        $(static $constant: Next = Next::new($name);)*
+        $(
+            // SAFETY: the type of the C function.
+            static $constant: Next<$type> = unsafe { Next::new($name) };
+        )*
         /// Looks all of them up.
         pub fn resolve() {
             $($constant.resolve();)*
-        }
-        /// The C types of the functions behind.
-        #[allow(non_camel_case_types)]
-        mod of {
-            use super::*;
-            $(pub type $constant = $type;)*
         }
     };
 }
@@ -55,11 +52,10 @@ behind! {
 
 macro_rules! call {
     ($which:ident($($argument:expr),*)) => {{
-        // SAFETY: `of::X` is the type of the function that `X` names; the arguments are the
-        // program's, or stand in for them.
+        // SAFETY: the arguments are the program's, or stand in for them.
         #[allow(unused_unsafe)]
         let result = unsafe {
-            match $which.get::<of::$which>() {
+            match $which.get() {
                 Some(real) => real($($argument),*),
                 None => {
                     errno::set(libc::ENOSYS);

@@ -21,8 +21,10 @@ type Body = unsafe extern "C" fn(*mut c_void) -> *mut c_void;
 type CreateC11 = unsafe extern "C" fn(*mut c_void, BodyC11, *mut c_void) -> c_int;
 type BodyC11 = unsafe extern "C" fn(*mut c_void) -> c_int;
 
-static PTHREAD_CREATE: Next = Next::new(c"pthread_create");
-static THRD_CREATE: Next = Next::new(c"thrd_create");
+// SAFETY: the types of these C functions.
+static PTHREAD_CREATE: Next<Create> = unsafe { Next::new(c"pthread_create") };
+// SAFETY: as above.
+static THRD_CREATE: Next<CreateC11> = unsafe { Next::new(c"thrd_create") };
 const THRD_ERROR: c_int = 2;
 const THRD_NOMEM: c_int = 3;
 
@@ -57,7 +59,7 @@ pub fn arm() {
     let key = KEY.load(Ordering::Acquire);
     if key != 0 && crate::sys::tls::block().late.load(Ordering::Relaxed) == 0 {
         // SAFETY: our key; the value is a count, never followed.
-        unsafe { libc::pthread_setspecific(key - 1, 1 as *const c_void) };
+        unsafe { libc::pthread_setspecific(key - 1, core::ptr::without_provenance(1)) };
     }
 }
 
@@ -66,7 +68,7 @@ unsafe extern "C" fn last_destructor(round: *mut c_void) {
     let key = KEY.load(Ordering::Relaxed) - 1;
     if round < ROUNDS {
         // SAFETY: as in `arm`.
-        unsafe { libc::pthread_setspecific(key, (round + 1) as *const c_void) };
+        unsafe { libc::pthread_setspecific(key, core::ptr::without_provenance(round + 1)) };
         return;
     }
     start::thread_ends();
@@ -81,8 +83,7 @@ pub unsafe fn pthread_create(
     argument: *mut c_void,
 ) -> c_int {
     start::process();
-    // SAFETY: the type of the function of that name.
-    let Some(real) = (unsafe { PTHREAD_CREATE.get::<Create>() }) else { return libc::EAGAIN };
+    let Some(real) = PTHREAD_CREATE.get() else { return libc::EAGAIN };
     if threads::signal_number() == 0 {
         // SAFETY: forwarded; `body` is the program's function.
         return unsafe { real(thread, attributes, core::mem::transmute::<usize, Body>(body), argument) };
@@ -104,8 +105,7 @@ pub unsafe fn pthread_create(
 /// As thrd_create(3).
 pub unsafe fn thrd_create(thread: *mut c_void, body: usize, argument: *mut c_void) -> c_int {
     start::process();
-    // SAFETY: the type of the function of that name.
-    let Some(real) = (unsafe { THRD_CREATE.get::<CreateC11>() }) else { return THRD_ERROR };
+    let Some(real) = THRD_CREATE.get() else { return THRD_ERROR };
     if threads::signal_number() == 0 {
         // SAFETY: forwarded; `body` is the program's function.
         return unsafe { real(thread, core::mem::transmute::<usize, BodyC11>(body), argument) };

@@ -66,12 +66,12 @@ fn stop(me: Option<&'static Thread>, frame: &mut Frame) {
         block.pending.store(1, Relaxed);
         return;
     }
-    let epoch = WORLD.load(Acquire);
-    if !me.word.is_asked(&WORLD) {
-        return if me.is_exiting() {
-            catch_exiting(me, sp, at)
-        };
-    }
+    let Some(epoch) = me.word.asked(&WORLD) else {
+        if me.is_exiting() {
+            catch_exiting(me, sp, at);
+        }
+        return;
+    };
     me.publish(sp, at);
     if me.word.arrive(epoch) {
         ack();

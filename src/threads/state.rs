@@ -163,11 +163,12 @@ impl<C: Cell32> Word<C> {
         }
     }
 
-    /// Thread: whether it is asked to stop in the world's present epoch.
-    pub fn is_asked(&self, world: &C) -> bool {
-        let epoch = world.load(Acquire);
+    /// Thread: the epoch in which it is asked to stop, if it is.
+    pub fn asked(&self, world: &C) -> Option<u32> {
         let word = self.0.load(Acquire);
-        is_stop(epoch) && state_of(word) == State::Run && asks(word, epoch)
+        // Read after the word, as in `leave`.
+        let epoch = world.load(Acquire);
+        (is_stop(epoch) && state_of(word) == State::Run && asks(word, epoch)).then_some(epoch)
     }
 
     /// Thread: answers the request of `epoch`. Everything that the collector will read must be
