@@ -149,6 +149,8 @@ pub enum RootError {
     NoMemory,
     /// The host has contents here that cannot be read.
     Unreadable(Addr),
+    /// A page would have to be asked of the host's userfaultfd handler, which is stopped.
+    Userfault,
     /// Nothing can be read guardedly here.
     NoReader(Errno),
     /// The page tables cannot be read and there is too much to read without.

@@ -7,6 +7,7 @@ use super::stacks::{self, Plan};
 use super::{DeadStack, RootError, RootKind, RootVisitor, StackInput, Words};
 use crate::ground::critical::Critical;
 use crate::pure::addr::Addr;
+use crate::sys::descriptors;
 use crate::sys::maps::Perms;
 use crate::sys::pagemap::{PageMap, Pages, Region, Want, Way};
 use crate::sys::pkeys::AllOpen;
@@ -58,7 +59,8 @@ pub(super) fn visit_by(
         return Err(RootError::NoMemory);
     }
     let reader = Reader::new(buffer.as_mut_slice());
-    let mut walk = Walk { list, reader, visitor, blind: None, done: Visited::default() };
+    let mut walk =
+        Walk { list, reader, visitor, blind: None, faults_are_the_kernels: false, done: Visited::default() };
     for stack in stacks {
         walk.live(stack, holes);
     }
@@ -76,6 +78,8 @@ struct Walk<'a> {
     visitor: &'a mut dyn RootVisitor,
     /// Bytes read without knowing whether anything is there, if that is how we read.
     blind: Option<usize>,
+    /// The question about userfaultfd was answered with no.
+    faults_are_the_kernels: bool,
     done: Visited,
 }
 
@@ -229,6 +233,9 @@ impl Walk<'_> {
             self.in_place(lo, hi, entry.kind);
             return Ok(());
         }
+        if pages != Pages::PRESENT {
+            self.no_userfault()?;
+        }
         if let Some(bytes) = &mut self.blind {
             *bytes += hi.since(lo);
             if *bytes > BLIND_LIMIT {
@@ -242,5 +249,17 @@ impl Walk<'_> {
             Some(at) if hidden => Err(RootError::Unreadable(at)),
             _ => Ok(()),
         }
+    }
+
+    /// Reading a page that is not present may ask the host's own page fault handler, a thread
+    /// that is stopped: for ever. Asked once a visit, if there are such pages at all.
+    fn no_userfault(&mut self) -> Result<(), RootError> {
+        if !self.faults_are_the_kernels {
+            match descriptors::any(b"anon_inode:[userfaultfd]") {
+                Ok(false) => self.faults_are_the_kernels = true,
+                _ => return Err(RootError::Userfault),
+            }
+        }
+        Ok(())
     }
 }

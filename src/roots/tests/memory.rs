@@ -205,3 +205,89 @@ fn heap_memory_that_the_host_protects_is_known() {
         assert_eq!((of(40, 1), of(50, 1), of(0, 64)), (Access::Closed, Access::ReadWrite, Access::Closed));
     });
 }
+
+#[test]
+fn a_process_that_changed_its_user_id_is_read_by_the_other_doors() {
+    alone("roots::tests::memory::a_process_that_changed_its_user_id_is_read_by_the_other_doors", || {
+        let fd = memfd(2);
+        let private = mmap(2 * PAGE, RW, PRIVATE, -1);
+        let file = mmap(2 * PAGE, RW, libc::MAP_PRIVATE, fd);
+        let shared = mmap(2 * PAGE, RW, libc::MAP_SHARED, fd);
+        let closed = mmap(2 * PAGE, RW, PRIVATE, -1);
+        let reserved = mmap(1 << 32, libc::PROT_NONE, PRIVATE | libc::MAP_NORESERVE, -1);
+        let homes = [private, file, shared];
+        for (i, &at) in homes.iter().enumerate() {
+            put(at, 1 + i);
+        }
+        // SAFETY: plain calls; the process is this test's.
+        unsafe {
+            if libc::geteuid() != 0 || libc::setresuid(65534, 65534, 65534) != 0 {
+                println!("not run as root: nothing to give up");
+                return;
+            }
+        }
+        assert!(std::fs::File::open("/proc/self/pagemap").is_err());
+        let found = seek_by(Way::ScanGuards, &[private, file, shared, reserved], &[], &[]).unwrap();
+        let values: Vec<_> = found.iter().map(|f| f.map(|f| f.0)).collect();
+        assert_eq!(values, [Some(1), Some(2), Some(3), None]);
+        // Contents that are closed and that nobody can force open: no cycle.
+        put(closed, 4);
+        // SAFETY: the test's mapping.
+        unsafe { vm::protect(closed, 2 * PAGE, libc::PROT_NONE).unwrap() };
+        assert_eq!(seek_by(Way::ScanGuards, &[closed], &[], &[]), Err(RootError::Unreadable(closed)));
+    });
+}
+
+#[test]
+fn no_descriptor_and_no_memory_stay_behind() {
+    alone("roots::tests::memory::no_descriptor_and_no_memory_stay_behind", || {
+        let count = |folder: &str| std::fs::read_dir(folder).unwrap().count();
+        let closed = mmap(PAGE, RW, PRIVATE, -1);
+        put(closed, 1);
+        // SAFETY: the test's mapping.
+        unsafe { vm::protect(closed, PAGE, libc::PROT_NONE).unwrap() };
+        let first = seek(&[closed])[0];
+        let before = (count("/proc/self/fd"), metadata::mapped_bytes());
+        for _ in 0..20 {
+            assert_eq!(seek(&[closed])[0], first);
+        }
+        assert_eq!((count("/proc/self/fd"), metadata::mapped_bytes()), before);
+    });
+}
+
+#[test]
+fn pages_that_a_handler_of_the_host_provides_are_not_asked_for() {
+    const MISSING: u64 = 1;
+    const WRITE_PROTECT: u64 = 2;
+    const UNPOPULATED: u64 = 1 << 13;
+    alone("roots::tests::memory::pages_that_a_handler_of_the_host_provides_are_not_asked_for", || {
+        let at = mmap(4 * PAGE, RW, PRIVATE, -1);
+        put(at, 9);
+        let (lo, len) = (at.0 as u64, 4 * PAGE as u64);
+        let call = |fd: i64, request: u64, argument: &mut [u64]| {
+            // SAFETY: the request's struct is this array.
+            unsafe { libc::ioctl(fd as i32, request, argument.as_mut_ptr()) == 0 }
+        };
+        // SAFETY: a plain call.
+        let fd = unsafe { libc::syscall(libc::SYS_userfaultfd, 1) };
+        let mode = MISSING | WRITE_PROTECT;
+        if fd < 0
+            || !call(fd, 0xc018_aa3f, &mut [0xaa, UNPOPULATED, 0])
+            || !call(fd, 0xc020_aa00, &mut [lo, len, mode, 0])
+        {
+            println!("no userfaultfd here");
+            return;
+        }
+        // Missing pages hold nothing and are not read.
+        assert_eq!(
+            seek(&[at, at.add(PAGE)]).iter().map(|f| f.map(|f| f.0)).collect::<Vec<_>>(),
+            [Some(9), None]
+        );
+        // Protected while missing: an entry that is neither present nor nothing.
+        assert!(call(fd, 0xc018_aa06, &mut [lo + 2 * PAGE as u64, PAGE as u64, 1]));
+        assert_eq!(seek_by(Way::ScanGuards, &[at], &[], &[]), Err(RootError::Userfault));
+        // SAFETY: the test's descriptor.
+        unsafe { libc::close(fd as i32) };
+        assert_eq!(seek(&[at])[0].map(|f| f.0), Some(9));
+    });
+}
