@@ -6,8 +6,9 @@
 //! goal = max(min_growth, growth % × (reachable + roots)) × patience
 //! ```
 //! `reachable + roots` is what a mark has to read, so the cost of collecting stays in
-//! proportion to allocation. Objects in limbo are part of what the next growth is measured from,
-//! not of the goal: garbage must not make room for more garbage.
+//! proportion to allocation. Limbo counts as growth: garbage must not make room for more
+//! garbage. So the next cycle begins when the heap is `reachable + goal`, but not before it has
+//! grown by a quarter of the goal since the last one.
 //!
 //! The size to grow from falls with the heap: memory freed since then may be leaked anew. So a program
 //! that fills and empties its heap over and over would collect each time, in vain. *Patience* is
@@ -27,6 +28,8 @@ const PERCENT: u128 = 100;
 const PATIENCE_MAX: usize = 16;
 /// Abandoned ones by at most this: the cause may pass.
 const PATIENCE_ABANDONED: usize = 8;
+/// Between two cycles the heap grows by at least this part of the goal, whatever is in limbo.
+const SPACING: usize = 4;
 /// A cycle is worth its while if at least 1/8 of the growth was garbage.
 const WORTH: usize = 8;
 /// The bucket holds this many nanoseconds of collecting.
@@ -93,7 +96,8 @@ impl Pacer {
     }
     /// Size of the heap that starts the next cycle.
     pub fn trigger(&self) -> usize {
-        self.base.saturating_add(self.goal())
+        let goal = self.goal();
+        self.reachable.saturating_add(goal).max(self.base.saturating_add(goal / SPACING))
     }
     /// Nanoseconds until the time cap allows a cycle.
     pub fn wait(&self, now: u64) -> u64 {
@@ -121,7 +125,7 @@ impl Pacer {
     /// A cycle was abandoned when the heap had `bytes`: the next try comes after as much growth
     /// again, and later each time, up to a few times as much.
     pub fn abandoned(&mut self, bytes: usize, began: u64, ended: u64) {
-        self.base = bytes;
+        (self.base, self.reachable) = (bytes, bytes);
         self.patience = (self.patience * 2).min(PATIENCE_ABANDONED.max(self.patience));
         self.spend(began, ended);
     }

@@ -7,7 +7,7 @@
 //! # Safety
 //! As the C functions: pointers come from this family and are not used after they were freed.
 #![allow(unsafe_code)]
-use super::{foreign, start, trace};
+use super::{collect, foreign, start, trace};
 use crate::ground::critical;
 use crate::heap::large::OBJECT_MAX;
 use crate::heap::release::{self, Freed};
@@ -26,16 +26,18 @@ pub fn malloc(n: usize) -> *mut u8 {
 #[cold]
 #[inline(never)]
 fn malloc_slow(n: usize) -> *mut u8 {
-    slow(|critical, trace| resize::alloc(critical, n, trace)).at
+    slow(n, |critical, trace| resize::alloc(critical, n, trace)).at
 }
 
-/// One attempt; another after memory was found; else ENOMEM.
-fn slow(attempt: impl Fn(&critical::Critical, Trace) -> Got) -> Got {
+/// One attempt to allocate about `n` bytes; another after memory was found; else ENOMEM.
+fn slow(n: usize, attempt: impl Fn(&critical::Critical, Trace) -> Got) -> Got {
     let _late = threads::late_gate();
+    collect::poll(n);
     let trace = ready();
-    let critical = critical::enter();
-    let got = attempt(&critical, trace);
-    drop(critical);
+    let mut got = attempt(&critical::enter(), trace);
+    if got.at.is_null() && n <= OBJECT_MAX && collect::for_memory() {
+        got = attempt(&critical::enter(), trace);
+    }
     if got.at.is_null() {
         errno::set(libc::ENOMEM);
     }
@@ -69,7 +71,7 @@ pub fn calloc(count: usize, size: usize) -> *mut u8 {
 #[cold]
 #[inline(never)]
 fn calloc_slow(n: usize) -> *mut u8 {
-    let got = slow(|critical, trace| resize::alloc(critical, n, trace));
+    let got = slow(n, |critical, trace| resize::alloc(critical, n, trace));
     if !got.at.is_null() && !got.zeroed {
         // SAFETY: the block has at least n bytes.
         unsafe { core::ptr::write_bytes(got.at, 0, n) };
@@ -121,6 +123,7 @@ pub unsafe fn realloc(p: *mut u8, n: usize) -> *mut u8 {
         return core::ptr::null_mut();
     }
     let _late = threads::late_gate();
+    collect::poll(n);
     // SAFETY: forwarded.
     match unsafe { resize::realloc(p, n, ready) } {
         Resized::Done(p) => p,
@@ -160,7 +163,7 @@ pub fn aligned(align: usize, n: usize) -> *mut u8 {
     if align <= 16 {
         return malloc(n);
     }
-    slow(|critical, trace| resize::alloc_aligned(critical, n, align, trace)).at
+    slow(n, |critical, trace| resize::alloc_aligned(critical, n, align, trace)).at
 }
 
 /// aligned_alloc: glibc 2.36 takes any power of two, and like memalign what is none.

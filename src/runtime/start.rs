@@ -126,8 +126,12 @@ pub fn process() {
     super::fork::register();
     super::exit::register();
     let signal = (options().mode != Mode::Malloc).then_some(options().signal as i32);
-    if let Err(e) = super::threads::begin(signal) {
-        out::say(2, format_args!("cannot install the stop signal's handler (error {}): no collections", e.0));
+    match super::threads::begin(signal) {
+        Ok(()) => super::collect::begin(options()),
+        Err(e) => out::say(
+            2,
+            format_args!("cannot install the stop signal's handler (error {}): no collections", e.0),
+        ),
     }
     STATE.store(PROCESS, Ordering::Release);
 }

@@ -21,7 +21,7 @@ fn a_steady_leak_is_held_at_a_small_multiple_of_what_is_live() {
         pacer.complete(&report(heap, live, garbage, limbo, cycle));
         limbo = garbage;
     }
-    assert!(peak <= 155 * MB, "{} MB", peak / MB);
+    assert!(peak <= 105 * MB, "{} MB", peak / MB);
 }
 
 #[test]

@@ -1,0 +1,258 @@
+//! gc mode: when a collection starts, and its way from the stop to the last reclaimed object.
+//!
+//! The slow paths of the allocator call [`poll`] before they allocate, outside of critical
+//! sections: two comparisons of the heap's [`live::estimate`] with words that the pacer set. Above the
+//! upper one, [`live::exact`] decides; below the lower one, the pacer learns that the heap
+//! shrank. One collection at a time; whoever finds one under way goes on without.
+//!
+//! The collecting thread is one of the program's: its registers are spilled and its stack is
+//! scanned from there up, so what the program passed to malloc or realloc is a root.
+//!
+//! # Safety
+//! The pacer belongs to the holder of the cycle's lock.
+#![allow(unsafe_code)]
+use super::cycle::{self, Held};
+use super::world::{OwnStack, Process};
+use super::{log, start};
+use crate::gc::limbo::{Doom, Moved};
+use crate::gc::pacer::{Knobs, Pacer, Report};
+use crate::gc::stats::STATS;
+use crate::gc::{self, Abandon, Found, Settings, Sum, reclaim};
+use crate::ground::critical::Critical;
+use crate::ground::out;
+use crate::heap::live;
+use crate::pure::options::{Mode, Options};
+use crate::roots::Snapshot;
+use crate::sys::{errno, process, tls};
+use crate::threads;
+use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+struct Shared(UnsafeCell<Pacer>);
+// SAFETY: used by the holder of the cycle's lock only (and by `begin`, before there are others).
+unsafe impl Sync for Shared {}
+static PACER: Shared = Shared(UnsafeCell::new(Pacer::new(Knobs { min_growth: usize::MAX, growth: 100 })));
+
+/// An estimate above this is worth a look; MAX until [`begin`] ran, and when nothing can be reclaimed.
+static HIGH: AtomicUsize = AtomicUsize::new(usize::MAX);
+/// An estimate below this too.
+static LOW: AtomicUsize = AtomicUsize::new(0);
+/// The option `collect_every`; 0 is off.
+static EVERY: AtomicUsize = AtomicUsize::new(0);
+/// Bytes allocated since the last collection that it caused, as the slow paths see them.
+static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
+/// A slow path hands out about this much before the next one, bytes.
+const PER_SLOW_PATH: usize = 4096;
+
+/// Why a collection is wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cause {
+    /// The heap grew by the goal.
+    Growth,
+    /// So many bytes were allocated (`collect_every`).
+    Stress,
+    /// There is no more memory.
+    Pressure,
+    /// The program asked.
+    Asked,
+}
+impl Cause {
+    fn word(self) -> &'static str {
+        match self {
+            Cause::Growth => "growth",
+            Cause::Stress => "collect_every",
+            Cause::Pressure => "no memory",
+            Cause::Asked => "asked",
+        }
+    }
+}
+
+/// From now on the heap's growth starts collections, in gc mode. Called once, when threads can
+/// be stopped.
+pub fn begin(options: &Options) {
+    if options.mode != Mode::Gc {
+        return;
+    }
+    let knobs = Knobs { min_growth: options.min_growth, growth: options.growth as usize };
+    // SAFETY: no collection can have begun: HIGH and EVERY say never.
+    unsafe { *PACER.0.get() = Pacer::new(knobs) };
+    EVERY.store(options.collect_every, Relaxed);
+    HIGH.store(options.min_growth, Relaxed);
+}
+
+/// A slow path is about to allocate `n` bytes. Collects if it is time. Outside of critical sections; no
+/// lock is held.
+#[inline]
+pub fn poll(n: usize) {
+    let estimate = live::estimate();
+    if estimate > HIGH.load(Relaxed) || estimate < LOW.load(Relaxed) || EVERY.load(Relaxed) != 0 {
+        look(n);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn look(n: usize) {
+    // A thread past its last destructor leaves it to others.
+    if tls::block().late.load(Relaxed) != 0 {
+        return;
+    }
+    let _errno = errno::Saved::new();
+    let every = EVERY.load(Relaxed);
+    if every != 0 {
+        let n = n.max(PER_SLOW_PATH);
+        if ALLOCATED.fetch_add(n, Relaxed) + n >= every
+            && let Some(mut held) = cycle::try_enter()
+        {
+            ALLOCATED.store(0, Relaxed);
+            cycle(&mut held, Cause::Stress);
+        }
+        return;
+    }
+    let Some(mut held) = cycle::try_enter() else { return };
+    let (exact, now) = (live::exact(), process::now_ns());
+    let pacer = held.pacer();
+    if exact < pacer.base() {
+        pacer.shrunk(exact);
+    }
+    if exact >= pacer.trigger() && pacer.wait(now) == 0 {
+        cycle(&mut held, Cause::Growth);
+    } else {
+        watch(exact, pacer);
+    }
+}
+
+/// Sets the words that [`poll`] compares with: the next look comes after as much more by the
+/// estimate as is missing to the trigger (or a little, if only the time forbids a cycle), or when
+/// the heap has become much smaller.
+fn watch(exact: usize, pacer: &Pacer) {
+    let (estimate, goal) = (live::estimate(), pacer.goal());
+    let more = pacer.trigger().saturating_sub(exact).max(goal / 16);
+    HIGH.store(estimate.saturating_add(more), Relaxed);
+    LOW.store(estimate.saturating_sub(goal / 4), Relaxed);
+}
+
+impl Held {
+    fn pacer(&mut self) -> &mut Pacer {
+        // SAFETY: the lock is held and `self` is borrowed.
+        unsafe { &mut *PACER.0.get() }
+    }
+}
+
+/// Memory is short: collects until something was freed, at most as often as limbo asks for.
+/// Whether it is worth trying again. Outside of critical sections.
+pub fn for_memory() -> bool {
+    let _errno = errno::Saved::new();
+    let enabled = HIGH.load(Relaxed) != usize::MAX;
+    enabled
+        && (0..start::options().limbo).any(|_| {
+            let Some(mut held) = cycle::try_enter() else { return false };
+            cycle(&mut held, Cause::Pressure).objects != 0
+        })
+}
+
+/// One collection, now. Objects and bytes that it freed. Outside of critical sections.
+pub fn now() -> Sum {
+    let _errno = errno::Saved::new();
+    if start::options().mode != Mode::Gc {
+        return Sum::default();
+    }
+    let mut held = cycle::enter();
+    cycle(&mut held, Cause::Asked)
+}
+
+/// A whole collection; what it freed.
+fn cycle(held: &mut Held, cause: Cause) -> Sum {
+    let began = process::now_ns();
+    let before = live::exact();
+    let result = match held.snapshot() {
+        Some((critical, snapshot)) => threads::with_spilled(|sp| stopped_part(critical, snapshot, sp)),
+        None => Err(Abandon::NoMemory),
+    };
+    let resumed = process::now_ns();
+    STATS.pause(resumed - began);
+    let (found, moved) = match result {
+        Ok(found) => found,
+        Err(why) => {
+            STATS.abandon(why);
+            let pacer = held.pacer();
+            pacer.abandoned(before, began, resumed);
+            watch(before, pacer);
+            tell(1, format_args!("gc: collection abandoned: {}", why.reason()));
+            return Sum::default();
+        }
+    };
+    let freed = reclaim::run(held.critical());
+    let ended = process::now_ns();
+    STATS.complete(&found);
+    STATS.moved(&moved);
+    STATS.reclaimed(freed, ended - resumed);
+    let report = Report {
+        before,
+        after: live::exact(),
+        reachable: found.reachable().bytes,
+        roots: found.root_bytes,
+        fresh: moved.fresh.bytes,
+        reclaimed: freed.bytes,
+        began,
+        ended,
+    };
+    let pacer = held.pacer();
+    pacer.complete(&report);
+    watch(report.after, pacer);
+    tell(
+        2,
+        format_args!(
+            "gc: collection ({}): {} bytes reachable, {} roots, {} new in limbo, {} freed; stopped {} us, {} us in all",
+            cause.word(),
+            report.reachable,
+            report.roots,
+            report.fresh,
+            report.reclaimed,
+            (resumed - began) / 1000,
+            (ended - began) / 1000
+        ),
+    );
+    note_resurrections();
+    freed
+}
+
+/// Stops the world, marks, moves to limbo.
+fn stopped_part(critical: &Critical, snapshot: &mut Snapshot, sp: usize) -> Result<(Found, Moved), Abandon> {
+    let options = start::options();
+    let deadline = process::now_ns() + options.deadline as u64 * 1_000_000;
+    let stopped = threads::stop_world(critical, deadline).map_err(|_| Abandon::Stop)?;
+    let mut process = Process::new(critical, &stopped, snapshot, OwnStack { sp })?;
+    let settings = Settings { checkmark: options.checkmark, ..Settings::DEFAULT };
+    let marked = gc::mark(critical, &mut process, &settings)?;
+    let doom = if live::RESURRECTED.load(Relaxed) == 0 { Doom::Allowed } else { Doom::Off };
+    let moved = marked.to_limbo(critical, options.limbo, doom);
+    drop(stopped);
+    let found = marked.found;
+    marked.end(critical);
+    Ok((found, moved))
+}
+
+/// Once the program showed that it hides pointers, nothing will be reclaimed any more, and
+/// there is no use in collecting.
+fn note_resurrections() {
+    if live::RESURRECTED.load(Relaxed) == 0 {
+        return;
+    }
+    if HIGH.swap(usize::MAX, Relaxed) != usize::MAX {
+        let at = live::RESURRECTED_AT.load(Relaxed);
+        LOW.store(0, Relaxed);
+        tell(
+            1,
+            format_args!(
+                "gc: the program used {at:#x} after no pointer led to it: it hides pointers; nothing more is reclaimed"
+            ),
+        );
+    }
+}
+
+fn tell(verbosity: u8, text: core::fmt::Arguments<'_>) {
+    if start::options().verbose >= verbosity {
+        log::with(&mut |fd| out::say(fd, text));
+    }
+}
