@@ -46,6 +46,7 @@ pub mod stats;
 
 use crate::ground::critical::Critical;
 use crate::pure::addr::Addr;
+use crate::sys::process;
 use bits::Bits;
 pub use object::Object;
 use protected::Protected;
@@ -141,6 +142,9 @@ pub struct Found {
     pub overflows: usize,
     /// Spans whose free lists were not consistent; all their slots count as allocated.
     pub broken_lists: usize,
+    /// Nanoseconds of deriving, and of marking.
+    pub derive_ns: u64,
+    pub mark_ns: u64,
 }
 
 impl Found {
@@ -165,7 +169,9 @@ pub struct Marked {
 /// # Errors
 /// An abandoned cycle leaves no trace but its memory, which is given back.
 pub fn mark(critical: &Critical, world: &mut dyn World, settings: &Settings) -> Result<Marked, Abandon> {
+    let began = process::now_ns();
     let bits = Bits::derive(critical, settings.checkmark).ok_or(Abandon::NoMemory)?;
+    let derived = process::now_ns();
     let marked = Protected::ask(critical, world).and_then(|mut protected| {
         match mark::run(critical, world, settings, &bits, &protected) {
             Ok(found) => Ok((protected, found)),
@@ -176,7 +182,10 @@ pub fn mark(critical: &Critical, world: &mut dyn World, settings: &Settings) -> 
         }
     });
     match marked {
-        Ok((protected, found)) => Ok(Marked { bits, protected, found }),
+        Ok((protected, mut found)) => {
+            (found.derive_ns, found.mark_ns) = (derived - began, process::now_ns() - derived);
+            Ok(Marked { bits, protected, found })
+        }
         Err(abandon) => {
             bits.end(critical);
             Err(abandon)

@@ -23,7 +23,8 @@ use crate::ground::out;
 use crate::heap::live;
 use crate::pure::options::{Mode, Options};
 use crate::roots::Snapshot;
-use crate::sys::{errno, process, tls};
+use crate::sys::process::now_ns;
+use crate::sys::{errno, tls};
 use crate::threads;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -110,7 +111,7 @@ fn look(n: usize) {
         return;
     }
     let Some(mut held) = cycle::try_enter() else { return };
-    let (exact, now) = (live::exact(), process::now_ns());
+    let (exact, now) = (live::exact(), now_ns());
     let pacer = held.pacer();
     if exact < pacer.base() {
         pacer.shrunk(exact);
@@ -163,13 +164,13 @@ pub fn now() -> Sum {
 
 /// A whole collection; what it freed.
 fn cycle(held: &mut Held, cause: Cause) -> Sum {
-    let began = process::now_ns();
+    let began = now_ns();
     let before = live::exact();
     let result = match held.snapshot() {
         Some((critical, snapshot)) => threads::with_spilled(|sp| stopped_part(critical, snapshot, sp)),
         None => Err(Abandon::NoMemory),
     };
-    let resumed = process::now_ns();
+    let resumed = now_ns();
     STATS.pause(resumed - began);
     let (found, moved) = match result {
         Ok(found) => found,
@@ -183,7 +184,7 @@ fn cycle(held: &mut Held, cause: Cause) -> Sum {
         }
     };
     let freed = reclaim::run(held.critical());
-    let ended = process::now_ns();
+    let ended = now_ns();
     STATS.complete(&found);
     STATS.moved(&moved);
     STATS.reclaimed(freed, ended - resumed);
@@ -220,16 +221,32 @@ fn cycle(held: &mut Held, cause: Cause) -> Sum {
 /// Stops the world, marks, moves to limbo.
 fn stopped_part(critical: &Critical, snapshot: &mut Snapshot, sp: usize) -> Result<(Found, Moved), Abandon> {
     let options = start::options();
-    let deadline = process::now_ns() + options.deadline as u64 * 1_000_000;
+    let deadline = now_ns() + options.deadline as u64 * 1_000_000;
+    let asked = now_ns();
     let stopped = threads::stop_world(critical, deadline).map_err(|_| Abandon::Stop)?;
+    let frozen = now_ns();
     let mut process = Process::new(critical, &stopped, snapshot, OwnStack { sp })?;
+    let listed = now_ns();
     let settings = Settings { checkmark: options.checkmark, ..Settings::DEFAULT };
     let marked = gc::mark(critical, &mut process, &settings)?;
     let doom = if live::RESURRECTED.load(Relaxed) == 0 { Doom::Allowed } else { Doom::Off };
+    let marking_ended = now_ns();
     let moved = marked.to_limbo(critical, options.limbo, doom);
+    let aged = now_ns();
     drop(stopped);
     let found = marked.found;
     marked.end(critical);
+    tell(
+        3,
+        format_args!(
+            "gc: phases in us: stop {}, list mappings {}, derive {}, mark {}, limbo {}",
+            (frozen - asked) / 1000,
+            (listed - frozen) / 1000,
+            found.derive_ns / 1000,
+            found.mark_ns / 1000,
+            (aged - marking_ended) / 1000,
+        ),
+    );
     Ok((found, moved))
 }
 
