@@ -4,7 +4,7 @@ use super::guarded::Reader;
 use super::snapshot::{Access, Work};
 use super::{RootError, RootKind, RootVisitor, Snapshot, Words};
 use crate::pure::addr::Addr;
-use crate::sys::pagemap::{PageMap, Want};
+use crate::sys::pagemap::{PageMap, Pages, Want};
 
 /// Shows what `lo..hi`, a range of whole pages of the heap, may hold.
 pub fn visit_heap(
@@ -26,11 +26,16 @@ pub fn visit_heap(
                 visitor.words(Words { lo, hi, home: lo, kind: RootKind::Anonymous });
                 continue;
             }
-            reader.read(lo, hi, &mut |home, words| {
+            let copied = reader.read(lo, hi, &mut |home, words| {
                 let lo = Addr::of(words.as_ptr());
                 let hi = lo.add(size_of_val(words));
                 visitor.words(Words { lo, hi, home, kind: RootKind::Anonymous });
             })?;
+            // Contents that exist and cannot be read: what they point to would look dead.
+            match copied.first_refused {
+                Some(at) if region.pages == Pages::PRESENT => return Err(RootError::Unreadable(at)),
+                _ => {}
+            }
         }
         at = next;
     }

@@ -291,3 +291,24 @@ fn pages_that_a_handler_of_the_host_provides_are_not_asked_for() {
         assert_eq!(seek(&[at])[0].map(|f| f.0), Some(9));
     });
 }
+
+#[test]
+fn a_closed_large_object_is_read_all_the_same() {
+    alone("roots::tests::memory::a_closed_large_object_is_read_all_the_same", || {
+        let critical = critical::enter();
+        let heap = metadata::map_region(&critical, 64 * PAGE).unwrap();
+        put(heap.add(3 * PAGE), 31);
+        put(heap.add(9 * PAGE), 91);
+        // SAFETY: a region of this test.
+        unsafe { vm::protect(heap.add(2 * PAGE), 4 * PAGE, libc::PROT_NONE).unwrap() };
+        let mut snapshot = Snapshot::new(&critical).unwrap();
+        snapshot.take(&critical).unwrap();
+        let homes = [heap.add(3 * PAGE), heap.add(9 * PAGE), heap.add(20 * PAGE)];
+        let probes = homes.iter().map(|&home| Probe { home, found: None }).collect();
+        let mut seeker = Seeker { probes, words: 0 };
+        visit_heap(&mut snapshot, heap, heap.add(64 * PAGE), &mut seeker).unwrap();
+        let values: Vec<_> = seeker.probes.iter().map(|p| p.found.map(|f| f.0)).collect();
+        assert_eq!(values[..2], [Some(31), Some(91)]);
+        assert!(values[2].is_none_or(|v| v == 0));
+    });
+}
