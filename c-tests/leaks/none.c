@@ -2,7 +2,7 @@
 // status: 0
 #include "plant.h"
 
-static char *kept;
+static char *volatile kept;
 int main(void) {
     kept = malloc(100);
     for (int i = 0; i < 10000; i++) free(malloc(i));

@@ -2,7 +2,7 @@
 // gleaner[gc]: min_growth=256k:collect_every=1m
 #include "live.h"
 
-static char *place;
+static char *volatile place;
 static NOINLINE void put(void) { place = hold(1000); }
 int main(void) {
     put();

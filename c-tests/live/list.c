@@ -11,8 +11,6 @@ static NOINLINE void put(void) {
         n->n = i;
         head = n;
     }
-    hold(64);
-    held_size_ = 0;
 }
 int main(void) {
     put();

@@ -4,7 +4,7 @@
 #include "live.h"
 #include <sys/wait.h>
 
-static char *place;
+static char *volatile place;
 static NOINLINE void put(void) { place = hold(1000) + 7; }
 int main(void) {
     put();

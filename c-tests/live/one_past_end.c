@@ -2,13 +2,12 @@
 // gleaner[gc]: min_growth=256k:collect_every=1m
 #include "live.h"
 
-static char *small, *large;
+static char *volatile small, *volatile large;
 static NOINLINE void put(void) {
-    small = hold(64);
-    small += 64;
-    large = malloc(1 << 20);
-    memset(large, 7, 1 << 20);
-    large += 1 << 20;
+    small = hold(64) + 64;
+    char *p = malloc(1 << 20);
+    memset(p, 7, 1 << 20);
+    large = p + (1 << 20);
 }
 int main(void) {
     put();

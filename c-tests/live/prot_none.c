@@ -3,7 +3,7 @@
 #include "live.h"
 #include <sys/mman.h>
 
-static char **map, **heap;
+static char **volatile map, **volatile heap;
 static NOINLINE void put(void) {
     map = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     map[700] = hold(400);

@@ -3,7 +3,7 @@
 #include "live.h"
 #include <setjmp.h>
 
-static jmp_buf *place;
+static jmp_buf *volatile place;
 static NOINLINE void put(void) {
     /* rbx is saved as it is: a word in a jmp_buf that stands in the heap. */
     place = malloc(sizeof *place);

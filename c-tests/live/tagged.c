@@ -2,7 +2,7 @@
 // gleaner[gc]: min_growth=256k:collect_every=1m
 #include "live.h"
 
-static uintptr_t place[3];
+static volatile uintptr_t place[3];
 static NOINLINE void put(void) {
     place[0] = (uintptr_t)hold(100) | 1;
     place[1] = (uintptr_t)hold(100) | 7;

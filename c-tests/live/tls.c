@@ -4,7 +4,7 @@
 #include "live.h"
 #include <pthread.h>
 
-static __thread char *place;
+static __thread char *volatile place;
 static pthread_barrier_t in, out;
 static NOINLINE void put(void) { place = hold(2000); }
 static void *work(void *arg) {

@@ -36,8 +36,8 @@ pub fn faults(text: &str, planted: &[Leak], files: &[String]) -> Vec<String> {
 
 fn is(group: &Group, leak: &Leak, files: &[String]) -> bool {
     let here = |f: &(String, String, usize)| {
-        let name = f.0.split('(').next().unwrap_or("");
-        name == leak.function && f.2 == leak.line && files.iter().any(|file| f.1.ends_with(file.as_str()))
+        let plain = f.0 == leak.function || f.0.starts_with(&format!("{}(", leak.function));
+        plain && f.2 == leak.line && files.iter().any(|file| f.1.ends_with(file.as_str()))
     };
     group.kind == leak.kind
         && group.bytes == leak.bytes
