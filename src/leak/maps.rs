@@ -91,7 +91,7 @@ const PROCMAP_QUERY: usize = 0xc068_6611;
 
 /// The mapping that holds `addr`.
 pub fn holding(addr: usize) -> Option<Mapping> {
-    let fd = Fd::open(c"/proc/self/maps", libc::O_RDONLY, 0).ok()?;
+    let fd = Fd::open(c"/proc/thread-self/maps", libc::O_RDONLY, 0).ok()?;
     let mut query = Query { size: 104, addr: addr as u64, ..Query::default() };
     // SAFETY: the kernel reads and writes one Query.
     let asked = check(unsafe {
@@ -121,7 +121,7 @@ pub fn holding(addr: usize) -> Option<Mapping> {
 
 /// Shows every mapping with its path to `visit`, lowest first, until that returns false.
 pub fn each(visit: &mut dyn FnMut(Mapping, &[u8]) -> bool) {
-    if let Ok(fd) = Fd::open(c"/proc/self/maps", libc::O_RDONLY, 0) {
+    if let Ok(fd) = Fd::open(c"/proc/thread-self/maps", libc::O_RDONLY, 0) {
         each_in(&fd, visit);
     }
 }

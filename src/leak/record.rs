@@ -96,7 +96,7 @@ pub fn totals(groups: &[Group]) -> (u64, u64) {
 pub fn write(fd: i32, about: &About<'_>, groups: &[Group]) -> Result<(), Unwritten> {
     let mut out = Out::new(fd);
     let mut exe = Path::new();
-    exe.read_link(c"/proc/self/exe");
+    exe.read_link(c"/proc/thread-self/exe");
     out.line(format_args!("gleaner-record 1\npid {}", process::pid()));
     out.bytes(b"exe ");
     out.path(exe.as_bytes());

@@ -1,6 +1,7 @@
 //! What the heap says of itself: mallinfo, malloc_info, malloc_stats, malloc_trim.
-use crate::ground::{critical, out::Line};
-use crate::heap::{cache, large, live};
+use crate::ground::critical::{self, Critical};
+use crate::ground::out::Line;
+use crate::heap::{cache, live};
 use crate::pages;
 use crate::pure::addr::PAGE_SIZE;
 use crate::spans::slab;
@@ -47,13 +48,17 @@ pub fn figures() -> Figures {
 /// Gives free memory back to the OS. True if any was given.
 pub fn trim() -> bool {
     let _errno = errno::Saved::new();
-    let critical = critical::enter();
+    trim_all(&critical::enter())
+}
+
+/// Gives back what this thread and the page allocator keep: memory first, then address space.
+pub fn trim_all(critical: &Critical) -> bool {
     let cache = cache::current();
     if !cache.is_empty() {
-        cache.flush_pages(&critical);
+        cache.flush_pages(critical);
     }
-    large::pages_freed(&critical, 0);
-    pages::scavenge(&critical, usize::MAX) != 0
+    let released = pages::scavenge(critical, usize::MAX);
+    released + pages::trim(critical, 0) != 0
 }
 
 /// The XML document of malloc_info(3).

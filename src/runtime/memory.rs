@@ -7,7 +7,7 @@
 //! # Safety
 //! As the C functions: pointers come from this family and are not used after they were freed.
 #![allow(unsafe_code)]
-use super::{collect, foreign, start, trace};
+use super::{collect, foreign, info, start, trace};
 use crate::ground::critical;
 use crate::heap::large::OBJECT_MAX;
 use crate::heap::release::{self, Freed};
@@ -35,8 +35,12 @@ fn slow(n: usize, attempt: impl Fn(&critical::Critical, Trace) -> Got) -> Got {
     collect::poll(n);
     let trace = ready();
     let mut got = attempt(&critical::enter(), trace);
-    if got.at.is_null() && n <= OBJECT_MAX && collect::for_memory() {
-        got = attempt(&critical::enter(), trace);
+    if got.at.is_null() && n <= OBJECT_MAX {
+        // Address space may be what is short: free memory gives its own back.
+        collect::for_memory();
+        let critical = critical::enter();
+        info::trim_all(&critical);
+        got = attempt(&critical, trace);
     }
     if got.at.is_null() {
         errno::set(libc::ENOMEM);

@@ -12,6 +12,7 @@ use crate::pure::addr::{Addr, PAGE_SIZE, round_up};
 use crate::roots::{
     self, Access, DeadStack, Ending, Frames, RootError, RootVisitor, Snapshot, StackInput, Words,
 };
+use crate::sys::signal;
 use crate::threads::{Stopped, WorldStopped};
 
 /// Below this address of the calling thread's stack nothing is live (see `exit`).
@@ -33,7 +34,7 @@ struct Live {
     sp: usize,
     stack: (usize, usize),
     frames: Frames,
-    areas: [(Addr, Addr); 2],
+    areas: [(Addr, Addr); 3],
     count: usize,
 }
 
@@ -100,8 +101,8 @@ fn live(sp: usize, stack: (usize, usize), areas: &[(usize, usize)]) -> Live {
         sp,
         stack,
         frames: if on_own { Frames::AboveSp } else { Frames::Anywhere },
-        areas: [(Addr(0), Addr(0)); 2],
-        count: areas.len().min(2),
+        areas: [(Addr(0), Addr(0)); 3],
+        count: areas.len().min(3),
     };
     for (to, from) in live.areas.iter_mut().zip(areas) {
         *to = (Addr(from.0), Addr(from.1));
@@ -120,6 +121,11 @@ impl gc::World for Process<'_> {
             let at = Addr::of(&raw const argument);
             scan(at, at.add(size_of::<usize>()));
         });
+        // The kernel alone may hold the memory of an alternate stack. (Other threads' are in
+        // their signal frames.)
+        let alternate = signal::alternate_stack();
+        let at = Addr::of(&raw const alternate);
+        scan(at, at.add(size_of::<usize>()));
         let threads = self.threads().ok_or(Abandon::NoMemory)?;
         let dead = self.dead().ok_or(Abandon::NoMemory)?;
         let mut inputs = Room::new(self.critical, threads.len).ok_or(Abandon::NoMemory)?;

@@ -13,7 +13,7 @@ const LENGTH: usize = 16;
 /// Whether any open descriptor's link begins with `prefix` (at most 63 bytes): say
 /// `anon_inode:[userfaultfd]`. About a microsecond a descriptor.
 pub fn any(prefix: &[u8]) -> Result<bool, Errno> {
-    let folder = Fd::open(c"/proc/self/fd", libc::O_RDONLY | libc::O_DIRECTORY, 0)?;
+    let folder = Fd::open(c"/proc/thread-self/fd", libc::O_RDONLY | libc::O_DIRECTORY, 0)?;
     let mut records = [0u8; 1024];
     loop {
         let fd = folder.raw() as usize;

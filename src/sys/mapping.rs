@@ -46,7 +46,7 @@ const PROCMAP_QUERY: usize = 3 << 30 | size_of::<Query>() << 16 | (b'f' as usize
 
 /// The mapping that holds `at`, if there is one and the kernel can tell.
 pub fn around(at: Addr) -> Option<Bounds> {
-    let file = Fd::open(c"/proc/self/maps", libc::O_RDONLY, 0).ok()?;
+    let file = Fd::open(c"/proc/thread-self/maps", libc::O_RDONLY, 0).ok()?;
     let mut name = [0u8; 16];
     let mut query = Query {
         size: size_of::<Query>() as u64,

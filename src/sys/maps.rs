@@ -247,7 +247,7 @@ impl Parser {
 /// in rising order. Opens a descriptor for the time of the call: while other threads run, one
 /// of them could close it by number, so a collector calls this with the world stopped.
 pub fn for_each(buffer: &mut [u8], each: &mut dyn FnMut(&Mapping<'_>)) -> Result<(), MapsError> {
-    let fd = Fd::open(c"/proc/self/maps", libc::O_RDONLY, 0).map_err(MapsError::Io)?;
+    let fd = Fd::open(c"/proc/thread-self/maps", libc::O_RDONLY, 0).map_err(MapsError::Io)?;
     let mut parser = Parser::new();
     loop {
         let n = file::read(fd.raw(), buffer).map_err(MapsError::Io)?;

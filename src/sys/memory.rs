@@ -35,7 +35,7 @@ pub enum Refused {
 
 impl Memory {
     pub fn open() -> Memory {
-        Memory { file: Fd::open(c"/proc/self/mem", libc::O_RDONLY, 0).ok(), pid: process::pid() }
+        Memory { file: Fd::open(c"/proc/thread-self/mem", libc::O_RDONLY, 0).ok(), pid: process::pid() }
     }
 
     /// For tests: without the first door.

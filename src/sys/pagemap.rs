@@ -116,7 +116,7 @@ impl PageMap {
     pub fn open_way(way: Way) -> PageMap {
         let fd = match way {
             Way::Resident | Way::Blind => None,
-            _ => Fd::open(c"/proc/self/pagemap", libc::O_RDONLY, 0).ok(),
+            _ => Fd::open(c"/proc/thread-self/pagemap", libc::O_RDONLY, 0).ok(),
         };
         let way = match (&fd, way) {
             (Some(_), _) | (None, Way::Blind) => way,

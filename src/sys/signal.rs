@@ -207,10 +207,23 @@ impl Frame {
         let at = &raw const self.regs as usize;
         (at, at + size_of::<Regs>())
     }
+    /// Where the frame says which alternate stack the kernel keeps for the thread: one word.
+    pub fn alternate_word(&self) -> (usize, usize) {
+        let at = &raw const self.stack_base as usize;
+        (at, at + size_of::<usize>())
+    }
     /// Whether the interrupted code ran on the alternate stack, and where that is.
     pub fn alternate(&self) -> Option<(usize, usize)> {
         let (lo, hi) = (self.stack_base, self.stack_base.checked_add(self.stack_size)?);
         let sp = self.regs.rsp as usize;
         (self.stack_flags & libc::SS_DISABLE == 0 && lo < sp && sp <= hi).then_some((lo, hi))
     }
+}
+
+/// Base address of the calling thread's alternate signal stack; 0 if it has none.
+pub fn alternate_stack() -> usize {
+    let mut old = [0usize; 3];
+    // SAFETY: the kernel writes one stack_t: base, flags, size.
+    let asked = check(unsafe { syscall2(libc::SYS_sigaltstack, 0, old.as_mut_ptr() as usize) });
+    if asked.is_err() || old[1] as i32 & libc::SS_DISABLE != 0 { 0 } else { old[0] }
 }

@@ -34,6 +34,9 @@ pub unsafe fn child() {
     // SAFETY: held since `prepare`, and there is no other thread.
     let registry = unsafe { &mut *registry::lock().as_ptr() };
     registry.keep_only(current(), process::tid());
+    // What the parent's other threads held is no garbage of this process's making: their stacks
+    // are ordinary memory here.
+    registry.dead_stacks.clear();
     // SAFETY: as above.
     unsafe { registry::lock().reset() };
 }

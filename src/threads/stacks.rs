@@ -30,6 +30,9 @@ impl DeadStacks {
     pub const fn new() -> DeadStacks {
         DeadStacks { entries: [DeadStack { lo: 0, tcb: 0 }; MOST], count: 0 }
     }
+    pub fn clear(&mut self) {
+        self.count = 0;
+    }
     pub fn add(&mut self, lo: usize, tcb: usize) {
         if lo == 0 || lo >= tcb {
             return;

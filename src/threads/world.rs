@@ -43,14 +43,14 @@ pub struct Stopped {
     /// The thread's descriptor (`fs:0`): with its static TLS below it, in the stack's mapping
     /// for all threads but the first.
     pub tcb: usize,
-    areas: [(usize, usize); 2],
+    areas: [(usize, usize); 3],
     count: usize,
     /// The alternate stack, if `sp` is on it.
     pub alternate: Option<(usize, usize)>,
 }
 
 impl Stopped {
-    /// Memory that holds registers: general, then vector. Empty when they are on the stack.
+    /// Memory that holds registers: general, the alternate stack's base, vector. Empty when they are on the stack.
     pub fn areas(&self) -> &[(usize, usize)] {
         &self.areas[..self.count]
     }
@@ -69,17 +69,18 @@ fn of(thread: &Thread) -> Stopped {
         stack: thread.stack(),
         kind: thread.stack_kind(),
         tcb: thread.tcb.load(Relaxed),
-        areas: [(0, 0); 2],
+        areas: [(0, 0); 3],
         count: 0,
         alternate: None,
     };
     if frame != 0 {
         let frame = frame_at(frame);
         stopped.areas[0] = frame.general();
-        stopped.count = 1;
+        stopped.areas[1] = frame.alternate_word();
+        stopped.count = 2;
         if let Some(vectors) = frame.vectors() {
-            stopped.areas[1] = vectors;
-            stopped.count = 2;
+            stopped.areas[2] = vectors;
+            stopped.count = 3;
         }
         stopped.alternate = frame.alternate();
     }
