@@ -1,6 +1,6 @@
 //! The kernel's list of this process's mappings, for single questions: what holds this address?
 //!
-//! `PROCMAP_QUERY` where the kernel has it (6.11; 0.5 µs), else the text of `/proc/self/maps`
+//! `PROCMAP_QUERY` where the kernel has it (6.11; 0.5 µs), else the text of `/proc/thread-self/maps`
 //! (0.4 µs a line), read in pieces into a small buffer: callers may run on an 8 KiB signal
 //! stack. Only slow paths ask: a thread's first capture, a module's first sight. The text is not
 //! atomic, but a mapping that the caller is using does not vanish while it is read.

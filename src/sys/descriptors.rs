@@ -1,4 +1,4 @@
-//! What this process's descriptors are: the links of `/proc/self/fd`.
+//! What this process's descriptors are: the links of `/proc/thread-self/fd`.
 //!
 //! # Safety
 //! The kernel fills buffers of ours; directory records are read within what it filled.

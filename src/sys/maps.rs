@@ -1,4 +1,7 @@
-//! The kernel's own list of this process's mappings: `/proc/self/maps`, parsed as a stream.
+//! The kernel's own list of this process's mappings: `/proc/thread-self/maps`, parsed as a stream.
+//!
+//! Not `/proc/self`: that is the first thread's, and it reads as empty once the first thread has
+//! left by pthread_exit, while the others go on.
 //!
 //! Mappings come and go past every interposed function (thread stacks, ld.so, raw system
 //! calls), so what is mapped is asked of the kernel. A line looks like

@@ -1,7 +1,7 @@
 //! Reading memory that may not be readable, without a fault.
 //!
 //! The kernel copies for us and reports what it could not read. Two doors:
-//! 1. `/proc/self/mem`: also opens PROT_NONE and write-only memory (`FOLL_FORCE`), and memory
+//! 1. `/proc/thread-self/mem`: also opens PROT_NONE and write-only memory (`FOLL_FORCE`), and memory
 //!    that a protection key closes; one open(2), ordinary pread(2)s afterwards;
 //! 2. `process_vm_readv` on ourselves, where that file is not ours to open (a process that
 //!    changed its user id): readable memory only.

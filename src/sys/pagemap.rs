@@ -1,4 +1,4 @@
-//! Which pages of a mapping hold anything: the page tables, asked through `/proc/self/pagemap`.
+//! Which pages of a mapping hold anything: the page tables, asked through `/proc/thread-self/pagemap`.
 //!
 //! A mapping of a terabyte may hold three pages. Three ways to learn which, best first:
 //! 1. the `PAGEMAP_SCAN` ioctl (kernel 6.7): runs of pages by category, holes skipped at the
