@@ -81,7 +81,7 @@ pub fn install(signal: i32) -> Result<(), Errno> {
     let old = unsafe { signal::install(signal, handler::on_signal, flags, Set::FULL) }?;
     host::set_view(host::View {
         handler: old.handler,
-        flags: (old.flags & !signal::SA_RESTORER) as i32,
+        flags: old.flags as i32,
         mask: old.mask,
     });
     SIGNAL.store(signal, Release);

@@ -9,7 +9,7 @@
 //! which the kernel looks at eight.
 #![allow(unsafe_code)]
 use super::next::Next;
-use crate::sys::signal::Set;
+use crate::sys::signal::{SA_RESTORER, Set};
 use crate::sys::{errno, process};
 use crate::threads::{self, host};
 use core::ffi::{c_int, c_void};
@@ -139,7 +139,8 @@ unsafe fn own_action(new: *const Action, old: *mut Action) {
             let new = *new;
             host::set_view(host::View {
                 handler: new.sa_sigaction,
-                flags: new.sa_flags,
+                // libc adds this to what the kernel keeps, and reads it back.
+                flags: new.sa_flags | SA_RESTORER as c_int,
                 mask: read(&new.sa_mask),
             });
         }
@@ -155,7 +156,7 @@ unsafe fn own_action(new: *const Action, old: *mut Action) {
 /// The program's `signal`-like functions on our signal; the handler before.
 fn own_signal(handler: usize, flags: c_int) -> usize {
     let before = host::view().handler;
-    host::set_view(host::View { handler, flags, mask: Set::EMPTY });
+    host::set_view(host::View { handler, flags: flags | SA_RESTORER as c_int, mask: Set::EMPTY });
     before
 }
 

@@ -216,3 +216,6 @@ pub fn begin<C: Cell32>(world: &C) -> u32 {
 pub fn end<C: Cell32>(world: &C, epoch: u32) {
     world.store(epoch.wrapping_add(1), Release);
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;
