@@ -79,11 +79,7 @@ pub fn install(signal: i32) -> Result<(), Errno> {
     let flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
     // SAFETY: the handler is written for any instruction of any thread.
     let old = unsafe { signal::install(signal, handler::on_signal, flags, Set::FULL) }?;
-    host::set_view(host::View {
-        handler: old.handler,
-        flags: old.flags as i32,
-        mask: old.mask,
-    });
+    host::set_view(host::View { handler: old.handler, flags: old.flags as i32, mask: old.mask });
     SIGNAL.store(signal, Release);
     attach::open_signal();
     Ok(())

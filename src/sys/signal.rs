@@ -108,6 +108,30 @@ pub fn pending() -> Set {
     set
 }
 
+/// What is installed for `signal`, as the kernel has it.
+pub fn installed(signal: i32) -> Action {
+    let mut now = Action::default();
+    // SAFETY: the kernel fills one struct.
+    unsafe { syscall4(libc::SYS_rt_sigaction, signal as usize, 0, &raw mut now as usize, 8) };
+    now
+}
+
+/// Sends a signal to one thread of this process that carries `code`, which must be negative.
+pub fn send_marked(pid: i32, tid: i32, signal: i32, code: i32) -> Result<(), Errno> {
+    let info = Info { signo: signal, errno: 0, code, _pad: 0, pid, uid: 0, rest: [0; 13] };
+    // SAFETY: the kernel reads one siginfo_t.
+    check(unsafe {
+        syscall4(
+            libc::SYS_rt_tgsigqueueinfo,
+            pid as usize,
+            tid as usize,
+            signal as usize,
+            &raw const info as usize,
+        )
+    })
+    .map(|_| ())
+}
+
 /// Whether thread `tid` of process `pid` exists (as a zombie too).
 pub fn exists(pid: i32, tid: i32) -> bool {
     // SAFETY: signal 0 sends nothing.

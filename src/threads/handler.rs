@@ -4,23 +4,40 @@
 //! the last page of its stack. It runs with every signal blocked, on the alternate stack if the
 //! program set one up.
 //!
-//! A signal is a request of ours if it came by tgkill from this very process *and* the collector
-//! has one outstanding for this thread. (raise(3) looks the same; if both are under way the
-//! second one counts as the program's, so the numbers come out right.) With the limit of queued
-//! signals used up the kernel delivers without siginfo; an outstanding request then decides
-//! alone. Everything else is the program's ([`host`](super::host)).
+//! A signal is a request of ours if it carries [`MARK`] and our process id: late and doubled ones
+//! then are never taken for the program's. Where rt_tgsigqueueinfo is forbidden (a seccomp
+//! filter), plain tgkill serves; then, and where the limit of queued signals made the kernel drop
+//! the siginfo, what decides is whether a request is outstanding for this thread. Everything else
+//! is the program's ([`host`](super::host)).
 //!
 //! # Safety
 //! The kernel passes a siginfo and a ucontext that live for the handler's run.
 #![allow(unsafe_code)]
 use super::record::Thread;
 use super::{WORLD, ack, current, guests, host, park, registry, rewind, state};
-use crate::sys::signal::{Frame, Info};
+use crate::sys::raw::Errno;
+use crate::sys::signal::{self, Frame, Info};
 use crate::sys::{errno, process, tls};
-use core::sync::atomic::{AtomicI32, Ordering::*};
+use core::sync::atomic::{AtomicBool, AtomicI32, Ordering::*};
 
-/// Signals sent to threads without a record that have not been seen yet.
+/// `si_code` of our requests: negative, as the kernel demands, and nobody else's.
+const MARK: i32 = -0x676c;
+/// Marked signals are forbidden here.
+static PLAIN: AtomicBool = AtomicBool::new(false);
+/// Plain signals sent to threads without a record that have not been seen yet.
 pub(super) static GUEST_SIGNALS: AtomicI32 = AtomicI32::new(0);
+
+/// Sends a request to a thread.
+pub(super) fn send(tid: i32) -> Result<(), Errno> {
+    let (pid, signal) = (registry::pid(), super::signal_number());
+    if !PLAIN.load(Relaxed) {
+        match signal::send_marked(pid, tid, signal, MARK) {
+            Err(Errno(libc::EPERM | libc::ENOSYS | libc::EACCES)) => PLAIN.store(true, Relaxed),
+            sent => return sent,
+        }
+    }
+    process::tgkill(pid, tid, signal)
+}
 
 pub(super) unsafe extern "C" fn on_signal(signal: i32, info: *mut Info, frame: *mut Frame) {
     let _errno = errno::Saved::new();
@@ -37,15 +54,15 @@ pub(super) unsafe extern "C" fn on_signal(signal: i32, info: *mut Info, frame: *
 }
 
 fn is_request(info: &Info, me: Option<&Thread>) -> bool {
-    let by_tgkill = info.code == libc::SI_TKILL && info.pid == registry::pid();
+    let ours = info.code == MARK && info.pid == registry::pid();
+    let plain = PLAIN.load(Relaxed) && info.code == libc::SI_TKILL && info.pid == registry::pid();
     let nameless = info.code == libc::SI_USER && info.pid == 0;
-    if !by_tgkill && !nameless {
-        return false;
-    }
-    match me {
+    let outstanding = match me {
         Some(me) => me.signalled.swap(0, AcqRel) != 0,
+        None if ours => false,
         None => GUEST_SIGNALS.fetch_update(AcqRel, Relaxed, |n| n.checked_sub(1).filter(|n| *n >= 0)).is_ok(),
-    }
+    };
+    ours || (plain || nameless) && outstanding
 }
 
 fn stop(me: Option<&'static Thread>, frame: &mut Frame) {

@@ -21,7 +21,7 @@
 use super::record::Thread;
 use crate::sys::process;
 use crate::sys::raw::{check, syscall5, syscall6};
-use crate::sys::signal::{self, Frame, Regs};
+use crate::sys::signal::{self, Frame, Regs, Set};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Calls that the program saw fail with EINTR because of us.
@@ -80,18 +80,19 @@ fn way(nr: i64, regs: &Regs) -> Way {
     }
 }
 
-/// Repairs the frame if our signal made a call fail. `me`: the thread's record; without one,
-/// calls with relative time-outs are left alone.
+/// Repairs the frame if our signal made a call fail, or hid from it that it should. `me`: the
+/// thread's record; without one, calls with relative time-outs are left alone.
 pub(super) fn repair(frame: &mut Frame, me: Option<&Thread>) {
+    let waiting = Set(signal::pending().without(super::signal_number()).0 & !frame.mask.0);
+    if waiting != Set::EMPTY && interrupts(waiting) {
+        refuse_restart(frame);
+        return;
+    }
     if frame.regs.rax as i64 != -(libc::EINTR as i64) {
         return;
     }
     let code = code_before(frame.regs.rip as usize);
-    if code[CODE - 2..] != SYSCALL {
-        return;
-    }
-    let own = super::signal_number();
-    if signal::pending().without(own).0 & !frame.mask.0 != 0 {
+    if code[CODE - 2..] != SYSCALL || waiting != Set::EMPTY {
         return;
     }
     let nr = number(&code[..CODE - 2], &frame.regs);
@@ -100,16 +101,55 @@ pub(super) fn repair(frame: &mut Frame, me: Option<&Thread>) {
     counter.fetch_add(1, Relaxed);
 }
 
-/// The program's handler was installed without SA_RESTART: a call that the kernel would begin
-/// again on return fails with EINTR instead. (A call that had not begun yet fails so too, as if
-/// the signal had come a moment later.)
+/// Whether one of these signals has a handler of the program's without SA_RESTART.
+fn interrupts(waiting: Set) -> bool {
+    (1..=64).filter(|&n| waiting.has(n)).any(|n| {
+        let action = signal::installed(n);
+        action.handler > libc::SIG_IGN && action.flags & libc::SA_RESTART as u64 == 0
+    })
+}
+
+/// A handler of the program's without SA_RESTART is about to run: a call that the kernel would
+/// begin again on return fails with EINTR instead. (A call that had not begun yet looks the same
+/// and fails so too, as if the signal had come a moment later; so only those that may.)
 pub(super) fn refuse_restart(frame: &mut Frame) {
     let rip = frame.regs.rip as usize;
     let code = code_before(rip.wrapping_add(SYSCALL.len()));
-    if code[CODE - 2..] == SYSCALL && number(&code[..CODE - 2], &frame.regs) == Some(frame.regs.rax as i64) {
+    let nr = frame.regs.rax as i64;
+    if code[CODE - 2..] == SYSCALL && is_restartable(nr) && number(&code[..CODE - 2], &frame.regs) == Some(nr)
+    {
         frame.regs.rip += SYSCALL.len() as u64;
         frame.regs.rax = -(libc::EINTR as i64) as u64;
     }
+}
+
+/// Calls that a handler with SA_RESTART lets begin again and one without makes fail.
+fn is_restartable(nr: i64) -> bool {
+    matches!(
+        nr,
+        libc::SYS_read
+            | libc::SYS_write
+            | libc::SYS_readv
+            | libc::SYS_writev
+            | libc::SYS_recvfrom
+            | libc::SYS_recvmsg
+            | libc::SYS_recvmmsg
+            | libc::SYS_sendto
+            | libc::SYS_sendmsg
+            | libc::SYS_accept
+            | libc::SYS_accept4
+            | libc::SYS_connect
+            | libc::SYS_wait4
+            | libc::SYS_waitid
+            | libc::SYS_flock
+            | libc::SYS_fcntl
+            | libc::SYS_futex
+            | libc::SYS_open
+            | libc::SYS_openat
+            | libc::SYS_splice
+            | libc::SYS_mq_timedsend
+            | libc::SYS_mq_timedreceive
+    )
 }
 
 fn begin_again(nr: i64, frame: &mut Frame, me: Option<&Thread>) -> bool {

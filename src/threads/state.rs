@@ -218,4 +218,5 @@ pub fn end<C: Cell32>(world: &C, epoch: u32) {
 }
 
 #[cfg(all(test, not(loom)))]
+#[path = "state/tests.rs"]
 mod tests;

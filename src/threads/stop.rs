@@ -7,7 +7,7 @@
 //! registered threads are frozen, read the kernel's list until two passes agree and hold no
 //! stranger. A counting semaphore posted by the handlers was rejected: one lost or doubled post
 //! and it never fits again; here every look re-derives who is frozen.
-use super::handler::GUEST_SIGNALS;
+use super::handler::{self, GUEST_SIGNALS};
 use super::record::Thread;
 use super::registry::{self, Held};
 use super::state::{self, Asked, State};
@@ -169,7 +169,7 @@ fn signal(thread: &Thread) -> Sent {
     thread.signalled.store(1, Release);
     SIGNALS.fetch_add(1, Relaxed);
     let tid = thread.tid.load(Relaxed);
-    if process::tgkill(registry::pid(), tid, signal_number()) != Err(Errno(libc::ESRCH)) {
+    if handler::send(tid) != Err(Errno(libc::ESRCH)) {
         return Sent::Yes;
     }
     // It ended without its destructors: by a raw exit.
@@ -222,7 +222,7 @@ impl Passes {
             if send {
                 GUEST_SIGNALS.fetch_add(1, AcqRel);
                 SIGNALS.fetch_add(1, Relaxed);
-                let _ = process::tgkill(registry::pid(), tid, signal_number());
+                let _ = handler::send(tid);
             }
         })
         .map_err(Abandon::NoTaskList)?;
