@@ -10,8 +10,9 @@
 //!   `mov eax, imm32` (436 of libc's 520 calls, all of those that matter), `xor eax, eax`,
 //!   `mov eax, r32`. libc's `syscall()` shifts its number out of every register: not repaired.
 //! - A signal of the program that waits already would have interrupted the call too: then the
-//!   EINTR is true and stays. One that comes between that look and the handler's return runs its
-//!   handler before the call begins again, as if it had come before the call was made.
+//!   EINTR is true and stays. One that comes between that look and the handler's return (half a
+//!   microsecond) runs its handler before the call begins again, as if it had come before the call
+//!   was made. Only a trampoline before every handler of the program could tell.
 //! - Relative time-outs: see [`Way`].
 //!
 //! # Safety
