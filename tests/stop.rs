@@ -263,7 +263,7 @@ fn a_stop_waits_for_critical_sections_and_two_collectors_do_not_deadlock() {
 fn sees(thread: &Stopped, secret: u64) -> bool {
     let mut ranges = thread.areas().to_vec_free();
     if thread.on_own_stack() {
-        ranges[2] = (thread.sp, thread.stack.1);
+        ranges[5] = (thread.sp, thread.stack.1);
     }
     ranges.iter().any(|&(lo, hi)| {
         // SAFETY: areas and live stack of a stopped thread.
@@ -271,12 +271,12 @@ fn sees(thread: &Stopped, secret: u64) -> bool {
     })
 }
 trait ToArray {
-    fn to_vec_free(&self) -> [(usize, usize); 3];
+    fn to_vec_free(&self) -> [(usize, usize); 6];
 }
 impl ToArray for [(usize, usize)] {
     /// The areas and room for the stack, without allocating.
-    fn to_vec_free(&self) -> [(usize, usize); 3] {
-        let mut all = [(0, 0); 3];
+    fn to_vec_free(&self) -> [(usize, usize); 6] {
+        let mut all = [(0, 0); 6];
         all[..self.len()].copy_from_slice(self);
         all
     }
