@@ -1,5 +1,8 @@
 //! Link options of libgleaner.so.
 fn main() {
+    // No symbols but the exported ones: a debugger of the host must not find functions of ours
+    // under the names of the host's.
+    println!("cargo:rustc-cdylib-link-arg=-Wl,-s");
     // Our own calls of our own symbols stay inside; every import is bound at load time.
     for arg in ["-Wl,-z,now", "-Wl,-Bsymbolic", "-Wl,-z,nodelete", "-Wl,-soname,libgleaner.so", "-lc"] {
         println!("cargo:rustc-cdylib-link-arg={arg}");

@@ -114,8 +114,11 @@ pub fn protected(lo: Addr, len: usize, prot: i32) {
             if record != range.record && state.host.insert(critical, range.lo.max(lo), end, record).is_err() {
                 state.counts.lost += 1;
             }
-            let Some(next) = end.0.checked_add(1) else { break };
-            at = Addr(next);
+            // A range that goes on behind `last` with the protection it has would be found again.
+            if end >= last {
+                break;
+            }
+            at = end.add(1);
         }
     });
 }

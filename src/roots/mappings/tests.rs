@@ -13,6 +13,17 @@ fn listed(critical: &Critical) -> Vec<(usize, usize, u8, Kind)> {
     all
 }
 
+/// Part of a range gets the protection that it has: this once never ended (node, W^X pages).
+#[test]
+fn a_protection_that_changes_nothing_ends() {
+    alone("roots::mappings::tests::a_protection_that_changes_nothing_ends", || {
+        mapped(Addr(FAR), 0x8000, 3, false, Kind::Mapped);
+        protected(Addr(FAR + 0x1000), 0x1000, 3);
+        let critical = critical::enter();
+        assert_eq!(listed(&critical), [(0, 0x8000, 3, Kind::Mapped)]);
+    });
+}
+
 #[test]
 fn calls_are_noted_cut_and_compared() {
     alone("roots::mappings::tests::calls_are_noted_cut_and_compared", || {
