@@ -81,7 +81,8 @@ impl Abandon {
 }
 
 /// Takes readable words `[lo, hi)` that may hold pointers: memory in place, or a copy of it that
-/// lives for the call.
+/// lives for the call. Words stand at `lo`, `lo + 8` and so on; `lo` is a multiple of 8 unless words at other
+/// places are meant.
 pub type Scan<'a> = dyn FnMut(Addr, Addr) + 'a;
 
 /// What the collector must be told about everything that is not heap. While the world is stopped.

@@ -75,6 +75,8 @@ pub enum RootKind {
     Data,
     /// Shared memory and shared files.
     Shared,
+    /// Executable memory that was written: pointers stand in instructions, at any byte.
+    Code,
 }
 
 /// Words to look at: aligned, readable until the visitor returns.

@@ -38,10 +38,10 @@ impl Checker {
     }
 
     pub fn scan(&mut self, lo: Addr, hi: Addr) {
-        let mut at = lo.align_up(8);
+        let mut at = lo;
         while at.add(8) <= hi {
             // SAFETY: readable, as for the marker.
-            let word = unsafe { at.ptr::<usize>().read_volatile() };
+            let word = unsafe { at.ptr::<usize>().read_unaligned() };
             self.reach(object::at(word));
             // One past the end of an object that fills its slot.
             let before = object::at(word.wrapping_sub(1));

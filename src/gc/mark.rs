@@ -13,8 +13,8 @@
 //! the last, so this ends.
 //!
 //! # Safety
-//! The world is stopped, so allocated slots are mapped memory that nobody unmaps; words are read
-//! volatile, since they are not Rust's. Bits are inside their span's words: an index comes from
+//! The world is stopped, so allocated slots are mapped memory that nobody unmaps. Should a
+//! device or the kernel still write to it, any word may be read, and any word will do. Bits are inside their span's words: an index comes from
 //! the reciprocal of an address inside the span, or is 0.
 #![allow(unsafe_code)]
 use super::bits::{Bits, words};
@@ -154,7 +154,7 @@ impl<'a> Marker<'a> {
     }
 
     fn scan_in_steps(&mut self, lo: Addr, hi: Addr) {
-        let mut at = lo.align_up(8);
+        let mut at = lo;
         while at < hi {
             let end = hi.min(at.add(STEP));
             self.scan(at, end);
@@ -220,7 +220,7 @@ impl<'a> Marker<'a> {
         let mut at = lo.0;
         while at + 8 <= hi.0 {
             // SAFETY: allocated memory of the heap, or a readable range by `World`'s contract.
-            let word = unsafe { Addr(at).ptr::<usize>().read_volatile() };
+            let word = unsafe { Addr(at).ptr::<usize>().read_unaligned() };
             if self.heap.holds(word) {
                 self.heap_word(word);
             } else if self.huge.holds(word) {

@@ -129,7 +129,7 @@ impl Snapshot {
             let (short, mut summary) = (reading.short, reading.summary);
             if short == (0, 0) {
                 (summary.escaped, summary.dropped) = record.finish();
-                let evictable = list.entries.as_slice().iter().any(|e| e.kind == RootKind::Shared);
+                let evictable = list.entries.as_slice().iter().any(|e| e.perms.has(Perms::SHARED));
                 summary.shared_evictable = evictable && pagemap::swap_in_use();
                 return Ok(summary);
             }
@@ -256,7 +256,12 @@ impl Reading<'_, '_, '_> {
         self.record.seen(lo, hi, m.perms.bits() & 7, shared);
         let Some((class, kind)) = classify(m) else { return };
         let main_stack = m.name.starts_with(b"[stack]");
-        let kind = if main_stack { RootKind::Stack } else { kind };
+        let kind = match () {
+            _ if main_stack => RootKind::Stack,
+            // Made by a just-in-time compiler, or relocated.
+            _ if m.perms.has(Perms::EXEC) => RootKind::Code,
+            _ => kind,
+        };
         let entry = Entry { lo: lo.0, hi: hi.0, class, kind, perms: m.perms, main_stack };
         self.summary.bytes += hi.since(lo);
         if !self.entries.push(entry) {

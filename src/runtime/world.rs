@@ -10,7 +10,7 @@ use crate::ground::critical::Critical;
 use crate::pages::metadata;
 use crate::pure::addr::{Addr, PAGE_SIZE, round_up};
 use crate::roots::{
-    self, Access, DeadStack, Ending, Frames, RootError, RootVisitor, Snapshot, StackInput, Words,
+    self, Access, DeadStack, Ending, Frames, RootError, RootKind, RootVisitor, Snapshot, StackInput, Words,
 };
 use crate::sys::signal;
 use crate::threads::{Stopped, WorldStopped};
@@ -50,10 +50,41 @@ impl From<RootError> for Abandon {
 /// Large objects are asked about in the page tables from this size on, bytes.
 const SPARSE: usize = 1 << 20;
 
-struct Pass<'a, 'b>(&'a mut Scan<'b>);
+struct Pass<'a, 'b> {
+    scan: &'a mut Scan<'b>,
+    /// The last piece of code ended here, with this word.
+    code: (Addr, usize),
+}
+impl<'a, 'b> Pass<'a, 'b> {
+    fn new(scan: &'a mut Scan<'b>) -> Pass<'a, 'b> {
+        Pass { scan, code: (Addr::NULL, 0) }
+    }
+    /// Every byte of code may begin a pointer: the just-in-time compilers of Java virtual machines put
+    /// addresses of malloc'ed records into instructions, and nowhere else.
+    fn code(&mut self, words: &Words) {
+        const WORD: usize = size_of::<usize>();
+        for shift in 1..WORD {
+            (self.scan)(words.lo.add(shift), words.hi);
+        }
+        let word = |at: Addr| -> usize {
+            // SAFETY: a word of the piece, readable during the call.
+            unsafe { at.ptr::<usize>().read_volatile() }
+        };
+        if self.code.0 == words.home {
+            // Across the border of two pieces.
+            let pair = [self.code.1, word(words.lo)];
+            let lo = Addr::of(pair.as_ptr());
+            (1..WORD).for_each(|shift| (self.scan)(lo.add(shift), lo.add(2 * WORD)));
+        }
+        self.code = (words.home.add(words.hi.since(words.lo)), word(words.hi.add(WORD.wrapping_neg())));
+    }
+}
 impl RootVisitor for Pass<'_, '_> {
     fn words(&mut self, words: Words) {
-        (self.0)(words.lo, words.hi);
+        (self.scan)(words.lo, words.hi);
+        if words.kind == RootKind::Code && words.lo < words.hi {
+            self.code(&words);
+        }
     }
 }
 
@@ -137,7 +168,7 @@ impl gc::World for Process<'_> {
                 areas: &t.areas[..t.count],
             });
         }
-        roots::visit(self.critical, self.snapshot, inputs.slice(), dead.slice(), &mut Pass(scan))?;
+        roots::visit(self.critical, self.snapshot, inputs.slice(), dead.slice(), &mut Pass::new(scan))?;
         Ok(())
     }
 
@@ -146,7 +177,7 @@ impl gc::World for Process<'_> {
             scan(lo, hi);
             return Ok(());
         }
-        roots::visit_heap(self.snapshot, lo, hi, &mut Pass(scan))?;
+        roots::visit_heap(self.snapshot, lo, hi, &mut Pass::new(scan))?;
         Ok(())
     }
 

@@ -108,6 +108,8 @@ pub struct Roots {
     pub asked: Vec<usize>,
     /// Large objects are not read but taken for empty.
     pub skip_large: bool,
+    /// Bytes, of which each may begin a pointer.
+    pub code: Vec<u8>,
 }
 pub fn roots(words: &[usize]) -> Roots {
     Roots { words: words.to_vec(), ..Roots::default() }
@@ -122,6 +124,8 @@ impl World for Roots {
             scan(Addr(lo), Addr(lo + part.len() * 8));
         }
         copy.fill(0);
+        let lo = self.code.as_ptr() as usize;
+        (0..8).for_each(|shift| scan(Addr(lo + shift), Addr(lo + self.code.len())));
         self.fail.map_or(Ok(()), Err)
     }
     fn large(&mut self, lo: Addr, hi: Addr, scan: &mut Scan<'_>) -> Result<(), Abandon> {

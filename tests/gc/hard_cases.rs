@@ -184,3 +184,17 @@ fn any_word_at_all_may_be_a_root() {
     words.extend((0..100_000).map(|i| (at & !0xfff).wrapping_add(i << 12).wrapping_sub(50_000 << 12)));
     unreachable(&mut roots(&words), CHECKED);
 }
+
+#[test]
+fn pointers_in_code_stand_at_any_byte() {
+    let _turn = turn();
+    let all: Vec<usize> = (0..16).map(|_| zeroed(40)).collect();
+    let mut code = Vec::new();
+    for (i, at) in all.iter().enumerate() {
+        // mov rax, imm64
+        code.extend([0x48, 0xb8]);
+        code.extend(at.to_ne_bytes());
+        code.extend(std::iter::repeat_n(0x90, i));
+    }
+    assert!(unreachable(&mut Roots { code, ..Roots::default() }, CHECKED).0.is_empty());
+}
