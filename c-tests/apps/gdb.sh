@@ -7,7 +7,7 @@ cat >a.c <<'END'
 #include <pthread.h>
 #include <stdlib.h>
 static void *work(void *p) { return malloc(10); }
-int depth(int n) { return n ? depth(n - 1) + 1 : (int)(long)malloc(5) & 0; }
+int depth(int n) { free(malloc(5)); return n ? depth(n - 1) + 1 : 0; }
 int main(void) { pthread_t t; void *r; pthread_create(&t, 0, work, 0); pthread_join(t, &r); free(r); return depth(3) + 2; }
 END
 gcc -g -w -pthread -o a a.c
