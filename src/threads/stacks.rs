@@ -8,7 +8,7 @@
 //! Forgetting too much is harmless, it only scans more.
 use super::record::StackKind;
 use crate::pure::addr::{Addr, PAGE_SIZE};
-use crate::sys::mapping;
+use crate::sys::mapping::Mappings;
 
 /// As many as fit; the oldest goes first. libc itself keeps 40 MB of stacks, five of the usual ones.
 const MOST: usize = 128;
@@ -64,14 +64,17 @@ impl DeadStacks {
 
 /// Bounds and kind of the calling thread's stack. `given`: the program supplied it.
 pub(super) fn find(sp: usize, tcb: usize, given: bool) -> ((usize, usize), StackKind) {
-    let Some(m) = mapping::around(Addr(sp)) else { return ((0, 0), StackKind::Foreign) };
+    let mappings = Mappings::open();
+    let around = |at| mappings.as_ref().and_then(|m| m.around(at));
+    let Some(m) = around(Addr(sp)) else { return ((0, 0), StackKind::Foreign) };
     let bounds = (m.lo.0, m.hi.0);
     if m.is_stack {
         return (bounds, StackKind::Main);
     }
     // libc lays the descriptor into the same mapping, above the stack, and a guard below it.
     let holds_tcb = m.lo.0 < tcb && tcb < m.hi.0;
-    let guarded = holds_tcb && !given && mapping::is_guard(Addr(m.lo.0 - PAGE_SIZE), m.lo);
+    let guarded =
+        holds_tcb && !given && mappings.is_some_and(|maps| maps.is_guard(Addr(m.lo.0 - PAGE_SIZE), m.lo));
     (bounds, if guarded { StackKind::Libc } else { StackKind::Foreign })
 }
 
