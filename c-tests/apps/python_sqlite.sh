@@ -7,10 +7,10 @@ has_tests() { "$1" -c 'import test.test_sqlite3' 2>/dev/null; }
 python=/usr/bin/python3
 has_tests $python || python=$(PATH=$CALLER_PATH python3 -c 'import sys; print(sys.executable)')
 if has_tests "$python"; then
-    "$python" -m test test_sqlite3 >log 2>&1
+    "$python" -m test -W test_sqlite3 >log 2>&1
     echo "status $?"
     grep -E '^(All|Tests r|[0-9]+ tests? |test .* failed|    test_|FAIL|ERROR)' log
-    grep -q 'result: SUCCESS' log || tail -60 log
+    grep -q 'result: SUCCESS' log || tail -150 log
 fi
 python3 - <<'END'
 import sqlite3, threading

@@ -3,7 +3,7 @@
 # needs: python3
 # timeout: 240
 export PYTHONMALLOC=malloc PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE=1
-python3 -m test test_threading test_signal >log 2>&1
+python3 -m test -W test_threading test_signal >log 2>&1
 echo "status $?"
 grep -E '^(All|Tests r|[0-9]+ tests? |test .* failed|    test_|FAIL|ERROR)' log
-grep -q 'result: SUCCESS' log || tail -60 log
+grep -q 'result: SUCCESS' log || tail -150 log
