@@ -128,6 +128,9 @@ pub enum Ending {
     Gone,
     /// `pthread_join` may still fetch it from the thread descriptor.
     Joinable,
+    /// As `Joinable`, until glibc writes the thread id -1 at this offset of the descriptor:
+    /// pthread_join does.
+    JoinableUntil { tid: usize },
 }
 
 /// A stack that glibc may keep for the next thread.

@@ -96,12 +96,20 @@ pub(super) fn is_cached(
     Ok(word(dead.tcb)? == own_address && word(dead.tcb.add(SELF))? == own_address)
 }
 
-/// The part of a cached stack that is alive.
-pub(super) fn live_part(dead: &DeadStack) -> (Addr, Addr) {
-    match dead.ending {
-        Ending::Gone => (dead.tcb.add(WORD), dead.tcb.add(2 * WORD)),
-        Ending::Joinable => (dead.tcb, dead.hi.align_down(WORD)),
-    }
+/// The part of a cached stack that is alive; words of it are read by `word`.
+pub(super) fn live_part(
+    dead: &DeadStack,
+    word: &mut dyn FnMut(Addr) -> Result<Option<usize>, RootError>,
+) -> Result<(Addr, Addr), RootError> {
+    let gone = match dead.ending {
+        Ending::Gone => true,
+        Ending::Joinable => false,
+        Ending::JoinableUntil { tid } => word(dead.tcb.add(tid))?.is_some_and(|w| w as u32 == u32::MAX),
+    };
+    Ok(match gone {
+        true => (dead.tcb.add(WORD), dead.tcb.add(2 * WORD)),
+        false => (dead.tcb, dead.hi.align_down(WORD)),
+    })
 }
 
 /// Sorts the holes and makes them disjoint.

@@ -133,9 +133,9 @@ impl Walk<'_> {
         if !stacks::is_cached(self.list, dead, word)? {
             return Ok(());
         }
+        let (lo, hi) = stacks::live_part(dead, word)?;
         self.done.cached_stacks += 1;
         Self::hole(holes, dead.lo, dead.hi);
-        let (lo, hi) = stacks::live_part(dead);
         self.copied(lo, hi, RootKind::DeadThread)?;
         Ok(())
     }

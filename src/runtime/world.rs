@@ -12,8 +12,8 @@ use crate::pure::addr::{Addr, PAGE_SIZE, round_up};
 use crate::roots::{
     self, Access, DeadStack, Ending, Frames, RootError, RootKind, RootVisitor, Snapshot, StackInput, Words,
 };
-use crate::sys::signal;
-use crate::threads::{Stopped, WorldStopped};
+use crate::sys::{process, signal};
+use crate::threads::{self, Stopped, WorldStopped};
 
 /// Below this address of the calling thread's stack nothing is live (see `exit`).
 #[derive(Clone, Copy)]
@@ -114,16 +114,27 @@ impl<'a> Process<'a> {
     fn dead(&self) -> Option<Room<'a, DeadStack>> {
         let stacks = self.stopped.dead_stacks();
         let mut room = Room::new(self.critical, stacks.len().max(1))?;
+        let ending = tid_offset().map_or(Ending::Joinable, |tid| Ending::JoinableUntil { tid });
         for s in stacks {
             room.push(DeadStack {
                 lo: Addr(s.lo),
                 hi: Addr(round_up(s.tcb, PAGE_SIZE)),
                 tcb: Addr(s.tcb),
-                ending: Ending::Joinable,
+                ending,
             });
         }
         Some(room)
     }
+}
+
+/// Where a thread descriptor of this libc holds the thread's id, if that is where it has been for
+/// long: this thread's own id stands there. (glibc 2.36: 720.)
+fn tid_offset() -> Option<usize> {
+    const TID: usize = 720;
+    let at = Addr(threads::tcb()).add(TID);
+    // SAFETY: inside this thread's descriptor, which has more than 2,000 bytes.
+    let tid = unsafe { at.ptr::<u32>().read_volatile() };
+    (tid as i32 == process::tid()).then_some(TID)
 }
 
 fn live(sp: usize, stack: (usize, usize), areas: &[(usize, usize)]) -> Live {

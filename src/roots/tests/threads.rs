@@ -83,6 +83,12 @@ fn a_cached_stack_keeps_its_dtv_and_nothing_else() {
         assert_eq!(run(dead), [None, Some(55), None, None]);
         dead.ending = Ending::Joinable;
         assert_eq!(run(dead), [None, Some(55), Some(66), None]);
+        dead.ending = Ending::JoinableUntil { tid: 720 };
+        put(tcb.add(720), 4711);
+        assert_eq!(run(dead), [None, Some(55), Some(66), None]);
+        put(tcb.add(720), u32::MAX as usize | 7 << 32);
+        assert_eq!(run(dead), [None, Some(55), None, None]);
+        put(tcb.add(720), 4711);
         // It is something else by now.
         put(tcb.add(16), 0);
         let all = [Some(100), Some(55), Some(66), Some(115)];
