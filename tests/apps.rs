@@ -130,8 +130,15 @@ fn run(app: &App, mode: &str, preload: &Preload) -> Outcome {
         options.push(more.as_str());
     }
     let port = 20_000 + std::process::id() % 20_000 + PORT.fetch_add(2, Ordering::Relaxed);
-    let mut command = Command::new("bash");
-    command.arg(&app.script).current_dir(&place).env_clear().env("PATH", path()).env("LC_ALL", "C");
+    // A caller that was started in the background has SIGINT ignored, and python tests it.
+    let mut command = Command::new("/usr/bin/env");
+    command
+        .args(["--default-signal", "bash"])
+        .arg(&app.script)
+        .current_dir(&place)
+        .env_clear()
+        .env("PATH", path())
+        .env("LC_ALL", "C");
     command.env("HOME", &place).env("TMPDIR", &place).env("TERM", "xterm").env("PORT", port.to_string());
     command
         .env("CALLER_PATH", std::env::var_os("PATH").unwrap_or_default())

@@ -11,8 +11,12 @@ pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
-/// Builds the library and the command in release form, unless GLEANER_BUILT says that it was done.
+/// Builds the library and the command in release form, unless GLEANER_BUILT says that it was done or
+/// GLEANER_LIBRARY names another build (one that holds still while the tree is being worked on).
 pub fn build() -> PathBuf {
+    if let Some(library) = std::env::var_os("GLEANER_LIBRARY") {
+        return library.into();
+    }
     if std::env::var_os("GLEANER_BUILT").is_none() {
         let status = Command::new(env!("CARGO"))
             .args(["build", "--release", "--quiet", "-p", "gleaner-preload", "-p", "gleaner-cli"])
