@@ -35,6 +35,7 @@
 //! "is it allocated" and "is it marked" tests in the marker (one bitmap answers both).
 pub mod bits;
 pub mod checkmark;
+pub mod filter;
 pub mod limbo;
 pub mod mark;
 pub mod object;

@@ -3,7 +3,8 @@
 //! Depth-first with a short queue in front of the stack: an object that comes off the stack is
 //! prefetched and waits in the queue while the ones before it are scanned, so that several
 //! cache misses are under way at once. For each word: two comparisons reject what points
-//! nowhere near the heap; then span map, reciprocal, one test of the white bit.
+//! nowhere near the heap ([`filter`] does it for eight words); then span map, reciprocal, and,
+//! some pointers later, one test of the white bit, which was prefetched meanwhile.
 //!
 //! Large objects (and those in protected pages) wait on a stack of their own, because
 //! `World::large` reads them, and cannot be called from within `World::roots`.
@@ -19,6 +20,7 @@
 #![allow(unsafe_code)]
 use super::bits::{Bits, words};
 use super::checkmark::Checker;
+use super::filter::{self, BLOCK, Window};
 use super::object::{self, Colour, Object};
 use super::protected::Protected;
 use super::stack::{Entry, Stack};
@@ -37,28 +39,11 @@ const DIRECT_MAX: usize = 32 * PAGE_SIZE;
 const STEP: usize = 4 * PAGE_SIZE;
 /// Objects being prefetched (a power of two).
 const AHEAD: usize = 16;
-const _: () = assert!(AHEAD.is_power_of_two());
-
-/// Addresses `low ..= low + reach`: the upper end is inclusive for one-past-the-end pointers.
-#[derive(Clone, Copy)]
-struct Window {
-    low: usize,
-    reach: usize,
-}
-impl Window {
-    fn new(low: Addr, high: Addr) -> Window {
-        // An empty window holds the one address that no object has.
-        if low < high {
-            Window { low: low.0, reach: high.since(low) }
-        } else {
-            Window { low: usize::MAX, reach: 0 }
-        }
-    }
-    #[inline(always)]
-    fn holds(self, word: usize) -> bool {
-        word.wrapping_sub(self.low) <= self.reach
-    }
-}
+/// Pointers whose white bits are being prefetched (a power of two).
+const PENDING: usize = 32;
+const _: () = assert!(AHEAD.is_power_of_two() && PENDING.is_power_of_two());
+/// Ranges from this size on go through the filter, bytes.
+const FILTERED: usize = 4 * BLOCK;
 
 struct Marker<'a> {
     /// Where slots and page-allocator objects are; where huge objects are.
@@ -69,6 +54,10 @@ struct Marker<'a> {
     queue: [Entry; AHEAD],
     queue_first: usize,
     queue_len: usize,
+    pending: [(Option<&'static Span>, u32); PENDING],
+    pending_first: usize,
+    pending_len: usize,
+    filter: bool,
     overflow: bool,
     unpadded: bool,
     protected: &'a Protected,
@@ -134,13 +123,17 @@ impl<'a> Marker<'a> {
         // SAFETY: the world is stopped.
         let (huge_low, huge_high) = unsafe { large::huge_bounds() };
         Marker {
-            heap: Window::new(bits.low, bits.high),
-            huge: Window::new(huge_low, huge_high),
+            heap: Window::new(bits.low.0, bits.high.0),
+            huge: Window::new(huge_low.0, huge_high.0),
             stack,
             later,
             queue: [Entry { lo: Addr::NULL, bytes: 0 }; AHEAD],
             queue_first: 0,
             queue_len: 0,
+            pending: [(None, 0); PENDING],
+            pending_first: 0,
+            pending_len: 0,
+            filter: filter::available(),
             overflow: false,
             unpadded: bits.unpadded,
             protected,
@@ -206,7 +199,13 @@ impl<'a> Marker<'a> {
                 self.queue_len += 1;
             }
             if self.queue_len == 0 {
-                return;
+                if self.pending_len == 0 {
+                    return;
+                }
+                while self.pending_len != 0 {
+                    self.settle_oldest();
+                }
+                continue;
             }
             let entry = self.queue[self.queue_first];
             self.queue_first = (self.queue_first + 1) % AHEAD;
@@ -217,6 +216,14 @@ impl<'a> Marker<'a> {
 
     #[inline(always)]
     fn scan(&mut self, lo: Addr, hi: Addr) {
+        if self.filter && hi.since(lo) >= FILTERED {
+            return self.scan_filtered(lo, hi);
+        }
+        self.scan_each(lo, hi);
+    }
+
+    #[inline(always)]
+    fn scan_each(&mut self, lo: Addr, hi: Addr) {
         let mut at = lo.0;
         while at + 8 <= hi.0 {
             // SAFETY: allocated memory of the heap, or a readable range by `World`'s contract.
@@ -230,16 +237,54 @@ impl<'a> Marker<'a> {
         }
     }
 
+    #[inline(never)]
+    fn scan_filtered(&mut self, lo: Addr, hi: Addr) {
+        let end = lo.add(hi.since(lo) / BLOCK * BLOCK);
+        let mut at = lo.0;
+        // SAFETY: as for `scan_each`; the filter is available.
+        while let Some((block, mut mask)) = unsafe { filter::next_hit(at, end.0, self.heap, self.huge) } {
+            while mask != 0 {
+                let word = Addr(block + mask.trailing_zeros() as usize * 8);
+                mask &= mask - 1;
+                self.scan_each(word, word.add(8));
+            }
+            at = block + BLOCK;
+        }
+        self.scan_each(end, hi);
+    }
+
     #[inline(always)]
     fn heap_word(&mut self, word: usize) {
-        let span = map::lookup(Addr(word));
-        if let Some(span) = span {
-            self.reach(span, span.index(Addr(word)));
-        } else if self.huge.holds(word) {
-            self.huge_word(word);
+        match map::lookup(Addr(word)) {
+            Some(span) => self.look_later(span, span.index(Addr(word))),
+            None if self.huge.holds(word) => self.huge_word(word),
+            None => {}
         }
         if self.unpadded {
             self.slot_before(word);
+        }
+    }
+
+    /// Begins to fetch the white bit of slot `index`, and looks at those that were begun earlier.
+    /// A test that waits for memory is a branch that the processor guesses wrongly half of the time.
+    #[inline(always)]
+    fn look_later(&mut self, span: &'static Span, index: u32) {
+        // SAFETY: see the chapter above.
+        prefetch(Addr::of(unsafe { span.white_bits.get().add(index as usize / 64) }));
+        if self.pending_len == PENDING {
+            self.settle_oldest();
+        }
+        self.pending[(self.pending_first + self.pending_len) % PENDING] = (Some(span), index);
+        self.pending_len += 1;
+    }
+
+    #[inline(always)]
+    fn settle_oldest(&mut self) {
+        let (span, index) = self.pending[self.pending_first];
+        self.pending_first = (self.pending_first + 1) % PENDING;
+        self.pending_len -= 1;
+        if let Some(span) = span {
+            self.reach(span, index);
         }
     }
 

@@ -1,0 +1,99 @@
+//! Which words of a range point near the heap: eight at a time, where the processor can.
+//!
+//! Most words of most programs are no pointers into the heap. A block of 64 bytes is compared
+//! with AVX2 at about the speed of memory (two loads, two subtractions, two comparisons); only
+//! blocks with a hit come back to the marker. Without AVX2 (asked once, by cpuid) the marker looks
+//! at each word itself.
+//!
+//! # Safety
+//! `next_hit` reads whole blocks inside the range that its caller may read. AVX2 code runs
+//! only after cpuid and xgetbv said that processor and kernel have it.
+#![allow(unsafe_code)]
+use core::arch::x86_64::*;
+use core::sync::atomic::{AtomicU8, Ordering};
+
+/// Addresses `low ..= low + reach`: the upper end is inclusive for one-past-the-end pointers.
+#[derive(Clone, Copy)]
+pub struct Window {
+    pub low: usize,
+    pub reach: usize,
+}
+
+impl Window {
+    /// `low..=high`, or if they are not in order a window that holds one address that no object has.
+    pub fn new(low: usize, high: usize) -> Window {
+        if low < high { Window { low, reach: high - low } } else { Window { low: usize::MAX, reach: 0 } }
+    }
+    #[inline(always)]
+    pub fn holds(self, word: usize) -> bool {
+        word.wrapping_sub(self.low) <= self.reach
+    }
+}
+
+/// Bytes of a block.
+pub const BLOCK: usize = 64;
+
+const UNKNOWN: u8 = 0;
+const NO: u8 = 1;
+const YES: u8 = 2;
+static AVX2: AtomicU8 = AtomicU8::new(UNKNOWN);
+
+/// Whether [`next_hit`] may be called.
+pub fn available() -> bool {
+    match AVX2.load(Ordering::Relaxed) {
+        UNKNOWN => {
+            let has = detect();
+            AVX2.store(if has { YES } else { NO }, Ordering::Relaxed);
+            has
+        }
+        known => known == YES,
+    }
+}
+
+fn detect() -> bool {
+    const OSXSAVE: u32 = 1 << 27;
+    const AVX: u32 = 1 << 28;
+    const AVX2: u32 = 1 << 5;
+    let features = __cpuid(1).ecx;
+    if __cpuid(0).eax < 7 || features & (OSXSAVE | AVX) != OSXSAVE | AVX {
+        return false;
+    }
+    // SAFETY: OSXSAVE says that xgetbv exists. The kernel keeps SSE and AVX state: bits 1 and 2.
+    let kept = unsafe { _xgetbv(0) } & 6 == 6;
+    kept && __cpuid_count(7, 0).ebx & AVX2 != 0
+}
+
+/// The first block of `[at, end)` with a word in one of the windows: its address, and a bit for
+/// each such word. `end - at` is a multiple of [`BLOCK`].
+///
+/// # Safety
+/// The range is readable, and [`available`].
+#[target_feature(enable = "avx2")]
+pub unsafe fn next_hit(mut at: usize, end: usize, a: Window, b: Window) -> Option<(usize, u32)> {
+    // Unsigned comparison by signed ones: both sides moved by half of the range.
+    let sign = _mm256_set1_epi64x(i64::MIN);
+    let (low_a, low_b) = (_mm256_set1_epi64x(a.low as i64), _mm256_set1_epi64x(b.low as i64));
+    let limit_a = _mm256_xor_si256(_mm256_set1_epi64x(a.reach as i64), sign);
+    let limit_b = _mm256_xor_si256(_mm256_set1_epi64x(b.reach as i64), sign);
+    let outside = |words: __m256i| {
+        let in_a = _mm256_xor_si256(_mm256_sub_epi64(words, low_a), sign);
+        let in_b = _mm256_xor_si256(_mm256_sub_epi64(words, low_b), sign);
+        _mm256_and_si256(_mm256_cmpgt_epi64(in_a, limit_a), _mm256_cmpgt_epi64(in_b, limit_b))
+    };
+    while at < end {
+        let p: *const __m256i = core::ptr::with_exposed_provenance(at);
+        // SAFETY: a whole block inside the range.
+        let (first, second) = unsafe { (_mm256_loadu_si256(p), _mm256_loadu_si256(p.add(1))) };
+        let (first, second) = (outside(first), outside(second));
+        if _mm256_movemask_epi8(_mm256_and_si256(first, second)) != -1 {
+            let low = _mm256_movemask_pd(_mm256_castsi256_pd(first)) as u32;
+            let high = _mm256_movemask_pd(_mm256_castsi256_pd(second)) as u32;
+            return Some((at, !(low | high << 4) & 0xff));
+        }
+        at += BLOCK;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests;
