@@ -10,7 +10,8 @@
 //! ```
 //! A script's header: `# needs: commands`, `# timeout: seconds`, `# modes: …`, and `# normalise: a sed
 //! script` for what differs from one native run to the next. In leak mode the reports go to files and
-//! the programs keep their own exit status, for many real programs do leak.
+//! the programs keep their own exit status, for many real programs do leak. In gc mode the statistics
+//! go to files, and no object may have been resurrected.
 //! Prints one row a run: `app mode result seconds ratio`, the ratio to the native run's time.
 
 #[path = "harness/preload.rs"]
@@ -91,9 +92,19 @@ fn try_app(app: &App, preload: &Preload, only: Option<&str>) -> Tally {
             continue;
         }
         let outcome = run(app, mode, preload);
-        let fault = difference(app, &native, &outcome);
+        let mut fault = difference(app, &native, &outcome);
+        let [cycles, abandoned, reclaimed, resurrected] = collections(app);
+        if *mode == "gc" && resurrected > 0 {
+            fault = Some(format!("{}  {resurrected} objects were resurrected\n", fault.unwrap_or_default()));
+        }
         let (word, ratio) = (if fault.is_none() { "ok" } else { "FAILED" }, outcome.seconds / native.seconds);
-        println!("{:16} {:7} {word:8} {:7.2} {ratio:6.2}", app.name, mode, outcome.seconds);
+        let counts = match *mode {
+            "gc" => format!(
+                "  {cycles} cycles, {abandoned} abandoned, {reclaimed} reclaimed, {resurrected} resurrected"
+            ),
+            _ => String::new(),
+        };
+        println!("{:16} {:7} {word:8} {:7.2} {ratio:6.2}{counts}", app.name, mode, outcome.seconds);
         match fault {
             None => tally.passed += 1,
             Some(fault) => tally.failures.push(format!(
@@ -121,10 +132,13 @@ fn run(app: &App, mode: &str, preload: &Preload) -> Outcome {
     std::fs::create_dir_all(&place).expect("a folder to run in");
     let out = tree::target().join("apps-out");
     let mut options = vec![];
-    let log = format!("log={}/{}.leak.%p.log:exitcode=0", out.display(), app.name);
+    remove_logs(app, mode);
+    let log = format!("log={}/{}.{mode}.%p.log", out.display(), app.name);
     let more = std::env::var("GLEANER_TEST_OPTIONS").unwrap_or_default();
-    if mode == "leak" {
-        options.push(log.as_str());
+    match mode {
+        "leak" => options.extend([log.as_str(), "exitcode=0"]),
+        "gc" => options.extend([log.as_str(), "stats=yes"]),
+        _ => {}
     }
     if !more.is_empty() {
         options.push(more.as_str());
@@ -147,6 +161,37 @@ fn run(app: &App, mode: &str, preload: &Preload) -> Outcome {
     let outcome = process::run(&mut command, limit, &out.join(format!("{}.{mode}.x", app.name)));
     let _ = std::fs::remove_dir_all(&place);
     outcome
+}
+
+fn logs(app: &App, mode: &str) -> Vec<PathBuf> {
+    let prefix = format!("{}.{mode}.", app.name);
+    let Ok(entries) = std::fs::read_dir(tree::target().join("apps-out")) else { return Vec::new() };
+    let named = |p: &PathBuf| {
+        p.extension().is_some_and(|e| e == "log")
+            && p.file_name().is_some_and(|n| n.to_string_lossy().starts_with(&prefix))
+    };
+    entries.filter_map(|e| Some(e.ok()?.path())).filter(named).collect()
+}
+
+fn remove_logs(app: &App, mode: &str) {
+    logs(app, mode).iter().for_each(|log| drop(std::fs::remove_file(log)));
+}
+
+/// From the statistics of all processes of a run in gc mode: (cycles, abandoned, reclaimed, resurrected).
+/// The last must be 0: an object that the collector gave up and the program used after all.
+fn collections(app: &App) -> [u64; 4] {
+    let mut sums = [0; 4];
+    for log in logs(app, "gc") {
+        let text = std::fs::read_to_string(log).unwrap_or_default();
+        let words: Vec<&str> = text.split([' ', ',', ';', '\n']).filter(|w| !w.is_empty()).collect();
+        for pair in words.windows(2) {
+            let names = ["cycles", "abandoned", "reclaimed", "resurrected"];
+            if let (Some(at), Ok(n)) = (names.iter().position(|n| *n == pair[0]), pair[1].parse::<u64>()) {
+                sums[at] += n;
+            }
+        }
+    }
+    sums
 }
 
 /// What differs, if anything, after both outputs went through the script's own `normalise`.
