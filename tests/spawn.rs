@@ -35,7 +35,7 @@ fn the_host_does_not_notice() {
     let before = mask();
     let out = Fd::adopt(file::memory(c"out").unwrap());
     let script = c"ls /proc/self/fd | wc -l; cat /proc/self/status | grep -E 'SigBlk|SigCgt';
-        env | grep -E '^(GLEANER|LD_)'; readlink /proc/self/fd/0";
+        env | grep -E '^(GLEANER(_KEPT)?=|LD_)'; readlink /proc/self/fd/0";
     let argv = [c"sh", c"-c", script];
     let program =
         Program { path: c"/bin/sh", argv: &argv, stdin: out.raw(), stdout: out.raw(), deadline_ms: 10_000 };
