@@ -7,6 +7,7 @@
 //! | H3 | every block on the free and the remote list is a slot below `extended`, and is there once |
 //! | H4 | `used` (less the head's one) + free blocks = `extended` |
 //! | H5 | the full tag and the full list agree: a full span has no local free block |
+//! | H6 | only a full span asks to be told of remote frees |
 //!
 //! # Safety
 //! Reads the cells of other threads' spans: only while the world is stopped, or in a test whose
@@ -54,8 +55,8 @@ fn verify_span(span: &Span, slack: u32) -> Result<(), u8> {
     }
     let mut seen = [0u64; 64];
     let free = count(span, span.free.get(), &mut seen).ok_or(3)?;
-    let remote = (span.remote.load(Ordering::Acquire) & !NOTIFY) as *mut Block;
-    count(span, remote, &mut seen).ok_or(3)?;
+    let remote = span.remote.load(Ordering::Acquire);
+    count(span, (remote & !NOTIFY) as *mut Block, &mut seen).ok_or(3)?;
     let owner = span.owner.load(Ordering::Relaxed);
     let off = (span.used.get() + free).abs_diff(extended);
     // A head counts one more; whether a span is one is its cache's knowledge.
@@ -64,6 +65,9 @@ fn verify_span(span: &Span, slack: u32) -> Result<(), u8> {
     }
     if owner & tag::FULL != 0 && free != 0 {
         return Err(5);
+    }
+    if owner & tag::FULL == 0 && remote & NOTIFY != 0 {
+        return Err(6);
     }
     Ok(())
 }

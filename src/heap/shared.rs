@@ -18,7 +18,7 @@ use super::{live, slots};
 use crate::ground::critical::Critical;
 use crate::ground::lock::{Lock, Rank};
 use crate::spans::class::COUNT;
-use crate::spans::span::tag;
+use crate::spans::span::{NOTIFY, tag};
 use crate::spans::{Block, Span};
 use core::cell::Cell;
 use core::ptr;
@@ -50,7 +50,7 @@ pub fn adopt(critical: &Critical, cache: &'static Cache, class: usize) -> Option
         }
         // Nothing free in it: it is this thread's full span from now on.
         span.owner.store(cache.id() | tags | tag::FULL, Ordering::Release);
-        span.remote.fetch_or(crate::spans::span::NOTIFY, Ordering::AcqRel);
+        span.remote.fetch_or(NOTIFY, Ordering::AcqRel);
         link(&cache.full, span);
     }
     None
@@ -99,6 +99,9 @@ pub fn abandon(critical: &Critical, cache: &'static Cache) {
 
 fn leave(critical: &Critical, cache: &'static Cache, span: &'static Span) {
     collect_remote(span);
+    // Nobody is there to be told. Its next owner must find the word clear: a head whose bit is set
+    // already looks, when it is exhausted, as if a remote free had come in between, again and again.
+    span.remote.fetch_and(!NOTIFY, Ordering::AcqRel);
     live::account(span, span.used.get());
     if span.used.get() == 0 {
         give_span(critical, cache, span);
