@@ -21,7 +21,6 @@ use crate::ground::critical::Critical;
 pub mod depot;
 pub mod elf;
 pub mod group;
-pub mod maps;
 pub mod modules;
 pub mod record;
 pub mod report;

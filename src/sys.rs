@@ -11,6 +11,7 @@ pub mod mapping;
 pub mod maps;
 pub mod memory;
 pub mod pagemap;
+pub mod path;
 pub mod pkeys;
 pub mod process;
 pub mod random;

@@ -18,7 +18,9 @@
 //!
 //! *Time* is capped by a leaky bucket: collecting fills it, running drains it at a third of the
 //! speed, so in the long run collecting takes at most a quarter. While it is full, memory may
-//! exceed the goal. It holds one second, so a burst may be that much longer.
+//! exceed the goal. It holds one second, so a burst may be that much longer. What fills it is the
+//! collecting thread's processor time: on a busy machine a cycle takes longer by the clock, but so does the
+//! program between two of them, and counted by the clock its garbage would outgrow every bound.
 //!
 //! Pure arithmetic; all saturating, so no option value overflows.
 
@@ -80,6 +82,8 @@ pub struct Report {
     /// When it began and ended, in nanoseconds of a monotonic clock.
     pub began: u64,
     pub ended: u64,
+    /// Nanoseconds of processor time that it took.
+    pub cost: u64,
 }
 
 impl Pacer {
@@ -120,14 +124,15 @@ impl Pacer {
         }
         self.seen = self.seen.max(report.before);
         (self.base, self.reachable, self.roots) = (report.after, report.reachable, report.roots);
-        self.spend(report.began, report.ended);
+        self.spend(report.began, report.ended, report.cost);
     }
     /// A cycle was abandoned when the heap had `bytes`: the next try comes after as much growth
     /// again, and later each time, up to a few times as much.
     pub fn abandoned(&mut self, bytes: usize, began: u64, ended: u64) {
         (self.base, self.reachable) = (bytes, bytes);
         self.patience = (self.patience * 2).min(PATIENCE_ABANDONED.max(self.patience));
-        self.spend(began, ended);
+        // Waiting for a thread that cannot be stopped takes no processor time, but the others stand.
+        self.spend(began, ended, ended.saturating_sub(began));
     }
     /// The heap has become smaller than [`Pacer::base`] by frees.
     pub fn shrunk(&mut self, bytes: usize) {
@@ -138,9 +143,9 @@ impl Pacer {
     pub fn base(&self) -> usize {
         self.base
     }
-    fn spend(&mut self, began: u64, ended: u64) {
+    fn spend(&mut self, began: u64, ended: u64, cost: u64) {
         let fill = self.fill_at(began);
-        self.fill = fill.saturating_add(ended.saturating_sub(began)).min(FILL_MAX);
+        self.fill = fill.saturating_add(cost).min(FILL_MAX);
         self.ended = ended;
     }
 }

@@ -28,12 +28,12 @@
 //! moved or freed; the mutable state of a module is atomic.
 #![allow(unsafe_code)]
 use super::elf::BuildId;
-use super::maps::Path;
 use super::unwind::{self, EXACT, find};
 use crate::ground::critical::Critical;
 use crate::ground::lock::{Lock, Rank};
 use crate::pages::metadata;
 use crate::pure::addr::Addr;
+use crate::sys::path::Path;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 pub const MAX_MODULES: usize = 4096;

@@ -15,9 +15,9 @@
 //! 4 KiB buffer by write(2); about 200 bytes a distinct stack. A line end inside a path becomes `?`.
 use super::depot::{self, MAX_FRAMES};
 use super::group::Group;
-use super::maps::Path;
 use super::modules;
 use super::unwind::EXACT;
+use crate::sys::path::Path;
 use crate::sys::{file, process};
 use core::fmt::{self, Write};
 

@@ -9,7 +9,6 @@
 //! exactly these lines.
 use super::depot::{self, MAX_FRAMES};
 use super::group::{Group, Kind};
-use super::maps::Path;
 use super::modules;
 use super::record::{self, About, Out, Unwritten};
 use super::spawn::{self, End, Program};
@@ -17,8 +16,8 @@ use super::suppress::Suppressions;
 use super::unwind::{EXACT, capture, find};
 use crate::ground::critical::Critical;
 use crate::sys::file::{self, Fd};
+use crate::sys::path::Path;
 use crate::sys::{errno, process};
-use core::ffi::CStr;
 use core::fmt::Write;
 
 /// The command's status when each leak was suppressed.
@@ -169,13 +168,6 @@ fn line_of(out: &mut Out, number: usize, frame: usize, overlay: u32) {
         }
     }
     out.bytes(b"\n");
-}
-
-/// Writes the record to a file instead, for `gleaner report FILE` later or elsewhere.
-pub fn save(path: &CStr, about: &About<'_>, groups: &[Group]) -> Result<(), Unwritten> {
-    let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_APPEND;
-    let fd = Fd::open(path, flags, 0o600).map_err(|_| Unwritten)?;
-    record::write(fd.raw(), about, groups)
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ use crate::ground::out;
 use crate::heap::live;
 use crate::pure::options::{Mode, Options};
 use crate::roots::Snapshot;
-use crate::sys::process::now_ns;
+use crate::sys::process::{now_ns, thread_ns};
 use crate::sys::{errno, tls};
 use crate::threads;
 use core::cell::UnsafeCell;
@@ -54,8 +54,6 @@ pub enum Cause {
     Stress,
     /// There is no more memory.
     Pressure,
-    /// The program asked.
-    Asked,
 }
 impl Cause {
     fn word(self) -> &'static str {
@@ -63,7 +61,6 @@ impl Cause {
             Cause::Growth => "growth",
             Cause::Stress => "collect_every",
             Cause::Pressure => "no memory",
-            Cause::Asked => "asked",
         }
     }
 }
@@ -152,19 +149,9 @@ pub fn for_memory() -> bool {
         })
 }
 
-/// One collection, now. Objects and bytes that it freed. Outside of critical sections.
-pub fn now() -> Sum {
-    let _errno = errno::Saved::new();
-    if start::options().mode != Mode::Gc {
-        return Sum::default();
-    }
-    let mut held = cycle::enter();
-    cycle(&mut held, Cause::Asked)
-}
-
 /// A whole collection; what it freed.
 fn cycle(held: &mut Held, cause: Cause) -> Sum {
-    let began = now_ns();
+    let (began, began_cpu) = (now_ns(), thread_ns());
     let before = live::exact();
     let result = match held.snapshot() {
         Some((critical, snapshot)) => threads::with_spilled(|sp| stopped_part(critical, snapshot, sp)),
@@ -197,6 +184,7 @@ fn cycle(held: &mut Held, cause: Cause) -> Sum {
         reclaimed: freed.bytes,
         began,
         ended,
+        cost: thread_ns() - began_cpu,
     };
     let pacer = held.pacer();
     pacer.complete(&report);

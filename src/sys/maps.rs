@@ -8,12 +8,13 @@
 //! `7f4f…-7f4f… rw-p 00033000 fe:00 325843    /path (deleted)`; the kernel hands out at most
 //! one page of lines a read, whole lines at a time. [`Parser`] takes bytes in any pieces and
 //! keeps no line: numbers are accumulated digit by digit and of the name only the first
-//! [`NAME`] bytes are kept, so a path of any length costs nothing. 40 to 100 bytes a line,
+//! [`NAME`] bytes (or as many as asked for) are kept, so a path of any length costs nothing. 40 to 100 bytes a line,
 //! about 2 ns a byte.
 //!
 //! `PROCMAP_QUERY` (kernel 6.11) was rejected for whole lists: half a microsecond a mapping
 //! against a quarter for the text.
 use super::file::{self, Fd};
+use super::path::PATH_MAX;
 use super::raw::Errno;
 use crate::pure::addr::Addr;
 
@@ -53,7 +54,7 @@ pub struct Mapping<'a> {
     pub offset: u64,
     /// 0 for anonymous memory.
     pub inode: u64,
-    /// The name's first [`NAME`] bytes; empty for unnamed anonymous memory.
+    /// The name's first bytes, as many as the parser keeps; empty for unnamed anonymous memory.
     pub name: &'a [u8],
 }
 
@@ -82,7 +83,7 @@ enum Stage {
 }
 
 /// The state between two pieces of text.
-pub struct Parser {
+pub struct Parser<const KEPT: usize = NAME> {
     stage: Stage,
     /// The number being read, and how many digits it has so far.
     number: u64,
@@ -92,18 +93,18 @@ pub struct Parser {
     offset: u64,
     inode: u64,
     perms: Perms,
-    name: [u8; NAME],
+    name: [u8; KEPT],
     name_len: usize,
 }
 
-impl Default for Parser {
+impl<const KEPT: usize> Default for Parser<KEPT> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Parser {
-    pub const fn new() -> Parser {
+impl<const KEPT: usize> Parser<KEPT> {
+    pub const fn new() -> Parser<KEPT> {
         Parser {
             stage: Stage::Lo,
             number: 0,
@@ -113,7 +114,7 @@ impl Parser {
             offset: 0,
             inode: 0,
             perms: Perms(0),
-            name: [0; NAME],
+            name: [0; KEPT],
             name_len: 0,
         }
     }
@@ -167,7 +168,7 @@ impl Parser {
             Stage::Gap if byte == b' ' => {}
             Stage::Gap | Stage::Name => {
                 self.stage = Stage::Name;
-                if self.name_len < NAME {
+                if self.name_len < KEPT {
                     self.name[self.name_len] = byte;
                     self.name_len += 1;
                 }
@@ -246,12 +247,24 @@ impl Parser {
     }
 }
 
-/// Reads the whole list through `buffer` (a page or more) and calls `each` for every mapping,
-/// in rising order. Opens a descriptor for the time of the call: while other threads run, one
-/// of them could close it by number, so a collector calls this with the world stopped.
+/// Reads the whole list through `buffer` (any size; a page or more saves calls) and calls `each`
+/// for every mapping, in rising order. Opens a descriptor for the time of the call: while other
+/// threads run, one of them could close it by number, so a collector calls this with the world stopped.
 pub fn for_each(buffer: &mut [u8], each: &mut dyn FnMut(&Mapping<'_>)) -> Result<(), MapsError> {
+    stream(buffer, Parser::<NAME>::new(), each)
+}
+
+/// The same with whole paths, on a stack of 2 KB: for slow paths that may run in a signal handler.
+pub fn for_each_path(each: &mut dyn FnMut(&Mapping<'_>)) -> Result<(), MapsError> {
+    stream(&mut [0; 512], Parser::<PATH_MAX>::new(), each)
+}
+
+fn stream<const KEPT: usize>(
+    buffer: &mut [u8],
+    mut parser: Parser<KEPT>,
+    each: &mut dyn FnMut(&Mapping<'_>),
+) -> Result<(), MapsError> {
     let fd = Fd::open(c"/proc/thread-self/maps", libc::O_RDONLY, 0).map_err(MapsError::Io)?;
-    let mut parser = Parser::new();
     loop {
         let n = file::read(fd.raw(), buffer).map_err(MapsError::Io)?;
         if n == 0 {

@@ -24,9 +24,16 @@ pub fn yield_now() {
 }
 /// Monotonic nanoseconds.
 pub fn now_ns() -> u64 {
+    clock(libc::CLOCK_MONOTONIC)
+}
+/// Nanoseconds for which the calling thread has had a processor.
+pub fn thread_ns() -> u64 {
+    clock(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+fn clock(id: libc::clockid_t) -> u64 {
     let mut ts = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the kernel writes one timespec.
-    unsafe { syscall2(libc::SYS_clock_gettime, libc::CLOCK_MONOTONIC as usize, &raw mut ts as usize) };
+    unsafe { syscall2(libc::SYS_clock_gettime, id as usize, &raw mut ts as usize) };
     ts.tv_sec as u64 * 1_000_000_000 + ts.tv_nsec as u64
 }
 /// Ends every thread, at once, without handlers.

@@ -5,7 +5,9 @@
 //! have the kernel's layout and size, and live across the call.
 #![allow(unsafe_code)]
 use super::Finding;
-use std::fs::File;
+use gleaner_core::pure::addr::Addr;
+use gleaner_core::sys::mapping;
+use gleaner_core::sys::pagemap::{PageMap, Region, Want, Way};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::ptr;
 
@@ -28,7 +30,7 @@ pub fn features() -> Vec<Finding> {
         ),
         Finding::of(
             "PROCMAP_QUERY",
-            procmap_query(),
+            mapping::is_quick(),
             "one mapping is looked up in 0.5 us",
             "needs Linux 6.11: /proc/self/maps is read instead",
         ),
@@ -109,63 +111,13 @@ fn memfd() -> bool {
     }
 }
 
-/// `struct procmap_query` of linux/fs.h.
-#[repr(C)]
-#[derive(Default)]
-struct ProcmapQuery {
-    size: u64,
-    flags: u64,
-    address: u64,
-    answer: [u64; 7],
-    name_size: u32,
-    build_id_size: u32,
-    name: u64,
-    build_id: u64,
-}
-const PROCMAP_QUERY: libc::Ioctl = iowr(b'f', 17, size_of::<ProcmapQuery>());
-
-fn procmap_query() -> bool {
-    let Ok(maps) = File::open("/proc/self/maps") else { return false };
-    let mut query = ProcmapQuery {
-        size: size_of::<ProcmapQuery>() as u64,
-        address: (&raw const maps) as u64,
-        ..Default::default()
-    };
-    // SAFETY: the kernel reads and writes `size` bytes of the structure; it has no buffers.
-    unsafe { libc::ioctl(maps.as_raw_fd(), PROCMAP_QUERY, &raw mut query) == 0 }
-}
-
-/// `struct pm_scan_arg` of linux/fs.h.
-#[repr(C)]
-#[derive(Default)]
-struct PagemapScan {
-    size: u64,
-    flags: u64,
-    start: u64,
-    end: u64,
-    walk_end: u64,
-    vec: u64,
-    vec_len: u64,
-    max_pages: u64,
-    masks: [u64; 4],
-}
-const PAGEMAP_SCAN: libc::Ioctl = iowr(b'f', 16, size_of::<PagemapScan>());
-const PAGE_IS_PRESENT: u64 = 1 << 3;
-
+/// Whether the library would scan page tables by the ioctl.
 fn pagemap_scan() -> bool {
-    let (Ok(pagemap), Some(page)) = (File::open("/proc/self/pagemap"), Page::new()) else { return false };
-    let mut regions = [[0u64; 3]; 1];
-    let mut scan = PagemapScan {
-        size: size_of::<PagemapScan>() as u64,
-        start: page.0 as u64,
-        end: page.0 as u64 + PAGE as u64,
-        vec: regions.as_mut_ptr() as u64,
-        vec_len: 1,
-        masks: [0, 0, PAGE_IS_PRESENT, PAGE_IS_PRESENT],
-        ..Default::default()
-    };
-    // SAFETY: the kernel writes at most one region of 24 bytes.
-    unsafe { libc::ioctl(pagemap.as_raw_fd(), PAGEMAP_SCAN, &raw mut scan) >= 0 }
+    let Some(page) = Page::new() else { return false };
+    let (lo, mut regions) = (Addr(page.0 as usize), [Region::default()]);
+    let mut map = PageMap::open();
+    map.scan(lo, lo.add(PAGE), Want::Any, &mut regions);
+    matches!(map.way(), Way::ScanGuards | Way::Scan)
 }
 
 /// `struct uffdio_api` of linux/userfaultfd.h.

@@ -5,6 +5,11 @@
 use super::process;
 use crate::Failure;
 use crate::failure::{NOT_FOUND, NOT_RUNNABLE, plain};
+use object::LittleEndian;
+use object::elf::{
+    ELFCLASS32, ELFDATA2MSB, EM_386, EM_X86_64, ET_DYN, ET_EXEC, FileClass, FileHeader64, Machine,
+};
+use object::read::elf::{FileHeader, ProgramHeader};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Read;
@@ -18,15 +23,6 @@ const INTERPRETERS: usize = 4;
 const FIRST_LINE: usize = 256;
 /// Enough for the ELF header, the program headers and the interpreter's name.
 const HEAD: usize = 64 << 10;
-
-// The few words of an ELF header that matter here; elf(5) has them all.
-const ELFCLASS32: u8 = 1;
-const ELFDATA2MSB: u8 = 2;
-const ET_EXEC: u64 = 2;
-const ET_DYN: u64 = 3;
-const PT_INTERP: u64 = 3;
-const EM_386: u16 = 3;
-const EM_X86_64: u16 = 62;
 
 /// Finds `name` as execvp(3) would.
 pub fn find(name: &OsStr) -> Result<PathBuf, Failure> {
@@ -170,42 +166,32 @@ fn look(head: &[u8]) -> Look {
         return Look::Unknown;
     };
     let machine = [ident[18], ident[19]];
-    if ident[5] == ELFDATA2MSB {
+    if ident[5] == ELFDATA2MSB.0 {
         return Look::Machine(u16::from_be_bytes(machine));
     }
-    match (ident[4], u16::from_le_bytes(machine)) {
+    match (FileClass(ident[4]), Machine(u16::from_le_bytes(machine))) {
         (ELFCLASS32, EM_386 | EM_X86_64) => return Look::Bits32,
         (_, EM_X86_64) => {}
-        (_, machine) => return Look::Machine(machine),
+        (_, machine) => return Look::Machine(machine.0),
     }
     interpreter(head).unwrap_or(Look::NotAProgram)
 }
 
 /// A 64-bit little-endian file: does it ask for glibc's loader?
 fn interpreter(head: &[u8]) -> Option<Look> {
-    if !matches!(number(head, 16, 2)?, ET_EXEC | ET_DYN) {
+    let header = FileHeader64::<LittleEndian>::parse(head).ok()?;
+    if !matches!(header.e_type(LittleEndian), ET_EXEC | ET_DYN) {
         return None;
     }
-    let (table, size, count) = (number(head, 32, 8)?, number(head, 54, 2)?, number(head, 56, 2)?);
-    for segment in 0..count {
-        let segment = usize::try_from(table).ok()?.checked_add(usize::try_from(segment * size).ok()?)?;
-        if number(head, segment, 4)? == PT_INTERP {
-            let start = usize::try_from(number(head, segment + 8, 8)?).ok()?;
-            let length = usize::try_from(number(head, segment + 32, 8)?).ok()?;
-            let path = head.get(start..start.checked_add(length)?)?;
-            let path = String::from_utf8_lossy(path.strip_suffix(b"\0").unwrap_or(path));
+    for segment in header.program_headers(LittleEndian, head).ok()? {
+        if let Some(path) = segment.interpreter(LittleEndian, head).ok()? {
+            let path = String::from_utf8_lossy(path);
             let other =
                 path.contains("musl") || path.contains("uClibc") || path.contains("/system/bin/linker");
             return Some(if other { Look::Libc(path.into_owned()) } else { Look::Fits });
         }
     }
     Some(Look::Static)
-}
-
-/// A little-endian number of the ELF header.
-fn number(head: &[u8], at: usize, width: usize) -> Option<u64> {
-    let bytes = head.get(at..at.checked_add(width)?)?;
-    Some(bytes.iter().rev().fold(0, |n, byte| n << 8 | u64::from(*byte)))
 }
 
 /// The loader run by hand (`ld.so prog`) has no interpreter of its own and does preload.

@@ -5,7 +5,17 @@ const MB: usize = 1 << 20;
 const KNOBS: Knobs = Knobs { min_growth: 16 * MB, growth: 100 };
 
 fn report(before: usize, reachable: usize, fresh: usize, reclaimed: usize, at: u64) -> Report {
-    Report { before, after: before - reclaimed, reachable, roots: 0, fresh, reclaimed, began: at, ended: at }
+    Report {
+        before,
+        after: before - reclaimed,
+        reachable,
+        roots: 0,
+        fresh,
+        reclaimed,
+        began: at,
+        ended: at,
+        cost: 0,
+    }
 }
 
 #[test]
@@ -63,7 +73,7 @@ proptest! {
         let mut pacer = Pacer::new(Knobs { min_growth, growth });
         for (before, marked, fresh, began, took) in cycles {
             let ended = began + took;
-            pacer.complete(&Report { before, after: before, reachable: marked, roots: marked, fresh, reclaimed: 0, began, ended });
+            pacer.complete(&Report { before, after: before, reachable: marked, roots: marked, fresh, reclaimed: 0, began, ended, cost: took });
             prop_assert!(pacer.goal() >= min_growth);
             prop_assert!(pacer.trigger() >= before);
             prop_assert!(pacer.wait(ended) <= FILL_MAX * DRAIN);
@@ -84,13 +94,21 @@ proptest! {
     }
 
     #[test]
+    fn a_busy_machine_makes_cycles_no_rarer(cost in 1u64..BUCKET, slower in 1u64..20) {
+        let mut pacer = Pacer::new(KNOBS);
+        let ended = 1 + cost * slower;
+        pacer.complete(&Report { began: 1, ended, cost, ..report(0, 0, 0, 0, 0) });
+        prop_assert_eq!(pacer.wait(ended), 0);
+    }
+
+    #[test]
     fn collecting_takes_at_most_a_quarter(costs in prop::collection::vec(1u64..700_000_000, 50..200)) {
         // As greedy as the cap allows: each cycle begins as soon as it may.
         let (mut pacer, mut now, mut spent) = (Pacer::new(KNOBS), 1u64, 0);
         for cost in costs {
             now += pacer.wait(now);
             prop_assert_eq!(pacer.wait(now), 0);
-            pacer.complete(&Report { began: now, ended: now + cost, ..report(0, 0, 0, 0, 0) });
+            pacer.complete(&Report { began: now, ended: now + cost, cost, ..report(0, 0, 0, 0, 0) });
             now += cost;
             spent += cost;
             // The first bucketful and the last cycle come on top.

@@ -42,12 +42,12 @@ fn both_finders_agree() {
     for pc in [libc::malloc as *const () as usize, both_finders_agree as fn() as usize] {
         let (a, b) = (find::object(pc).unwrap(), find::only_by_kernel::object(pc).unwrap());
         assert_eq!((a.image.start, a.image.end, a.image.bias), (b.image.start, b.image.end, b.image.bias));
-        let (mut by_loader, mut by_kernel) = (crate::leak::maps::Path::new(), crate::leak::maps::Path::new());
+        let (mut by_loader, mut by_kernel) = (crate::sys::path::Path::new(), crate::sys::path::Path::new());
         find::path_of(&a, &mut by_loader);
         find::path_of(&b, &mut by_kernel);
         // The loader's path may go through links that the kernel's has resolved.
         let real =
-            |p: &crate::leak::maps::Path| std::fs::canonicalize(std::str::from_utf8(p.as_bytes()).unwrap());
+            |p: &crate::sys::path::Path| std::fs::canonicalize(std::str::from_utf8(p.as_bytes()).unwrap());
         assert_eq!(real(&by_loader).unwrap(), real(&by_kernel).unwrap());
     }
     let heap = Box::new(0u8);

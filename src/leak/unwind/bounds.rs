@@ -9,7 +9,9 @@
 //! Rejected: pthread_getattr_np (calls malloc, reads the maps through stdio on the main thread)
 //! and the limits in the TCB (no public layout; wrong for coroutines).
 use super::{Bounds, remembered};
-use crate::leak::maps;
+use crate::pure::addr::Addr;
+use crate::sys::mapping;
+use crate::sys::maps::Perms;
 use core::sync::atomic::Ordering;
 
 /// The ABI's red zone below the stack pointer, which may hold saved registers.
@@ -31,20 +33,20 @@ fn floor(sp: usize, lo: usize) -> usize {
 #[cold]
 #[inline(never)]
 fn ask(sp: usize) -> Option<Bounds> {
-    let mapping = maps::holding(sp).filter(|m| m.readable)?;
+    let mapping = mapping::holding(Addr(sp)).filter(|m| m.perms.has(Perms::READ))?;
     let (lo, hi) = remembered();
     // A handler that interrupts these stores sees a range that is empty or true: lo is moved
     // out of the way first.
     lo.store(usize::MAX, Ordering::Relaxed);
     core::sync::atomic::compiler_fence(Ordering::SeqCst);
-    hi.store(mapping.end, Ordering::Relaxed);
+    hi.store(mapping.hi.0, Ordering::Relaxed);
     core::sync::atomic::compiler_fence(Ordering::SeqCst);
-    lo.store(mapping.start, Ordering::Relaxed);
-    Some(Bounds { lo: floor(sp, mapping.start), hi: mapping.end })
+    lo.store(mapping.lo.0, Ordering::Relaxed);
+    Some(Bounds { lo: floor(sp, mapping.lo.0), hi: mapping.hi.0 })
 }
 
 /// The bounds of any stack of this process, by the kernel; nothing is remembered.
 pub fn asked(sp: usize) -> Option<Bounds> {
-    let mapping = maps::holding(sp).filter(|m| m.readable)?;
-    Some(Bounds { lo: floor(sp, mapping.start), hi: mapping.end })
+    let mapping = mapping::holding(Addr(sp)).filter(|m| m.perms.has(Perms::READ))?;
+    Some(Bounds { lo: floor(sp, mapping.lo.0), hi: mapping.hi.0 })
 }

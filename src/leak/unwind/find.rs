@@ -14,8 +14,10 @@
 //! read.
 #![allow(unsafe_code)]
 use crate::leak::elf::Image;
-use crate::leak::maps::{self, Path};
 use crate::pure::addr::Addr;
+use crate::sys::mapping;
+use crate::sys::maps::{self, Mapping, Perms};
+use crate::sys::path::Path;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 /// glibc's `struct dl_find_object`.
@@ -73,12 +75,11 @@ fn search() -> Option<usize> {
         return Some(at);
     }
     let mut base = None;
-    maps::each(&mut |mapping, path| {
-        let name = path.rsplit(|&b| b == b'/').next().unwrap_or_default();
-        if mapping.offset == 0 && mapping.readable && name.starts_with(b"libc.so.") {
-            base = Some(mapping.start);
+    each(&mut |mapping| {
+        let name = mapping.name.rsplit(|&b| b == b'/').next().unwrap_or_default();
+        if base.is_none() && is_first(mapping) && name.starts_with(b"libc.so.") {
+            base = Some(mapping.lo.0);
         }
-        base.is_none()
     });
     // SAFETY: libc is never unmapped.
     unsafe { Image::at(base?)? }.symbol(NAME)
@@ -97,20 +98,30 @@ fn by_loader(find: FindObject, pc: usize) -> Option<Object> {
 
 /// The object by the mappings: the nearest one at or below `pc` with offset 0 and the same file.
 fn by_kernel(pc: usize) -> Option<Object> {
-    let mut first: Option<maps::Mapping> = None;
+    let mut first = None;
     let mut base = None;
-    maps::each(&mut |mapping, path| {
-        if mapping.offset == 0 && mapping.readable && !path.is_empty() && !path.starts_with(b"[heap") {
-            first = Some(mapping);
+    each(&mut |mapping| {
+        let named = !mapping.name.is_empty();
+        if is_first(mapping) && named && !mapping.name.starts_with(b"[heap") {
+            first = Some((mapping.lo.0, mapping.inode));
         }
-        if mapping.start <= pc && pc < mapping.end {
-            base = first.filter(|f| f.inode == mapping.inode && !path.is_empty()).map(|f| f.start);
+        if mapping.lo.0 <= pc && pc < mapping.hi.0 {
+            base = first.filter(|&(_, inode)| inode == mapping.inode && named).map(|(start, _)| start);
         }
-        mapping.end <= pc
     });
     // SAFETY: the kernel just listed the page as readable (see the chapter on safety).
     let image = unsafe { Image::at(base?)? };
     (pc < image.end).then_some(Object { image, link_map: 0 })
+}
+
+/// Every mapping with its path. A list that cannot be read shows none.
+fn each(visit: &mut dyn FnMut(&Mapping<'_>)) {
+    let _: Result<(), maps::MapsError> = maps::for_each_path(visit);
+}
+
+/// The first mapping of a file, where its ELF header is.
+fn is_first(mapping: &Mapping<'_>) -> bool {
+    mapping.offset == 0 && mapping.perms.has(Perms::READ)
 }
 
 /// Whether an object noted earlier is still there. Reads nothing of it: another thread may be
@@ -124,7 +135,9 @@ pub fn is_loaded(start: usize, end: usize, link_map: usize) -> bool {
             let is = unsafe { find(start, &mut found) } == 0;
             is && (found.map_start, found.link_map) == (start, link_map) && found.map_end <= end
         }
-        None => maps::holding(start).is_some_and(|m| m.start == start && m.offset == 0 && m.inode != 0),
+        None => {
+            mapping::holding(Addr(start)).is_some_and(|m| m.lo.0 == start && m.offset == 0 && m.inode != 0)
+        }
     }
 }
 
@@ -141,11 +154,10 @@ pub fn path_of(object: &Object, path: &mut Path) {
     }
     // The program itself has an empty name; a path that is not absolute depends on the directory.
     if !path.as_bytes().starts_with(b"/") {
-        maps::each(&mut |mapping, text| {
-            if mapping.start == object.image.start && !text.is_empty() {
-                path.set(text);
+        each(&mut |mapping| {
+            if mapping.lo.0 == object.image.start && !mapping.name.is_empty() {
+                path.set(mapping.name);
             }
-            mapping.start < object.image.start
         });
     }
 }

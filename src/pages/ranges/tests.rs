@@ -189,36 +189,3 @@ fn records_keep_their_words() {
         assert_eq!(Record::unpack(r.pack()), r);
     }
 }
-
-/// Run by hand, in release: prints nanoseconds a look-up, beside the standard library's map.
-#[test]
-#[ignore = "a measurement"]
-fn how_long_a_look_up_takes() {
-    let critical = critical::enter();
-    for n in [100, 1000, 100_000] {
-        let mut tree = Ranges::new(metadata::alloc);
-        let mut model = Model::default();
-        for i in 0..n {
-            let lo = i * 48_271 % n * 0x5000;
-            tree.insert(&critical, Addr(lo), Addr(lo + 0x1fff), record(i as u32)).unwrap();
-            model.0.insert(lo, (lo + 0x1fff, record(i as u32)));
-        }
-        let time = |find: &dyn Fn(usize) -> bool| {
-            const LOOKUPS: u32 = 2_000_000;
-            let best = (0..5).map(|_| {
-                let (mut at, mut hits) = (1usize, 0);
-                let start = std::time::Instant::now();
-                for _ in 0..LOOKUPS {
-                    at = at.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                    hits += find((at >> 33) % (n * 0x5000)) as usize;
-                }
-                std::hint::black_box(hits);
-                start.elapsed().as_nanos() as u32 / LOOKUPS
-            });
-            best.min().unwrap()
-        };
-        let ours = time(&|at| tree.find(Addr(at)).is_some());
-        let std = time(&|at| model.find(at).is_some());
-        println!("{n} ranges: {ours} ns ({} levels), BTreeMap {std} ns", tree.height + 1);
-    }
-}

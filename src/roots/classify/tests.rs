@@ -43,7 +43,7 @@ fn every_kind_of_line() {
     for (line, expected) in table {
         let mut got = None;
         let text = format!("1000-2000 {line}\n");
-        Parser::new().feed(text.as_bytes(), &mut |m| got = Some(classify(m))).unwrap();
+        Parser::<48>::new().feed(text.as_bytes(), &mut |m| got = Some(classify(m))).unwrap();
         assert_eq!(got, Some(expected), "{line}");
     }
 }

@@ -14,7 +14,7 @@ struct Line {
 /// Feeds `text` in pieces of `step` bytes.
 fn parse(text: &[u8], step: usize) -> Result<Vec<Line>, Malformed> {
     let mut lines = vec![];
-    let mut parser = Parser::new();
+    let mut parser = Parser::<NAME>::new();
     for piece in text.chunks(step) {
         parser.feed(piece, &mut |m| {
             lines.push(Line {
