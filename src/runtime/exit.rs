@@ -32,11 +32,17 @@ pub fn register() {
     unsafe { __cxa_atexit(at_exit, null, null) };
 }
 
+/// Where the kernel laid down the arguments and the environment of the program: on the first
+/// thread's stack, above all frames.
+pub fn stack_end() -> usize {
+    // SAFETY: a word of ld.so's.
+    unsafe { __libc_stack_end }
+}
+
 /// Where the live part of the exiting thread's stack begins: `sp`, or above it what is known
 /// to be dead. `hi` is the stack's top.
 pub fn live_from(sp: usize, hi: usize) -> usize {
-    // SAFETY: a word of ld.so's.
-    let end = unsafe { __libc_stack_end };
+    let end = stack_end();
     if MAIN_RETURNED.load(Ordering::Relaxed) != 0 && sp < end && end < hi {
         return end;
     }

@@ -5,6 +5,7 @@
 //! entries that were written. Heap memory is read in place only where the snapshot says that it
 //! can be.
 #![allow(unsafe_code)]
+use super::exit;
 use crate::gc::{self, Abandon, Scan};
 use crate::ground::critical::Critical;
 use crate::pages::metadata;
@@ -13,7 +14,7 @@ use crate::roots::{
     self, Access, DeadStack, Ending, Frames, RootError, RootKind, RootVisitor, Snapshot, StackInput, Words,
 };
 use crate::sys::{process, signal};
-use crate::threads::{self, Stopped, WorldStopped};
+use crate::threads::{self, StackKind, Stopped, WorldStopped};
 
 /// Below this address of the calling thread's stack nothing is live (see `exit`).
 #[derive(Clone, Copy)]
@@ -153,8 +154,14 @@ fn live(sp: usize, stack: (usize, usize), areas: &[(usize, usize)]) -> Live {
 }
 
 fn of(t: &Stopped) -> Live {
-    // A thread on its way out has no frames of the program's: only its descriptor is live.
-    live(if t.sp == 0 { t.tcb } else { t.sp }, t.stack, t.areas())
+    // A thread on its way out has no frames of the program's: only its descriptor is live, and of
+    // the first thread's stack the arguments and the environment.
+    let sp = match (t.sp, t.kind) {
+        (0, StackKind::Main) => exit::stack_end(),
+        (0, _) => t.tcb,
+        (sp, _) => sp,
+    };
+    live(sp, t.stack, t.areas())
 }
 
 impl gc::World for Process<'_> {

@@ -150,7 +150,7 @@ fn registered(world: &WorldStopped<'_>, send: bool, round: u32) -> u32 {
         let asked = thread.word.request(world.epoch);
         let frozen = match asked {
             Asked::Gone => true,
-            Asked::Signal => send && signal(thread) == Sent::Gone,
+            Asked::Signal => send && (signal(thread) == Sent::Gone || round > 0 && has_become_zombie(thread)),
             Asked::Frozen => !thread.is_exiting() || is_harmless(thread, world.epoch, send, round),
         };
         running += u32::from(!frozen);
@@ -177,6 +177,21 @@ fn signal(thread: &Thread) -> Sent {
     thread.exiting.store(1, Relaxed);
     thread.word.kill();
     Sent::Gone
+}
+
+/// Whether the process's first thread left by a raw exit. The kernel keeps it, and takes
+/// signals for it; it runs no more code. The record stays, as that of an exiting thread: its number is
+/// in the kernel's list.
+fn has_become_zombie(thread: &Thread) -> bool {
+    let tid = thread.tid.load(Relaxed);
+    let zombie = tid == process::pid() && tasks::status(tid).is_some_and(|s| s.state == b'Z');
+    if zombie {
+        thread.publish(0, 0);
+        thread.exiting.store(1, Relaxed);
+        thread.word.enter_safe();
+    }
+    // The next look finds it frozen.
+    false
 }
 
 /// Whether a thread past its last destructor can run no code of the program any more, or is
