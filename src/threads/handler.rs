@@ -10,16 +10,25 @@
 //! the siginfo, what decides is whether a request is outstanding for this thread. Everything else
 //! is the program's ([`host`](super::host)).
 //!
+//! A thread may block our signal where no wrapper sees it: glibc's own threads for timers,
+//! asynchronous I/O and message queues run with all signals blocked but one, which no function of libc
+//! can block: the one by which setuid reaches every thread. Once such a thread is met, we stand
+//! before libc's handler of that signal. Ours carry the mark; all others go on to libc's.
+//!
 //! # Safety
 //! The kernel passes a siginfo and a ucontext that live for the handler's run.
 #![allow(unsafe_code)]
 use super::record::Thread;
 use super::{WORLD, ack, current, guests, host, park, registry, rewind, state};
 use crate::sys::raw::Errno;
-use crate::sys::signal::{self, Frame, Info};
+use crate::sys::signal::{self, Frame, Info, Set};
 use crate::sys::{errno, process, tls};
-use core::sync::atomic::{AtomicBool, AtomicI32, Ordering::*};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering::*};
 
+/// libc's SIGSETXID.
+const BACKUP: i32 = 33;
+/// What stood there before us.
+static BEHIND_BACKUP: AtomicUsize = AtomicUsize::new(0);
 /// `si_code` of our requests: negative, as the kernel demands, and nobody else's.
 const MARK: i32 = -0x676c;
 /// Marked signals are forbidden here.
@@ -37,6 +46,47 @@ pub(super) fn send(tid: i32) -> Result<(), Errno> {
         }
     }
     process::tgkill(pid, tid, signal)
+}
+
+/// Sends a request that passes the mask of a thread with `blocked` signals, if its mask holds off
+/// the usual one. The holder of the registry calls this: one at a time.
+pub(super) fn send_past(tid: i32, blocked: Set) {
+    if blocked.has(super::signal_number()) && !blocked.has(BACKUP) && stand_before_backup() {
+        let _ = signal::send_marked(registry::pid(), tid, BACKUP, MARK);
+    }
+}
+
+/// Whether the backup's handler is ours. Only where libc has installed its own, at the first thread
+/// that it made: until then the signal would kill.
+fn stand_before_backup() -> bool {
+    let now = signal::installed(BACKUP);
+    if now.handler == on_backup as *const () as usize {
+        return true;
+    }
+    if matches!(now.handler, libc::SIG_DFL | libc::SIG_IGN) {
+        return false;
+    }
+    BEHIND_BACKUP.store(now.handler, Release);
+    let flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
+    // SAFETY: the handler is written for any instruction of any thread.
+    unsafe { signal::install(BACKUP, on_backup, flags, Set::FULL) }.is_ok()
+}
+
+unsafe extern "C" fn on_backup(signal: i32, info: *mut Info, frame: *mut Frame) {
+    let _errno = errno::Saved::new();
+    // SAFETY: the kernel's, for the length of this call.
+    let sender = unsafe { &*info };
+    if sender.code != MARK || sender.pid != registry::pid() {
+        let behind = BEHIND_BACKUP.load(Acquire);
+        // SAFETY: libc's handler, which takes the three arguments, as installed there.
+        unsafe { core::mem::transmute::<usize, signal::Handler>(behind)(signal, info, frame) };
+        return;
+    }
+    let me = current().filter(|t| t.tid.load(Relaxed) == process::tid());
+    // SAFETY: as above.
+    let frame = unsafe { &mut *frame };
+    stop(me, frame);
+    rewind::repair(frame, me);
 }
 
 pub(super) unsafe extern "C" fn on_signal(signal: i32, info: *mut Info, frame: *mut Frame) {

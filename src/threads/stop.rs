@@ -108,7 +108,7 @@ fn stop(critical: &Critical, deadline_ns: u64) -> Result<WorldStopped<'_>, Aband
         let seen = ACKS.load(SeqCst);
         let mut left = Left { running: registered(&world, send, patience.round), unknown: 0 };
         if left.running == 0 {
-            left.unknown = passes.one_more(&world, send)?;
+            left.unknown = passes.one_more(&world, send, patience.round)?;
             if passes.agree == 2 {
                 return Ok(world);
             }
@@ -150,7 +150,7 @@ fn registered(world: &WorldStopped<'_>, send: bool, round: u32) -> u32 {
         let asked = thread.word.request(world.epoch);
         let frozen = match asked {
             Asked::Gone => true,
-            Asked::Signal => send && (signal(thread) == Sent::Gone || round > 0 && has_become_zombie(thread)),
+            Asked::Signal => send && (signal(thread) == Sent::Gone || round > 0 && look_closer(thread)),
             Asked::Frozen => !thread.is_exiting() || is_harmless(thread, world.epoch, send, round),
         };
         running += u32::from(!frozen);
@@ -179,18 +179,21 @@ fn signal(thread: &Thread) -> Sent {
     Sent::Gone
 }
 
-/// Whether the process's first thread left by a raw exit. The kernel keeps it, and takes
-/// signals for it; it runs no more code. The record stays, as that of an exiting thread: its number is
-/// in the kernel's list.
-fn has_become_zombie(thread: &Thread) -> bool {
+/// The thread has not answered. It blocks our signal; or it is the process's first and left by a raw
+/// exit: the kernel keeps it, and takes signals for it, and it runs no more code. Its record
+/// stays as that of an exiting thread, for its number is in the kernel's list.
+fn look_closer(thread: &Thread) -> bool {
     let tid = thread.tid.load(Relaxed);
-    let zombie = tid == process::pid() && tasks::status(tid).is_some_and(|s| s.state == b'Z');
-    if zombie {
-        thread.publish(0, 0);
-        thread.exiting.store(1, Relaxed);
-        thread.word.enter_safe();
+    match tasks::status(tid) {
+        Some(status) if status.state == b'Z' => {
+            thread.publish(0, 0);
+            thread.exiting.store(1, Relaxed);
+            thread.word.enter_safe();
+        }
+        Some(status) => handler::send_past(tid, status.blocked),
+        None => {}
     }
-    // The next look finds it frozen.
+    // The next look tells.
     false
 }
 
@@ -225,7 +228,7 @@ struct Passes {
 
 impl Passes {
     /// Reads the list once; how many threads in it are neither registered nor stopped.
-    fn one_more(&mut self, world: &WorldStopped<'_>, send: bool) -> Result<u32, Abandon> {
+    fn one_more(&mut self, world: &WorldStopped<'_>, send: bool, round: u32) -> Result<u32, Abandon> {
         let me = world.me.tid.load(Relaxed);
         let (mut total, mut unknown) = (0, 0);
         tasks::for_each(&mut |tid| {
@@ -238,6 +241,11 @@ impl Passes {
                 GUEST_SIGNALS.fetch_add(1, AcqRel);
                 SIGNALS.fetch_add(1, Relaxed);
                 let _ = handler::send(tid);
+                if round > 0
+                    && let Some(status) = tasks::status(tid)
+                {
+                    handler::send_past(tid, status.blocked);
+                }
             }
         })
         .map_err(Abandon::NoTaskList)?;
