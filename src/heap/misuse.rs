@@ -2,15 +2,13 @@
 use crate::ground::fatal;
 use crate::pure::addr::Addr;
 use crate::spans::Span;
-use crate::spans::span::kind;
 
 /// A pointer that is inside one of our spans but cannot be freed.
 #[cold]
 pub fn invalid(call: &str, addr: Addr, span: &Span) -> ! {
-    if span.kind() == kind::SLOTS {
-        let index = span.index(addr);
+    if let Some(index) = span.slot_of(addr) {
         let slot = span.slot(index);
-        if index < span.extended.get() && slot != addr {
+        if slot != addr {
             fatal::die(format_args!(
                 "{call}: invalid pointer {addr:?}: {} bytes inside the {}-byte block at {slot:?}",
                 addr.since(slot),
@@ -33,4 +31,13 @@ pub fn double_free(call: &str, addr: Addr) -> ! {
 #[cold]
 pub fn reclaimed(call: &str, addr: Addr) -> ! {
     fatal::die(format_args!("{call}: block {addr:?} was unreachable and has been reclaimed"))
+}
+
+/// A free block of `size` bytes leads to `link`, which is no block of its span.
+#[cold]
+pub fn overwritten(block: Addr, size: usize, link: Addr) -> ! {
+    fatal::die(format_args!(
+        "malloc: the free {size}-byte block at {block:?} was overwritten (with {link:?}): \
+         written to after free, or past the end of the block before it"
+    ))
 }

@@ -173,6 +173,9 @@ pub fn collect_remote(span: &Span) -> u32 {
     while !block.is_null() {
         // SAFETY: the stack holds free slots of this span.
         let next = unsafe { (*block).next };
+        if !next.is_null() && !slots::is_own(span, next) {
+            misuse::overwritten(Addr(block as usize), span.size.get(), Addr(next as usize));
+        }
         push(span, block);
         block = next;
         count += 1;

@@ -9,10 +9,10 @@
 //! and its spans' cells have no other user.
 #![allow(unsafe_code)]
 use super::cache::{Cache, EMPTY_SPAN};
-use super::{fast, live, release, shared};
+use super::{fast, live, misuse, release, shared};
 use crate::ground::critical::Critical;
 use crate::pages;
-use crate::pure::addr::PAGE_SIZE;
+use crate::pure::addr::{Addr, PAGE_SIZE};
 use crate::spans::span::{NOTIFY, kind, tag};
 use crate::spans::{Block, Span, class, map, slab};
 use core::cell::Cell;
@@ -28,6 +28,7 @@ pub fn alloc(critical: &Critical, cache: &'static Cache, class: usize) -> *mut u
             if head.free.get().is_null() && release::collect_remote(head) == 0 {
                 extend(head);
             }
+            verify(head);
             let p = fast::pop(head);
             if !p.is_null() {
                 return p;
@@ -42,6 +43,27 @@ pub fn alloc(critical: &Critical, cache: &'static Cache, class: usize) -> *mut u
         span.used.set(span.used.get() + 1);
         cache.show(class, span);
     }
+}
+
+/// Ends the process if the first free slot leads out of its span: the program wrote to it. In leak
+/// mode every allocation comes by here, in the others only those that find the list empty;
+/// there the fast path follows the link unseen.
+fn verify(span: &Span) {
+    let block = span.free.get();
+    if block.is_null() {
+        return;
+    }
+    // SAFETY: the list's first was found to be a slot when it was linked, or by this function.
+    let next = unsafe { (*block).next };
+    if !next.is_null() && !is_own(span, next) {
+        misuse::overwritten(Addr(block as usize), span.size.get(), Addr(next as usize));
+    }
+}
+
+/// Whether `block` is a slot of `span`.
+pub(super) fn is_own(span: &Span, block: *mut Block) -> bool {
+    let addr = Addr(block as usize);
+    span.slot_of(addr).is_some() && span.is_slot(addr)
 }
 
 fn next_span(critical: &Critical, cache: &'static Cache, class: usize) -> Option<&'static Span> {

@@ -11,7 +11,7 @@
 use crate::ground::{critical, fatal};
 use crate::heap::large;
 use crate::pages::own;
-use crate::pure::addr::Addr;
+use crate::pure::addr::{Addr, PAGE_SIZE};
 use crate::sys::vm;
 use core::ffi::{CStr, c_void};
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -65,6 +65,10 @@ fn vet(call: &str, p: *mut u8) {
         fatal::die(format_args!(
             "{call}: invalid pointer {addr:?}: its block was freed already, or nothing is there"
         ));
+    }
+    // glibc keeps a block's length in front of it, and reads it.
+    if addr.is_aligned(PAGE_SIZE) && !vm::is_mapped(Addr(addr.0 - PAGE_SIZE)) {
+        fatal::die(format_args!("{call}: invalid pointer {addr:?}: where a mapping begins, no block does"));
     }
     let here = 0u8;
     let sp = &raw const here as usize;

@@ -11,6 +11,7 @@ use crate::ground::critical;
 use crate::roots::mappings;
 use crate::{heap, leak, threads};
 use core::ffi::{c_int, c_void};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 unsafe extern "C" {
     fn __register_atfork(
@@ -26,8 +27,22 @@ pub fn register() {
     unsafe { __register_atfork(prepare, parent, child, core::ptr::null()) };
 }
 
+/// The thread (its `fs:0`) that forks from a signal handler which came in the middle of a critical
+/// section of ours: it holds locks already, and would wait for itself. What it interrupted is
+/// finished in either process if the handler returns. The child's collector stays off, as the
+/// registry keeps the parent's number.
+static INSIDE: AtomicUsize = AtomicUsize::new(0);
+
+fn was_inside() -> bool {
+    INSIDE.compare_exchange(threads::tcb(), 0, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+}
+
 /// The forking thread stays in a critical section until the fork is done.
 pub extern "C" fn prepare() {
+    if critical::depth() != 0 {
+        INSIDE.store(threads::tcb(), Ordering::Relaxed);
+        return;
+    }
     // The outer two may be waited for only outside of critical sections, where a stop is possible.
     core::mem::forget(threads::hold(&cycle::CYCLE));
     drop(critical::resume());
@@ -39,6 +54,9 @@ pub extern "C" fn prepare() {
 }
 
 pub extern "C" fn parent() {
+    if was_inside() {
+        return;
+    }
     // SAFETY: this thread ran `prepare`.
     unsafe {
         heap::fork::parent();
@@ -51,6 +69,9 @@ pub extern "C" fn parent() {
 }
 
 pub extern "C" fn child() {
+    if was_inside() {
+        return;
+    }
     // SAFETY: the child of a fork before which this thread ran `prepare`.
     unsafe {
         heap::fork::child();

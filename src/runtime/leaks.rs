@@ -29,6 +29,10 @@ pub enum Outcome {
 
 /// The check of a process that ends.
 pub fn at_exit() -> Outcome {
+    if process::pid() != threads::pid() {
+        // A child made behind the registry's back: its locks may be held by nobody.
+        return Outcome::Abandoned;
+    }
     let mut held = cycle::enter();
     let Some((critical, snapshot)) = held.snapshot() else { return Outcome::Abandoned };
     modules::refresh(critical);
