@@ -35,10 +35,12 @@ mod attach;
 pub mod fork;
 mod guests;
 mod handler;
+pub mod handover;
 pub mod host;
 mod record;
 mod registry;
 pub mod rewind;
+pub mod shared_stack;
 mod spill;
 mod stacks;
 pub mod start;
@@ -76,9 +78,8 @@ pub fn signal_number() -> i32 {
 pub fn install(signal: i32) -> Result<(), Errno> {
     registry::pid();
     critical::set_on_pending(stop_self);
-    let flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
     // SAFETY: the handler is written for any instruction of any thread.
-    let old = unsafe { signal::install(signal, handler::on_signal, flags, Set::FULL) }?;
+    let old = unsafe { signal::install(signal, handler::on_signal, handler::flags(), Set::FULL) }?;
     host::set_view(host::View { handler: old.handler, flags: old.flags as i32, mask: old.mask });
     SIGNAL.store(signal, Release);
     attach::open_signal();

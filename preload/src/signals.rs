@@ -6,7 +6,7 @@
 use crate::malloc::family;
 use core::ffi::{c_int, c_void};
 use gleaner_core::runtime::signals;
-use libc::{sigaction as Action, siginfo_t, sigset_t, timespec};
+use libc::{sigaction as Action, siginfo_t, sigset_t, stack_t, timespec};
 
 family! {
     fn sigaction(signal: c_int, new: *const Action, old: *mut Action) -> c_int =
@@ -32,6 +32,7 @@ family! {
     fn sigtimedwait(set: *const sigset_t, info: *mut siginfo_t, time: *const timespec) -> c_int =
         signals::sigtimedwait(set, info, time);
     fn signalfd(fd: c_int, set: *const sigset_t, flags: c_int) -> c_int = signals::signalfd(fd, set, flags);
+    fn sigaltstack(new: *const stack_t, old: *mut stack_t) -> c_int = signals::sigaltstack(new, old);
     fn ppoll(fds: *mut c_void, n: u64, time: *const timespec, set: *const sigset_t) -> c_int =
         signals::ppoll(fds, n, time, set);
     fn pselect(n: c_int, r: *mut c_void, w: *mut c_void, e: *mut c_void, time: *const timespec,

@@ -11,9 +11,9 @@
 use super::next::Next;
 use crate::sys::signal::{SA_RESTORER, Set};
 use crate::sys::{errno, process};
-use crate::threads::{self, host};
+use crate::threads::{self, handover, host, shared_stack};
 use core::ffi::{c_int, c_void};
-use libc::{sigaction as Action, siginfo_t, sigset_t, timespec};
+use libc::{sigaction as Action, siginfo_t, sigset_t, stack_t, timespec};
 
 macro_rules! behind {
     ($($constant:ident = $name:literal: $type:ty;)*) => {
@@ -41,6 +41,7 @@ behind! {
     SIGTIMEDWAIT = c"sigtimedwait":
         unsafe extern "C" fn(*const sigset_t, *mut siginfo_t, *const timespec) -> c_int;
     SIGNALFD = c"signalfd": unsafe extern "C" fn(c_int, *const sigset_t, c_int) -> c_int;
+    SIGALTSTACK = c"sigaltstack": unsafe extern "C" fn(*const stack_t, *mut stack_t) -> c_int;
     PPOLL = c"ppoll": unsafe extern "C" fn(*mut c_void, u64, *const timespec, *const sigset_t) -> c_int;
     PSELECT = c"pselect": unsafe extern "C" fn(
         c_int, *mut c_void, *mut c_void, *mut c_void, *const timespec, *const sigset_t) -> c_int;
@@ -317,11 +318,43 @@ pub unsafe fn epoll_pwait2(
     unsafe { with_mask(set, |set| call!(EPOLL_PWAIT2(epoll, events, n, time, set))) }
 }
 /// # Safety
-/// As signalfd(2). Our signal does not come through it.
+/// As signalfd(2). A process with several threads does not get our signal through it.
 pub unsafe fn signalfd(fd: c_int, set: *const sigset_t, flags: c_int) -> c_int {
+    if own().is_some() && !set.is_null() {
+        // SAFETY: the program's set.
+        handover::before_signalfd(unsafe { read(set) });
+    }
     // SAFETY: the program's set.
     let stripped = unsafe { Stripped::of(set) };
     call!(SIGNALFD(fd, stripped.pointer(), flags))
+}
+
+/// # Safety
+/// As sigaltstack(2).
+pub unsafe fn sigaltstack(new: *const stack_t, old: *mut stack_t) -> c_int {
+    if own().is_none() {
+        return call!(SIGALTSTACK(new, old));
+    }
+    // SAFETY: null or the program's structs; both may be the same, so `new` is read first.
+    unsafe {
+        let mut before: stack_t = core::mem::zeroed();
+        let asked = new.as_ref().copied();
+        if let Some(asked) = asked
+            && asked.ss_flags & libc::SS_DISABLE == 0
+        {
+            shared_stack::claim(asked.ss_sp as usize);
+        }
+        let status = call!(SIGALTSTACK(new, &mut before));
+        if let (0, Some(asked)) = (status, asked)
+            && (before.ss_sp != asked.ss_sp || asked.ss_flags & libc::SS_DISABLE != 0)
+        {
+            shared_stack::give_up(before.ss_sp as usize);
+        }
+        if status == 0 && !old.is_null() {
+            *old = before;
+        }
+        status
+    }
 }
 
 /// # Safety

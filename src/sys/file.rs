@@ -4,6 +4,7 @@
 //! Buffers are slices, paths are C strings: the kernel stays inside them.
 #![allow(unsafe_code)]
 use super::raw::{Errno, check, syscall1, syscall2, syscall3, syscall4};
+use super::signal::{self, Set};
 use core::ffi::CStr;
 
 /// A file descriptor that is closed when dropped.
@@ -63,8 +64,25 @@ pub fn read(fd: i32, buf: &mut [u8]) -> Result<usize, Errno> {
     }
 }
 
-/// Writes everything, retrying on EINTR and short writes.
-pub fn write_all(fd: i32, mut bytes: &[u8]) -> Result<(), Errno> {
+/// Writes everything, retrying on EINTR and short writes. No signal comes of it: a program whose
+/// file size limit is 0 (sshd's confined child) or whose stderr nobody reads has not asked for the
+/// line, and must not die of it.
+pub fn write_all(fd: i32, bytes: &[u8]) -> Result<(), Errno> {
+    let deadly = Set(Set::of(libc::SIGXFSZ).0 | Set::of(libc::SIGPIPE).0);
+    let before = signal::mask(libc::SIG_BLOCK, deadly);
+    let result = write_on(fd, bytes);
+    match result {
+        // It waits now, and stays blocked: where such a limit is set the calls that would take it
+        // back are likely to be forbidden too.
+        Err(Errno(libc::EFBIG)) => return result,
+        Err(Errno(libc::EPIPE)) if !before.has(libc::SIGPIPE) => signal::discard(libc::SIGPIPE),
+        _ => {}
+    }
+    signal::mask(libc::SIG_SETMASK, before);
+    result
+}
+
+fn write_on(fd: i32, mut bytes: &[u8]) -> Result<(), Errno> {
     while !bytes.is_empty() {
         // SAFETY: the kernel reads within the slice.
         match check(unsafe { syscall3(libc::SYS_write, fd as usize, bytes.as_ptr() as usize, bytes.len()) }) {

@@ -83,6 +83,19 @@ pub unsafe fn install(signal: i32, handler: Handler, flags: i32, mask: Set) -> R
     .map(|_| old)
 }
 
+/// Installs an action as the program has it; without a restorer it gets ours.
+/// # Safety
+/// The handler must be one that the program installed for this signal.
+pub unsafe fn put(signal: i32, action: &Action) {
+    let restorer = match action.restorer {
+        0 => gleaner_restore_rt as *const () as usize,
+        given => given,
+    };
+    let new = Action { flags: action.flags | SA_RESTORER, restorer, ..*action };
+    // SAFETY: the struct is the kernel's layout; the handler is the caller's promise.
+    unsafe { syscall4(libc::SYS_rt_sigaction, signal as usize, &raw const new as usize, 0, 8) };
+}
+
 /// Puts the default action back.
 pub fn reset(signal: i32) {
     let new = Action::default();
@@ -106,6 +119,15 @@ pub fn pending() -> Set {
     // SAFETY: the kernel writes eight bytes.
     unsafe { syscall2(libc::SYS_rt_sigpending, &raw mut set as usize, 8) };
     set
+}
+
+/// Takes a signal that waits, if it does.
+pub fn discard(signal: i32) {
+    let (set, now) = (Set::of(signal), [0u64; 2]);
+    // SAFETY: a live set of eight bytes and a timespec of zero.
+    unsafe {
+        syscall4(libc::SYS_rt_sigtimedwait, &raw const set as usize, 0, &raw const now as usize, 8);
+    }
 }
 
 /// What is installed for `signal`, as the kernel has it.

@@ -2,7 +2,7 @@
 //!
 //! It takes no lock, allocates nothing, keeps errno, and its frame is small: a thread may be in
 //! the last page of its stack. It runs with every signal blocked, on the alternate stack if the
-//! program set one up.
+//! program set one up and threads do not share it ([`shared_stack`](super::shared_stack)).
 //!
 //! A signal is a request of ours if it carries [`MARK`] and our process id: late and doubled ones
 //! then are never taken for the program's. Where rt_tgsigqueueinfo is forbidden (a seccomp
@@ -31,6 +31,15 @@ const BACKUP: i32 = 33;
 static BEHIND_BACKUP: AtomicUsize = AtomicUsize::new(0);
 /// `si_code` of our requests: negative, as the kernel demands, and nobody else's.
 const MARK: i32 = -0x676c;
+/// How it is installed.
+pub(super) fn flags() -> i32 {
+    FLAGS.load(Relaxed)
+}
+static FLAGS: AtomicI32 = AtomicI32::new(libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK);
+/// It is to be run on the ordinary stack.
+pub(super) fn leave_alternate_stack() {
+    FLAGS.fetch_and(!libc::SA_ONSTACK, Relaxed);
+}
 /// Marked signals are forbidden here.
 static PLAIN: AtomicBool = AtomicBool::new(false);
 /// Plain signals sent to threads without a record that have not been seen yet.

@@ -6,7 +6,8 @@
 //! signal it is held back, one deep, as the kernel holds a standard signal.
 //!
 //! What differs from the kernel: a signal sent to the process is not passed to another thread
-//! when this one blocks it, a held one forgets its siginfo, and a signalfd does not get it.
+//! when this one blocks it, and a held one forgets its siginfo. A signalfd cannot be imitated: the signal
+//! is given back to the program instead ([`handover`](super::handover)).
 //!
 //! # Safety
 //! The program's handler is called as the kernel would call it.
@@ -88,6 +89,11 @@ pub fn restore_handler_mask(in_mask: InMask, mask: Set) -> Set {
 /// Whether a handler's mask held our signal, taken before it is changed.
 #[derive(Clone, Copy)]
 pub struct InMask(bool);
+impl InMask {
+    pub(super) fn is_set(self) -> bool {
+        self.0
+    }
+}
 pub fn in_mask_of(signal: i32) -> InMask {
     InMask(signal_number() != 0 && IN_MASK_OF.load(Relaxed) & Set::of(signal).0 != 0)
 }
@@ -143,6 +149,17 @@ pub fn change_block(how: i32, set: Set) {
         (libc::SIG_SETMASK, has) => set_blocked(has),
         _ => {}
     }
+}
+
+/// What the program believed of a signal that was ours.
+pub(super) struct Was {
+    pub blocked: bool,
+    pub held: bool,
+}
+/// Another signal becomes ours; the program blocks that one or not.
+pub(super) fn start_over(blocked: bool) -> Was {
+    let was = bits().swap(if blocked { BLOCKED } else { 0 }, Relaxed);
+    Was { blocked: was & BLOCKED != 0, held: was & HELD != 0 }
 }
 
 /// While it lives, a signal of the program's is taken by [`Waited::take`], not by its handler.
