@@ -1,6 +1,5 @@
 // No file may grow and nobody reads stderr: what the library has to say then is lost, and nobody dies of it.
 // gleaner: stats=yes:verbose=3:collect_every=64k
-#define _GNU_SOURCE
 #include "check.h"
 #include <signal.h>
 #include <sys/resource.h>
