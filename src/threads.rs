@@ -52,7 +52,7 @@ mod world;
 pub use attach::{LateGate, attach_current, detach_current, late_gate};
 pub use record::{StackKind, Thread};
 pub use registry::{hold, pid};
-pub use spill::{tcb, with_spilled};
+pub use spill::{on_stack, tcb, with_spilled};
 pub use stacks::DeadStack;
 pub use stop::{Abandon, counters, stop_world};
 pub use timing::Timing;

@@ -151,24 +151,28 @@ pub fn for_memory() -> bool {
 
 /// A whole collection; what it freed.
 fn cycle(held: &mut Held, cause: Cause) -> Sum {
+    match held.run(|held, sp| cycle_from(held, cause, sp)) {
+        Some(freed) => freed,
+        None => {
+            let now = now_ns();
+            abandoned(held, Abandon::NoMemory, live::exact(), (now, now))
+        }
+    }
+}
+
+/// `sp`: the calling thread's registers and frames lie there and above.
+fn cycle_from(held: &mut Held, cause: Cause, sp: usize) -> Sum {
     let (began, began_cpu) = (now_ns(), thread_ns());
     let before = live::exact();
     let result = match held.snapshot() {
-        Some((critical, snapshot)) => threads::with_spilled(|sp| stopped_part(critical, snapshot, sp)),
+        Some((critical, snapshot)) => stopped_part(critical, snapshot, sp),
         None => Err(Abandon::NoMemory),
     };
     let resumed = now_ns();
     STATS.pause(resumed - began);
     let (found, moved) = match result {
         Ok(found) => found,
-        Err(why) => {
-            STATS.abandon(why);
-            let pacer = held.pacer();
-            pacer.abandoned(before, began, resumed);
-            watch(before, pacer);
-            tell(1, format_args!("gc: collection abandoned: {}", why.reason()));
-            return Sum::default();
-        }
+        Err(why) => return abandoned(held, why, before, (began, resumed)),
     };
     let freed = reclaim::run(held.critical());
     let ended = now_ns();
@@ -204,6 +208,16 @@ fn cycle(held: &mut Held, cause: Cause) -> Sum {
     );
     note_resurrections();
     freed
+}
+
+/// Nothing was freed; `time` is when the cycle began and ended.
+fn abandoned(held: &mut Held, why: Abandon, before: usize, time: (u64, u64)) -> Sum {
+    STATS.abandon(why);
+    let pacer = held.pacer();
+    pacer.abandoned(before, time.0, time.1);
+    watch(before, pacer);
+    tell(1, format_args!("gc: collection abandoned: {}", why.reason()));
+    Sum::default()
 }
 
 /// Stops the world, marks, moves to limbo.

@@ -1,21 +1,50 @@
-//! One collection or leak check at a time, and the buffers that it uses.
+//! One collection or leak check at a time, the buffers that it uses, and its stack.
+//!
+//! The thread that collects is any one of the program's: its stack may be PTHREAD_STACK_MIN, or an
+//! alternate one of a few KiB. So it leaves its registers there, and works on a stack of ours.
 //!
 //! # Safety
 //! What the lock guards belongs to its holder, which is what [`Held`] stands for.
 #![allow(unsafe_code)]
 use crate::ground::critical::Critical;
 use crate::ground::lock::{Lock, Rank};
+use crate::pages::metadata;
+use crate::pure::addr::{Addr, PAGE_SIZE};
 use crate::roots::Snapshot;
+use crate::sys::vm;
 use crate::threads;
 use core::cell::UnsafeCell;
 
 /// Public for fork, which holds it across: no fork happens inside a cycle.
 pub static CYCLE: Lock<()> = Lock::new(Rank::Cycle, ());
 
-struct Buffers(UnsafeCell<Option<Snapshot>>);
+struct Buffers(UnsafeCell<Option<Snapshot>>, UnsafeCell<Option<Stack>>);
 // SAFETY: used by the holder of CYCLE only.
 unsafe impl Sync for Buffers {}
-static BUFFERS: Buffers = Buffers(UnsafeCell::new(None));
+static BUFFERS: Buffers = Buffers(UnsafeCell::new(None), UnsafeCell::new(None));
+
+/// A cycle takes 20 KiB; a handler of the host's may interrupt it, on the same stack.
+const STACK: usize = 256 << 10;
+
+/// The stack of cycles. No other thread stops us there: whoever would needs the lock that we hold.
+#[derive(Clone, Copy)]
+pub struct Stack {
+    top: Addr,
+}
+
+impl Stack {
+    fn new(critical: &Critical) -> Option<Stack> {
+        let lo = metadata::map_region(critical, STACK)?;
+        // SAFETY: a region of ours that nothing uses. Without a guard page it serves all the same.
+        let _ = unsafe { vm::protect(lo, PAGE_SIZE, libc::PROT_NONE) };
+        Some(Stack { top: lo.add(STACK) })
+    }
+    /// Calls `f` there.
+    fn run<R>(self, f: impl FnOnce() -> R) -> R {
+        // SAFETY: see [`Held::run`]: one call at a time.
+        unsafe { threads::on_stack(self.top, f) }
+    }
+}
 
 /// The lock, in a critical section.
 pub struct Held {
@@ -37,6 +66,19 @@ pub fn try_enter() -> Option<Held> {
 impl Held {
     pub fn critical(&self) -> &Critical {
         &self.critical
+    }
+    /// Calls `f` on the stack of cycles, with the stack pointer above which the calling thread's
+    /// registers and frames lie. `None`: no memory.
+    pub fn run<R>(&mut self, f: impl FnOnce(&mut Held, usize) -> R) -> Option<R> {
+        // SAFETY: the lock is held, and `self` is borrowed: no other run is on.
+        let stack = unsafe { &mut *BUFFERS.1.get() };
+        if stack.is_none() {
+            *stack = Stack::new(&self.critical);
+        }
+        let stack = (*stack)?;
+        // Here, where its own stack can be seen.
+        threads::attach_current(&self.critical)?;
+        Some(threads::with_spilled(|sp| stack.run(|| f(self, sp))))
     }
     /// The buffers for a list of the process's memory, kept from cycle to cycle. `None`: no memory.
     pub fn snapshot(&mut self) -> Option<(&Critical, &mut Snapshot)> {

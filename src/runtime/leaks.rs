@@ -3,8 +3,9 @@
 //! # Safety
 //! Unreachable objects are read while the world is stopped, where they are readable.
 #![allow(unsafe_code)]
+use super::cycle::{self, Held};
 use super::world::{OwnStack, Process};
-use super::{cycle, exit, log, start};
+use super::{exit, log, start};
 use crate::gc::{self, Abandon, Marked, Settings};
 use crate::ground::critical::Critical;
 use crate::ground::out;
@@ -33,10 +34,13 @@ pub fn at_exit() -> Outcome {
         // A child made behind the registry's back: its locks may be held by nobody.
         return Outcome::Abandoned;
     }
-    let mut held = cycle::enter();
+    cycle::enter().run(check).unwrap_or(Outcome::Abandoned)
+}
+
+fn check(held: &mut Held, sp: usize) -> Outcome {
     let Some((critical, snapshot)) = held.snapshot() else { return Outcome::Abandoned };
     modules::refresh(critical);
-    match find(critical, snapshot) {
+    match find(critical, snapshot, sp) {
         Ok(groups) => tell(critical, &groups),
         Err(why) => {
             let text = format_args!("no leak check: {}", why.reason());
@@ -46,20 +50,19 @@ pub fn at_exit() -> Outcome {
     }
 }
 
-/// Groups of unreachable objects. The world is stopped meanwhile.
-fn find<'c>(critical: &'c Critical, snapshot: &mut Snapshot) -> Result<List<'c, Group>, Abandon> {
+/// Groups of unreachable objects. The world is stopped meanwhile. `sp`: the calling thread's
+/// registers and frames lie there and above.
+fn find<'c>(critical: &'c Critical, snapshot: &mut Snapshot, sp: usize) -> Result<List<'c, Group>, Abandon> {
     let deadline = process::now_ns() + start::options().deadline as u64 * 1_000_000;
-    threads::with_spilled(|sp| {
-        let stopped = threads::stop_world(critical, deadline).map_err(|_| Abandon::Stop)?;
-        let (_, hi) = stopped.me().stack();
-        let own = OwnStack { sp: exit::live_from(sp, if hi == 0 { usize::MAX } else { hi }) };
-        let mut host = Process::new(critical, &stopped, snapshot, own)?;
-        let settings = Settings { checkmark: start::options().checkmark, ..Settings::DEFAULT };
-        let marked = gc::mark(critical, &mut host, &settings)?;
-        let groups = group_all(critical, &marked);
-        marked.end(critical);
-        groups
-    })
+    let stopped = threads::stop_world(critical, deadline).map_err(|_| Abandon::Stop)?;
+    let (_, hi) = stopped.me().stack();
+    let own = OwnStack { sp: exit::live_from(sp, if hi == 0 { usize::MAX } else { hi }) };
+    let mut host = Process::new(critical, &stopped, snapshot, own)?;
+    let settings = Settings { checkmark: start::options().checkmark, ..Settings::DEFAULT };
+    let marked = gc::mark(critical, &mut host, &settings)?;
+    let groups = group_all(critical, &marked);
+    marked.end(critical);
+    groups
 }
 
 fn group_all<'c>(critical: &'c Critical, marked: &Marked) -> Result<List<'c, Group>, Abandon> {
