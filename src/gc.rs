@@ -62,20 +62,32 @@ pub enum Abandon {
     Unreadable,
     /// No memory for the cycle's own structures.
     NoMemory,
+    /// A filter of the program's does not let us.
+    Forbidden,
+    /// The kernel's list of threads could not be read, or is another process's.
+    NoProc,
     /// Something else that the caller knows of.
     Other,
 }
 
 impl Abandon {
-    pub const COUNT: usize = 4;
-    pub const ALL: [Abandon; Abandon::COUNT] =
-        [Abandon::Stop, Abandon::Unreadable, Abandon::NoMemory, Abandon::Other];
+    pub const COUNT: usize = 6;
+    pub const ALL: [Abandon; Abandon::COUNT] = [
+        Abandon::Stop,
+        Abandon::Unreadable,
+        Abandon::NoMemory,
+        Abandon::Forbidden,
+        Abandon::NoProc,
+        Abandon::Other,
+    ];
     /// For messages: "abandoned: …".
     pub fn reason(self) -> &'static str {
         match self {
             Abandon::Stop => "a thread did not stop",
             Abandon::Unreadable => "memory could not be read",
             Abandon::NoMemory => "no memory",
+            Abandon::Forbidden => "the program's sandbox forbids it",
+            Abandon::NoProc => "/proc does not show this process",
             Abandon::Other => "other",
         }
     }

@@ -15,6 +15,7 @@ pub mod log;
 pub mod mappings;
 pub mod memory;
 pub mod next;
+pub mod sandbox;
 pub mod signals;
 pub mod start;
 pub mod stats;

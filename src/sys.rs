@@ -16,6 +16,7 @@ pub mod pkeys;
 pub mod process;
 pub mod random;
 pub mod raw;
+pub mod sandbox;
 pub mod signal;
 pub mod tasks;
 pub mod tls;

@@ -7,6 +7,7 @@ mod ends;
 mod info;
 mod malloc;
 mod pthread;
+mod sandbox;
 mod signals;
 mod vm;
 

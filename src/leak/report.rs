@@ -17,6 +17,7 @@ use super::unwind::{EXACT, capture, find};
 use crate::ground::critical::Critical;
 use crate::sys::file::{self, Fd};
 use crate::sys::path::Path;
+use crate::sys::sandbox::{self, Need};
 use crate::sys::{errno, process};
 use core::fmt::Write;
 
@@ -63,6 +64,9 @@ pub fn finish(critical: &Critical, order: &Order<'_>, about: &About<'_>, groups:
 
 /// By the command; `None` if it did not do it.
 fn named(critical: &Critical, order: &Order<'_>, about: &About<'_>, groups: &[Group]) -> Option<Verdict> {
+    if sandbox::forbids(Need::Spawn) {
+        return None;
+    }
     let mut command = Path::new();
     find_command(order.symbolizer, &mut command)?;
     let record = Fd::adopt(file::memory(c"gleaner-record").ok()?);

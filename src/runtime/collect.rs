@@ -78,6 +78,13 @@ pub fn begin(options: &Options) {
     HIGH.store(options.min_growth, Relaxed);
 }
 
+/// No collection starts any more: a sandbox may kill for the calls that one makes.
+pub fn never_again() {
+    EVERY.store(0, Relaxed);
+    LOW.store(0, Relaxed);
+    HIGH.store(usize::MAX, Relaxed);
+}
+
 /// A slow path is about to allocate `n` bytes. Collects if it is time. Outside of critical sections; no
 /// lock is held.
 #[inline]
@@ -225,7 +232,7 @@ fn stopped_part(critical: &Critical, snapshot: &mut Snapshot, sp: usize) -> Resu
     let options = start::options();
     let deadline = now_ns() + options.deadline as u64 * 1_000_000;
     let asked = now_ns();
-    let stopped = threads::stop_world(critical, deadline).map_err(|_| Abandon::Stop)?;
+    let stopped = threads::stop_world(critical, deadline)?;
     let frozen = now_ns();
     let mut process = Process::new(critical, &stopped, snapshot, OwnStack { sp })?;
     let listed = now_ns();

@@ -11,6 +11,8 @@
 #![allow(unsafe_code)]
 use super::{leaks, log, start, stats};
 use crate::sys::process;
+use crate::sys::sandbox::{self, Need};
+use crate::threads;
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
 
@@ -51,11 +53,14 @@ pub fn live_from(sp: usize, hi: usize) -> usize {
 }
 
 extern "C" fn at_exit(_: *mut c_void) {
-    let pid = process::pid();
+    let options = start::options();
+    if !start::watched() && !options.stats {
+        return;
+    }
+    let pid = if sandbox::forbids(Need::Collect) { threads::pid() } else { process::pid() };
     if DONE.swap(pid, Ordering::Relaxed) == pid {
         return;
     }
-    let options = start::options();
     let leaked = start::watched() && leaks::at_exit() == leaks::Outcome::Leaked;
     if options.stats {
         log::with(&mut |fd| stats::print(fd));

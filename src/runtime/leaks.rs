@@ -17,6 +17,7 @@ use crate::leak::scratch::List;
 use crate::pure::addr::Addr;
 use crate::roots::Snapshot;
 use crate::sys::process;
+use crate::sys::sandbox::{self, Need};
 use crate::threads;
 
 #[derive(PartialEq, Eq, Clone, Copy, Debug)]
@@ -30,6 +31,10 @@ pub enum Outcome {
 
 /// The check of a process that ends.
 pub fn at_exit() -> Outcome {
+    if sandbox::forbids(Need::Collect) {
+        // Said before a lock or a clock is touched: any call may be the one that is forbidden.
+        return not_made(Abandon::Forbidden);
+    }
     if process::pid() != threads::pid() {
         // A child made behind the registry's back: its locks may be held by nobody.
         return Outcome::Abandoned;
@@ -42,19 +47,20 @@ fn check(held: &mut Held, sp: usize) -> Outcome {
     modules::refresh(critical);
     match find(critical, snapshot, sp) {
         Ok(groups) => tell(critical, &groups),
-        Err(why) => {
-            let text = format_args!("no leak check: {}", why.reason());
-            log::with(&mut |fd| out::say(fd, text));
-            Outcome::Abandoned
-        }
+        Err(why) => not_made(why),
     }
+}
+
+fn not_made(why: Abandon) -> Outcome {
+    log::with(&mut |fd| out::say(fd, format_args!("no leak check: {}", why.reason())));
+    Outcome::Abandoned
 }
 
 /// Groups of unreachable objects. The world is stopped meanwhile. `sp`: the calling thread's
 /// registers and frames lie there and above.
 fn find<'c>(critical: &'c Critical, snapshot: &mut Snapshot, sp: usize) -> Result<List<'c, Group>, Abandon> {
     let deadline = process::now_ns() + start::options().deadline as u64 * 1_000_000;
-    let stopped = threads::stop_world(critical, deadline).map_err(|_| Abandon::Stop)?;
+    let stopped = threads::stop_world(critical, deadline)?;
     let (_, hi) = stopped.me().stack();
     let own = OwnStack { sp: exit::live_from(sp, if hi == 0 { usize::MAX } else { hi }) };
     let mut host = Process::new(critical, &stopped, snapshot, own)?;

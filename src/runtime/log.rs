@@ -3,12 +3,13 @@ use super::start;
 use crate::ground::out;
 use crate::sys::file::Fd;
 use crate::sys::process;
+use crate::sys::sandbox::{self, Need};
 
-/// Calls `f` with a descriptor of the log, opened for the call; stderr if there is none or it
-/// cannot be opened (which is said there).
+/// Calls `f` with a descriptor of the log, opened for the call; stderr if there is none, or it
+/// cannot be opened (which is said there), or a sandbox may kill for opening it.
 pub fn with(f: &mut dyn FnMut(i32)) {
     let path = &start::options().log;
-    if path.is_empty() {
+    if path.is_empty() || sandbox::forbids(Need::Collect) {
         return f(2);
     }
     let mut room = [0u8; 4096];

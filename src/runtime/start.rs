@@ -99,7 +99,10 @@ pub fn thread(critical: &Critical) -> bool {
     if crate::sys::tls::block().late.load(Ordering::Relaxed) != 0 {
         return true;
     }
-    threads::attach_current(critical);
+    // Nobody is ever stopped in malloc mode.
+    if options().mode != Mode::Malloc {
+        threads::attach_current(critical);
+    }
     resize::attach(critical, watched())
 }
 

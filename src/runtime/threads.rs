@@ -12,6 +12,7 @@ use super::next::Next;
 use super::start;
 use crate::ground::critical;
 use crate::sys::raw::Errno;
+use crate::sys::sandbox::{self, Need};
 use crate::threads::{self, host};
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -47,9 +48,9 @@ pub fn begin(signal: Option<i32>) -> Result<(), Errno> {
     }
     PTHREAD_CREATE.resolve();
     THRD_CREATE.resolve();
-    threads::attach_current(&critical::enter());
     arm();
     let Some(signal) = signal else { return Ok(()) };
+    threads::attach_current(&critical::enter());
     super::signals::resolve();
     threads::install(signal)
 }
@@ -84,7 +85,7 @@ pub unsafe fn pthread_create(
 ) -> c_int {
     start::process();
     let Some(real) = PTHREAD_CREATE.get() else { return libc::EAGAIN };
-    if threads::signal_number() == 0 {
+    if threads::signal_number() == 0 || sandbox::forbids(Need::Collect) {
         // SAFETY: forwarded; `body` is the program's function.
         return unsafe { real(thread, attributes, core::mem::transmute::<usize, Body>(body), argument) };
     }
@@ -106,7 +107,7 @@ pub unsafe fn pthread_create(
 pub unsafe fn thrd_create(thread: *mut c_void, body: usize, argument: *mut c_void) -> c_int {
     start::process();
     let Some(real) = THRD_CREATE.get() else { return THRD_ERROR };
-    if threads::signal_number() == 0 {
+    if threads::signal_number() == 0 || sandbox::forbids(Need::Collect) {
         // SAFETY: forwarded; `body` is the program's function.
         return unsafe { real(thread, core::mem::transmute::<usize, BodyC11>(body), argument) };
     }

@@ -2,6 +2,7 @@
 use super::start;
 use crate::heap::resize::Trace;
 use crate::leak::{depot, unwind};
+use crate::sys::sandbox::{self, Need};
 
 /// Depth for which the smaller array is enough: the default of the option `stacks`.
 const USUAL: usize = 64;
@@ -18,6 +19,8 @@ pub fn take() -> Trace {
 
 fn stack() -> u32 {
     match start::options().stacks as usize {
+        // Nothing will be reported any more, and what a stack is asked of may be forbidden.
+        _ if sandbox::forbids(Need::Collect) => 0,
         0 => 0,
         depth @ 1..=USUAL => take_into(&mut [0; USUAL][..depth]),
         depth => take_into(&mut [0; depot::MAX_FRAMES][..depth.min(depot::MAX_FRAMES)]),

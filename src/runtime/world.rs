@@ -48,6 +48,17 @@ impl From<RootError> for Abandon {
     }
 }
 
+impl From<threads::Abandon> for Abandon {
+    fn from(why: threads::Abandon) -> Abandon {
+        match why {
+            threads::Abandon::Forbidden => Abandon::Forbidden,
+            threads::Abandon::NoTaskList(_) => Abandon::NoProc,
+            threads::Abandon::NoMemory => Abandon::NoMemory,
+            _ => Abandon::Stop,
+        }
+    }
+}
+
 /// Large objects are asked about in the page tables from this size on, bytes.
 const SPARSE: usize = 1 << 20;
 

@@ -4,6 +4,7 @@
 //! Buffers are slices, paths are C strings: the kernel stays inside them.
 #![allow(unsafe_code)]
 use super::raw::{Errno, check, syscall1, syscall2, syscall3, syscall4};
+use super::sandbox::{self, Need};
 use super::signal::{self, Set};
 use core::ffi::CStr;
 
@@ -11,7 +12,11 @@ use core::ffi::CStr;
 pub struct Fd(i32);
 
 impl Fd {
+    /// Refused where a sandbox may kill for it.
     pub fn open(path: &CStr, flags: i32, mode: u32) -> Result<Fd, Errno> {
+        if sandbox::forbids(Need::Collect) {
+            return Err(sandbox::REFUSED);
+        }
         let flags = (flags | libc::O_CLOEXEC) as usize;
         let at = libc::AT_FDCWD as isize as usize;
         // SAFETY: the path is NUL-terminated.

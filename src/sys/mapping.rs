@@ -47,7 +47,7 @@ struct Query {
 const _: () = assert!(size_of::<Query>() == 104);
 
 /// `_IOWR('f', 17, struct procmap_query)`.
-const PROCMAP_QUERY: usize = 3 << 30 | size_of::<Query>() << 16 | (b'f' as usize) << 8 | 17;
+pub(super) const PROCMAP_QUERY: usize = 3 << 30 | size_of::<Query>() << 16 | (b'f' as usize) << 8 | 17;
 
 /// The kernel's list, open for questions.
 pub struct Mappings(Fd);

@@ -17,6 +17,7 @@
 #![allow(unsafe_code)]
 use super::file::Fd;
 use super::raw::{Errno, check, syscall1, syscall3};
+use super::tasks;
 use crate::pure::addr::{Addr, PAGE_SHIFT, PAGE_SIZE};
 
 /// Categories of a run of pages.
@@ -81,7 +82,7 @@ struct ScanArg {
 }
 const _: () = assert!(size_of::<ScanArg>() == 96 && size_of::<Region>() == 24);
 /// `_IOWR('f', 16, struct pm_scan_arg)`.
-const PAGEMAP_SCAN: usize = 0xC060_6610;
+pub(super) const PAGEMAP_SCAN: usize = 0xC060_6610;
 
 /// How the page tables are read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -172,7 +173,8 @@ pub fn swap_in_use() -> bool {
 }
 
 fn without_file() -> Way {
-    if swap_in_use() { Way::Blind } else { Way::Resident }
+    // `mincore` is in no service manager's list of ordinary calls, and some lists kill.
+    if swap_in_use() || tasks::filtered() { Way::Blind } else { Way::Resident }
 }
 
 /// Everything may hold anything, and may fault.

@@ -90,6 +90,14 @@ pub fn status(tid: i32) -> Option<Status> {
     Some(Status { state, blocked: Set(blocked) })
 }
 
+/// Whether this thread lives under a seccomp filter, be it one that it was born with.
+pub fn filtered() -> bool {
+    let Ok(file) = Fd::open(c"/proc/thread-self/status", libc::O_RDONLY, 0) else { return false };
+    let mut text = [0u8; 4096];
+    let n = file.read(&mut text).unwrap_or(0);
+    field(&text[..n], b"Seccomp:").is_some_and(|value| value.first() != Some(&b'0'))
+}
+
 /// The text after `name` and its blanks, to the end of the line.
 fn field<'a>(text: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let line = text.split(|&b| b == b'\n').find(|l| l.starts_with(name))?;

@@ -3,6 +3,7 @@ use super::record::Thread;
 use super::registry::{self, Registry};
 use super::{WORLD, current, guests, host, signal_number, spill, stacks};
 use crate::ground::critical::Critical;
+use crate::sys::sandbox::{self, Need};
 use crate::sys::signal::{self, Set};
 use crate::sys::{futex, process, tls};
 use core::sync::atomic::Ordering::*;
@@ -12,6 +13,8 @@ use core::sync::atomic::Ordering::*;
 pub fn attach_current(critical: &Critical) -> Option<&'static Thread> {
     match current() {
         Some(me) => Some(me),
+        // There is no stop any more for which it would have to be known.
+        None if sandbox::forbids(Need::Collect) => None,
         None => enlist_current(critical, false, &mut |_| {}),
     }
 }

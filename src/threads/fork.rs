@@ -12,6 +12,8 @@
 use super::{current, guests, registry};
 use crate::ground::critical::Critical;
 use crate::sys::process;
+use crate::sys::sandbox::{self, Need};
+use core::sync::atomic::Ordering::Relaxed;
 
 /// Holds the registry; the caller is in no critical section.
 pub fn prepare() -> Critical {
@@ -28,12 +30,17 @@ pub unsafe fn parent() {
 /// # Safety
 /// On the thread that ran [`prepare`], in the child.
 pub unsafe fn child() {
-    registry::set_pid(process::pid());
+    // Where these calls may kill there are no stops: then the numbers stay the parent's.
+    let asks = !sandbox::forbids(Need::Collect);
+    if asks {
+        registry::set_pid(process::pid());
+    }
     guests::reset();
     registry::nobody_waits();
     // SAFETY: held since `prepare`, and there is no other thread.
     let registry = unsafe { &mut *registry::lock().as_ptr() };
-    registry.keep_only(current(), process::tid());
+    let tid = if asks { process::tid() } else { current().map_or(0, |me| me.tid.load(Relaxed)) };
+    registry.keep_only(current(), tid);
     // What the parent's other threads held is no garbage of this process's making: their stacks
     // are ordinary memory here.
     registry.dead_stacks.clear();

@@ -92,6 +92,24 @@ pub fn begin(start: &'static Start) -> Begun {
     begun
 }
 
+/// Waits until every thread that was created has entered itself, 200 ms at most. Outside of critical
+/// sections.
+pub fn wait_for_all() {
+    let give_up = process::now_ns() + 200_000_000;
+    loop {
+        let critical = registry::hold(registry::lock());
+        // SAFETY: held by the line above.
+        let waits = unsafe { (*registry::lock().as_ptr()).starts.is_some() };
+        // SAFETY: as above.
+        unsafe { registry::lock().release() };
+        drop(critical);
+        if !waits || process::now_ns() > give_up {
+            return;
+        }
+        process::yield_now();
+    }
+}
+
 fn unlink(registry: &mut registry::Registry, start: &'static Start) {
     let (mut before, mut at): (Option<&'static Start>, _) = (None, registry.starts);
     while let Some(s) = at.filter(|s| !core::ptr::eq(*s, start)) {

@@ -15,6 +15,7 @@ use super::world::WorldStopped;
 use super::{ACKS, COLLECTOR_SLEEPS, WORLD, attach_current, guests, signal_number, start};
 use crate::ground::critical::Critical;
 use crate::sys::raw::Errno;
+use crate::sys::sandbox::{self, Need};
 use crate::sys::{futex, process, tasks};
 use core::sync::atomic::{AtomicU64, Ordering::*};
 
@@ -23,6 +24,8 @@ use core::sync::atomic::{AtomicU64, Ordering::*};
 pub enum Abandon {
     /// No handler is installed.
     NotInstalled,
+    /// A filter that the program installed ends it for a call of a stop's, or refuses our signals.
+    Forbidden,
     /// This process is not the one that started: a vfork child, or one made behind fork's back.
     OtherProcess,
     /// Another stop is on.
@@ -91,6 +94,9 @@ fn stop(critical: &Critical, deadline_ns: u64) -> Result<WorldStopped<'_>, Aband
     if signal_number() == 0 {
         return Err(Abandon::NotInstalled);
     }
+    if sandbox::forbids(Need::Collect) {
+        return Err(Abandon::Forbidden);
+    }
     if process::pid() != registry::pid() {
         return Err(Abandon::OtherProcess);
     }
@@ -106,7 +112,7 @@ fn stop(critical: &Critical, deadline_ns: u64) -> Result<WorldStopped<'_>, Aband
     let mut send = true;
     loop {
         let seen = ACKS.load(SeqCst);
-        let mut left = Left { running: registered(&world, send, patience.round), unknown: 0 };
+        let mut left = Left { running: registered(&world, send, patience.round)?, unknown: 0 };
         if left.running == 0 {
             left.unknown = passes.one_more(&world, send, patience.round)?;
             if passes.agree == 2 {
@@ -141,8 +147,8 @@ struct Left {
 }
 
 /// Asks, signals (with `send`) and counts the registered threads that are not frozen.
-fn registered(world: &WorldStopped<'_>, send: bool, round: u32) -> u32 {
-    let mut running = 0;
+fn registered(world: &WorldStopped<'_>, send: bool, round: u32) -> Result<u32, Abandon> {
+    let (mut running, mut refused) = (0, false);
     world.registry.for_each(&mut |thread| {
         if core::ptr::eq(thread, world.me) {
             return;
@@ -150,12 +156,17 @@ fn registered(world: &WorldStopped<'_>, send: bool, round: u32) -> u32 {
         let asked = thread.word.request(world.epoch);
         let frozen = match asked {
             Asked::Gone => true,
-            Asked::Signal => send && (signal(thread) == Sent::Gone || round > 0 && look_closer(thread)),
+            Asked::Signal => {
+                let sent = if send { signal(thread) } else { Sent::Yes };
+                refused |= sent == Sent::Refused;
+                send && (sent == Sent::Gone || round > 0 && look_closer(thread))
+            }
             Asked::Frozen => !thread.is_exiting() || is_harmless(thread, world.epoch, send, round),
         };
         running += u32::from(!frozen);
     });
-    running
+    // Nobody comes who is not called: no use in waiting for the deadline.
+    if refused { Err(Abandon::Forbidden) } else { Ok(running) }
 }
 
 #[derive(PartialEq, Eq)]
@@ -163,14 +174,18 @@ enum Sent {
     Yes,
     /// The kernel knows the thread no more.
     Gone,
+    /// Signals are not ours to send.
+    Refused,
 }
 
 fn signal(thread: &Thread) -> Sent {
     thread.signalled.store(1, Release);
     SIGNALS.fetch_add(1, Relaxed);
     let tid = thread.tid.load(Relaxed);
-    if handler::send(tid) != Err(Errno(libc::ESRCH)) {
-        return Sent::Yes;
+    match handler::send(tid) {
+        Err(Errno(libc::ESRCH)) => {}
+        Err(Errno(libc::EPERM | libc::ENOSYS | libc::EACCES)) => return Sent::Refused,
+        _ => return Sent::Yes,
     }
     // It ended without its destructors: by a raw exit.
     thread.publish(0, 0);
@@ -230,9 +245,10 @@ impl Passes {
     /// Reads the list once; how many threads in it are neither registered nor stopped.
     fn one_more(&mut self, world: &WorldStopped<'_>, send: bool, round: u32) -> Result<u32, Abandon> {
         let me = world.me.tid.load(Relaxed);
-        let (mut total, mut unknown) = (0, 0);
+        let (mut total, mut unknown, mut own) = (0, 0, false);
         tasks::for_each(&mut |tid| {
             total += 1;
+            own |= tid == me;
             if tid == me || is_known(world, tid) {
                 return;
             }
@@ -249,6 +265,10 @@ impl Passes {
             }
         })
         .map_err(Abandon::NoTaskList)?;
+        // A /proc of another PID namespace, whose numbers are other ones.
+        if !own {
+            return Err(Abandon::NoTaskList(Errno(libc::ESRCH)));
+        }
         self.agree = match () {
             _ if unknown != 0 => 0,
             _ if total == self.total => self.agree + 1,

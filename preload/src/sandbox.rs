@@ -1,0 +1,100 @@
+//! prctl and syscall: seccomp filters are looked at on their way into the kernel.
+//!
+//! # Safety
+//! Each entry goes on to the function behind it with all registers as they came, but where a
+//! filter is installed. Both are variadic in C; at most five words follow the first one there.
+use core::arch::naked_asm;
+use core::ffi::{c_int, c_long};
+use core::sync::atomic::{AtomicUsize, Ordering};
+use gleaner_core::runtime::sandbox;
+
+static REAL_PRCTL: AtomicUsize = AtomicUsize::new(0);
+static REAL_SYSCALL: AtomicUsize = AtomicUsize::new(0);
+
+extern "C" fn resolve() {
+    let (prctl, syscall) = sandbox::resolve();
+    REAL_PRCTL.store(prctl, Ordering::Release);
+    REAL_SYSCALL.store(syscall, Ordering::Release);
+}
+
+unsafe extern "C" fn prctl_seccomp(option: c_int, mode: usize, filter: usize, d: usize, e: usize) -> c_int {
+    // SAFETY: the caller's.
+    unsafe { sandbox::prctl(option, mode, filter, d, e) }
+}
+unsafe extern "C" fn syscall_seccomp(n: c_long, a: usize, b: usize, c: usize, d: usize, e: usize) -> c_long {
+    // SAFETY: the caller's.
+    unsafe { sandbox::syscall(n, a, b, c, d, e) }
+}
+
+/// # Safety
+/// As prctl(2).
+#[unsafe(no_mangle)]
+#[unsafe(naked)]
+pub unsafe extern "C" fn prctl() {
+    naked_asm!(
+        "cmp edi, {set_seccomp}",
+        "je {seccomp}",
+        "2: mov r11, qword ptr [rip + {real}]",
+        "test r11, r11",
+        "jz 3f",
+        "jmp r11",
+        "3: push rax",
+        "push rdi",
+        "push rsi",
+        "push rdx",
+        "push rcx",
+        "push r8",
+        "push r9",
+        "call {resolve}",
+        "pop r9",
+        "pop r8",
+        "pop rcx",
+        "pop rdx",
+        "pop rsi",
+        "pop rdi",
+        "pop rax",
+        "jmp 2b",
+        set_seccomp = const libc::PR_SET_SECCOMP,
+        seccomp = sym prctl_seccomp,
+        real = sym REAL_PRCTL,
+        resolve = sym resolve,
+    )
+}
+
+/// # Safety
+/// As syscall(2).
+#[unsafe(no_mangle)]
+#[unsafe(naked)]
+pub unsafe extern "C" fn syscall() {
+    naked_asm!(
+        "cmp rdi, {nr_seccomp}",
+        "je {seccomp}",
+        "cmp rdi, {nr_prctl}",
+        "je {seccomp}",
+        "2: mov r11, qword ptr [rip + {real}]",
+        "test r11, r11",
+        "jz 3f",
+        "jmp r11",
+        "3: push rax",
+        "push rdi",
+        "push rsi",
+        "push rdx",
+        "push rcx",
+        "push r8",
+        "push r9",
+        "call {resolve}",
+        "pop r9",
+        "pop r8",
+        "pop rcx",
+        "pop rdx",
+        "pop rsi",
+        "pop rdi",
+        "pop rax",
+        "jmp 2b",
+        nr_seccomp = const libc::SYS_seccomp,
+        nr_prctl = const libc::SYS_prctl,
+        seccomp = sym syscall_seccomp,
+        real = sym REAL_SYSCALL,
+        resolve = sym resolve,
+    )
+}
