@@ -11,7 +11,7 @@
 //! **1.** malloc keeps no allocation bits. A slot is allocated if it was ever handed out and is
 //! on neither of its span's free lists; the fast paths keep that true at every instruction.
 //! **2.** Each allocated slot begins *white*. Any word that points anywhere into a white slot
-//! turns it black (its bit in `Span::white_bits` is cleared) and puts it on the mark stack. A free slot is
+//! turns it grey (its bit in `Span::white_bits` is cleared) and puts its span in the queue of those to be scanned. A free slot is
 //! never white, so no word can make it allocated. **4.** What is white at the end cannot be reached: leak mode
 //! reports it, gc mode moves it to limbo. **5.** What has been in limbo through enough complete
 //! cycles is freed like a remote free.
@@ -27,9 +27,8 @@
 //! keeps the slot before it too.
 //!
 //! # Numbers
-//! Memory of a cycle: two bits a slot, and address space for a mark stack of 16 bytes an
-//! allocated object, touched as deep as it is used. If that much cannot be had, the stack is smaller and
-//! overflows are made good by walking the heap for marked objects again.
+//! Memory of a cycle: three bits a slot, a word and 8 bytes of queue a span. There is no mark stack
+//! that could overflow.
 //!
 //! Rejected: mark bits in the spans or headers (a heap overflow in C would reach them); separate
 //! "is it allocated" and "is it marked" tests in the marker (one bitmap answers both).
@@ -41,6 +40,7 @@ pub mod mark;
 pub mod object;
 pub mod pacer;
 pub mod protected;
+pub mod queue;
 pub mod reclaim;
 pub mod stack;
 pub mod stats;
@@ -125,11 +125,9 @@ pub trait World {
 pub struct Settings {
     /// Mark a second time with the simple marker and compare.
     pub checkmark: bool,
-    /// Entries that the mark stack has at most (for tests of the overflow).
-    pub stack_entries: usize,
 }
 impl Settings {
-    pub const DEFAULT: Settings = Settings { checkmark: false, stack_entries: usize::MAX };
+    pub const DEFAULT: Settings = Settings { checkmark: false };
 }
 
 /// Sums over the heap.
@@ -152,8 +150,6 @@ pub struct Found {
     pub unreachable: Sum,
     /// Bytes of roots that were scanned.
     pub root_bytes: usize,
-    /// Times that the mark stack overflowed.
-    pub overflows: usize,
     /// Spans whose free lists were not consistent; all their slots count as allocated.
     pub broken_lists: usize,
     /// Nanoseconds of deriving, and of marking.

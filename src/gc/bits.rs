@@ -2,10 +2,17 @@
 //!
 //! All slots that were ever put on the list (`extended`), minus the span's local free list,
 //! minus its remote list. Two passes over the descriptors: one counts the words, one writes them
-//! into a single mapped region, twice: as `alloc_bits`, which stay, and as `white_bits`, which
-//! marking clears (a third copy for checkmark stands behind the second). A span of `n` slots has
-//! `n / 64 + 1` words a copy, so that the index of an address in the tail behind the last slot
-//! has a bit as well, never set.
+//! into a single mapped region:
+//!
+//! ```text
+//! header   which slots are grey: none, one (its index), or those with a bit in `grey`
+//! white    allocated and not marked: marking clears them      <- Span::white_bits
+//! grey     marked and still to be scanned, unless the header says otherwise
+//! alloc    allocated: these stay                              <- Span::alloc_bits
+//! (check)  the white ones of the second marker, for checkmark
+//! ```
+//! A span of `n` slots has `n / 64 + 1` words of each, so that the index of an address in the tail
+//! behind the last slot has a bit as well, never set.
 //!
 //! Free lists run through memory that the program can overwrite. The walk believes nothing: a
 //! link must lead to a slot of the span that was not met before, which bounds the walk too, and the
@@ -33,14 +40,16 @@ pub struct Bits {
     pub low: Addr,
     pub high: Addr,
     pub allocated: Sum,
-    /// Objects that are spans of their own.
+    /// Descriptors in use.
+    pub spans: usize,
+    /// Of these, objects that are spans of their own.
     pub large: usize,
     /// Some span is UNPADDED.
     pub unpadded: bool,
     pub broken_lists: usize,
 }
 
-/// Words of one copy of a span's bits.
+/// Words of a span's bits of one sort.
 #[inline(always)]
 pub fn words(span: &Span) -> usize {
     span.slots.get() as usize / 64 + 1
@@ -48,10 +57,13 @@ pub fn words(span: &Span) -> usize {
 
 impl Bits {
     /// Derives the allocation state of the whole heap. `None`: no memory.
-    pub fn derive(critical: &Critical, third_copy: bool) -> Option<Bits> {
-        let copies = if third_copy { 3 } else { 2 };
-        let mut total = 0;
-        slab::for_each(|span| total += words(span) * copies);
+    pub fn derive(critical: &Critical, checked: bool) -> Option<Bits> {
+        let sorts = if checked { 4 } else { 3 };
+        let (mut total, mut spans) = (0, 0);
+        slab::for_each(|span| {
+            total += 1 + words(span) * sorts;
+            spans += 1;
+        });
         let bytes = total * 8;
         let region = metadata::map_region(critical, bytes)?;
         let mut bits = Bits {
@@ -60,6 +72,7 @@ impl Bits {
             low: Addr(usize::MAX),
             high: Addr(0),
             allocated: Sum::default(),
+            spans,
             large: 0,
             unpadded: false,
             broken_lists: 0,
@@ -67,17 +80,18 @@ impl Bits {
         let mut at: *mut u64 = region.ptr();
         slab::for_each(|span| {
             // SAFETY: the first pass counted the same words for the same spans.
-            at = unsafe { bits.write(span, at, copies) };
+            at = unsafe { bits.write(span, at, sorts) };
         });
         Some(bits)
     }
 
     /// # Safety
-    /// `copies * words(span)` words from `at` are the span's; the world is stopped.
-    unsafe fn write(&mut self, span: &'static Span, at: *mut u64, copies: usize) -> *mut u64 {
+    /// `1 + sorts * words(span)` words from `at` are the span's, and zero; the world is stopped.
+    unsafe fn write(&mut self, span: &'static Span, at: *mut u64, sorts: usize) -> *mut u64 {
         let count = words(span);
         // SAFETY: the caller's promise.
-        let alloc = unsafe { core::slice::from_raw_parts_mut(at, count) };
+        let (white, alloc) =
+            unsafe { (at.add(1), core::slice::from_raw_parts_mut(at.add(1 + 2 * count), count)) };
         fill(alloc, span.extended.get());
         if span.kind() == kind::SLOTS {
             let remote = (span.remote.load(Ordering::Acquire) & !NOTIFY) as *const Block;
@@ -104,14 +118,15 @@ impl Bits {
         self.unpadded |= span.flags.load(Ordering::Relaxed) & flag::UNPADDED != 0;
         let set: u32 = alloc.iter().map(|w| w.count_ones()).sum();
         self.allocated.add(set as usize, span.size.get());
-        span.alloc_bits.set(at);
+        span.white_bits.set(white);
+        span.alloc_bits.set(alloc.as_mut_ptr());
         // SAFETY: the caller's promise.
         unsafe {
-            span.white_bits.set(at.add(count));
-            for copy in 1..copies {
-                core::ptr::copy_nonoverlapping(at, at.add(copy * count), count);
+            core::ptr::copy_nonoverlapping(alloc.as_ptr(), white, count);
+            if sorts > 3 {
+                core::ptr::copy_nonoverlapping(alloc.as_ptr(), alloc.as_mut_ptr().add(count), count);
             }
-            at.add(copies * count)
+            at.add(1 + sorts * count)
         }
     }
 
@@ -120,6 +135,111 @@ impl Bits {
     pub fn end(self, critical: &Critical) {
         // SAFETY: mapped in `derive`; the cycle is over.
         unsafe { metadata::unmap_region(critical, self.region, self.bytes) };
+    }
+}
+
+/// Which slots of a span are grey: the header's meaning. A span that is not idle waits in a queue.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum GreyState {
+    Idle,
+    /// This slot, which has no bit.
+    One(u32),
+    /// Those that have a bit.
+    Many,
+}
+const IDLE: u64 = 0;
+const MANY: u64 = u64::MAX;
+
+/// Where the header is.
+#[inline(always)]
+pub fn header(span: &Span) -> Addr {
+    Addr(span.white_bits.get() as usize - 8)
+}
+
+/// # Safety
+/// As for all that follows: the world is stopped, and the span's bits are of this cycle.
+#[inline(always)]
+pub unsafe fn grey_state(span: &Span) -> GreyState {
+    // SAFETY: the caller's promise.
+    match unsafe { *header(span).ptr::<u64>() } {
+        IDLE => GreyState::Idle,
+        MANY => GreyState::Many,
+        one => GreyState::One((one - 1) as u32),
+    }
+}
+
+/// # Safety
+/// See [`grey_state`].
+#[inline(always)]
+pub unsafe fn set_idle(span: &Span) {
+    // SAFETY: the caller's promise.
+    unsafe { *header(span).ptr::<u64>() = IDLE };
+}
+
+/// Slot `index` becomes grey. True if the span was idle: then it must be queued.
+///
+/// # Safety
+/// See [`grey_state`]; `index` is a slot of the span.
+#[inline(always)]
+pub unsafe fn add_grey(span: &Span, index: u32) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let header: *mut u64 = header(span).ptr();
+        let grey = span.white_bits.get().add(words(span));
+        let set = |index: u64| *grey.add(index as usize / 64) |= 1 << (index % 64);
+        match *header {
+            IDLE => {
+                *header = index as u64 + 1;
+                return true;
+            }
+            MANY => {}
+            one => {
+                set(one - 1);
+                *header = MANY;
+            }
+        }
+        set(index as u64);
+    }
+    false
+}
+
+/// The span becomes idle; calls `each` with what was grey, a word of 64 slots at a time. What turns grey
+/// meanwhile may be among it, or queues the span again.
+///
+/// # Safety
+/// See [`grey_state`]; the state is `Many`.
+#[inline(always)]
+pub unsafe fn take_grey_words(span: &Span, mut each: impl FnMut(usize, u64)) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        set_idle(span);
+        let grey = span.white_bits.get().add(words(span));
+        for at in 0..words(span) {
+            let word = core::mem::take(&mut *grey.add(at));
+            if word != 0 {
+                each(at, word);
+            }
+        }
+    }
+}
+
+/// The same, slot by slot and in any state.
+///
+/// # Safety
+/// See [`grey_state`].
+pub unsafe fn take_grey(span: &Span, mut each: impl FnMut(u32)) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if let GreyState::One(index) = grey_state(span) {
+            set_idle(span);
+            return each(index);
+        }
+        take_grey_words(span, |at, mut word| {
+            while word != 0 {
+                each(at as u32 * 64 + word.trailing_zeros());
+                word &= word - 1;
+            }
+        });
     }
 }
 

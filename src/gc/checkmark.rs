@@ -1,6 +1,6 @@
 //! Phase 3, for tests: a second marker that is too simple to be wrong.
 //!
-//! It has its own bits (the third copy), its own stack that cannot overflow, no windows, no
+//! It has its own bits (the last sort, see `bits`), its own stack that cannot overflow, no windows, no
 //! prefetching, no shortcuts. An object that it reaches and that the real marker left white is a bug
 //! in the real one, and would have been freed under the program's feet: the process ends.
 //!
@@ -8,7 +8,7 @@
 //! between two calls.
 //!
 //! # Safety
-//! As `mark`; the third copy of a span's bits stands behind the second.
+//! As `mark`; the checker's bits of a span stand behind its allocation bits.
 #![allow(unsafe_code)]
 use super::bits::{Bits, words};
 use super::object::{self, Colour, Object};
@@ -56,8 +56,8 @@ impl Checker {
     fn reach(&mut self, object: Option<Object>) {
         let Some(object) = object else { return };
         let (at, mask) = (object.index as usize / 64, 1 << (object.index % 64));
-        let word = third(object.span, at);
-        // SAFETY: an index of the span, so inside its third copy.
+        let word = own_white(object.span, at);
+        // SAFETY: an index of the span, so inside the checker's words.
         unsafe {
             if *word & mask != 0 {
                 *word &= !mask;
@@ -85,7 +85,7 @@ impl Checker {
         slab::for_each(|span| {
             for at in 0..words(span) {
                 // SAFETY: inside the span's bits.
-                let (alloc, unreached) = unsafe { (*span.alloc_bits.get().add(at), *third(span, at)) };
+                let (alloc, unreached) = unsafe { (*span.alloc_bits.get().add(at), *own_white(span, at)) };
                 let missed = alloc & !unreached & object::word(span, at, Colour::White);
                 if missed != 0 {
                     let index = at as u32 * 64 + missed.trailing_zeros();
@@ -104,9 +104,9 @@ impl Checker {
     }
 }
 
-/// Word `at` of the copy that stands behind the white one.
-fn third(span: &Span, at: usize) -> *mut u64 {
+/// Word `at` of the checker's bits.
+fn own_white(span: &Span, at: usize) -> *mut u64 {
     debug_assert!(at < words(span));
-    // SAFETY: three copies were laid out one behind the other.
-    unsafe { span.white_bits.get().add(words(span) + at) }
+    // SAFETY: laid out one behind the other.
+    unsafe { span.alloc_bits.get().add(words(span) + at) }
 }

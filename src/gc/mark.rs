@@ -1,64 +1,75 @@
-//! Phase 2: marking.
+//! Phase 2: marking, by spans.
 //!
-//! Depth-first with a short queue in front of the stack: an object that comes off the stack is
-//! prefetched and waits in the queue while the ones before it are scanned, so that several
-//! cache misses are under way at once. For each word: two comparisons reject what points
-//! nowhere near the heap ([`filter`] does it for eight words); then span map, reciprocal, and,
-//! some pointers later, one test of the white bit, which was prefetched meanwhile.
+//! A marked object is not scanned at once: it turns *grey*, and its span waits in a [`Queue`],
+//! first come, first served. While it waits, more of its objects turn grey; then they are
+//! scanned together, in the order of their addresses. So memory is read mostly forward, a
+//! span's descriptor and bits are met once for many objects, and the queue has a place for
+//! each span, so nothing can overflow. (The idea is that of Go 1.25's "green tea".) A span with one grey object has its
+//! index in the header word, so that a list costs no walk over bits.
 //!
-//! Large objects (and those in protected pages) wait on a stack of their own, because
+//! Words that point near the heap ([`filter`], or two comparisons without a branch) are gathered
+//! in a *batch*. A full batch is worked off in loops, each of which does one step for all words: map →
+//! span, span → bit, bit → was it white? Steps of different words do not wait for each
+//! other, so the processor has many cache misses under way, and there is nothing to guess until
+//! the few that were white are known.
+//!
+//! Large objects (and those in protected pages) wait in a queue of their own, because
 //! `World::large` reads them, and cannot be called from within `World::roots`.
-//!
-//! When a stack is full, the object is marked but not pushed. Once all else is done, every
-//! marked object of the heap is scanned again. Each such pass marks something new or is
-//! the last, so this ends.
 //!
 //! # Safety
 //! The world is stopped, so allocated slots are mapped memory that nobody unmaps. Should a
 //! device or the kernel still write to it, any word may be read, and any word will do. Bits are inside their span's words: an index comes from
-//! the reciprocal of an address inside the span, or is 0.
+//! the reciprocal of an address inside the span, or is 0. A batch's lengths never exceed its arrays: see
+//! [`Batch`].
 #![allow(unsafe_code)]
-use super::bits::{Bits, words};
+use super::bits::{self, Bits, GreyState, words};
 use super::checkmark::Checker;
 use super::filter::{self, BLOCK, Window};
-use super::object::{self, Colour, Object};
+use super::object::{self, Colour};
 use super::protected::Protected;
-use super::stack::{Entry, Stack};
+use super::queue::Queue;
 use super::{Abandon, Found, Settings, World};
 use crate::ground::critical::Critical;
 use crate::heap::large;
 use crate::pure::addr::{Addr, PAGE_SIZE};
 use crate::spans::span::flag;
 use crate::spans::{Span, map, slab};
+use core::mem::{MaybeUninit, take};
 use core::sync::atomic::Ordering;
 
 /// Objects above this are read through `World::large`: asking which pages are present costs
 /// about as much as reading this many bytes.
 const DIRECT_MAX: usize = 32 * PAGE_SIZE;
-/// Roots are scanned in steps, each followed by what it leads to.
-const STEP: usize = 4 * PAGE_SIZE;
-/// Objects being prefetched (a power of two).
-const AHEAD: usize = 16;
-/// Pointers whose white bits are being prefetched (a power of two).
-const PENDING: usize = 32;
-const _: () = assert!(AHEAD.is_power_of_two() && PENDING.is_power_of_two());
+/// Words of a full batch.
+const BATCH: usize = 256;
+/// Words that are looked at between two questions whether the batch has room for them.
+const CHUNK: usize = 64;
+/// Grey objects that are being prefetched.
+const AHEAD: usize = 8;
 /// Ranges from this size on go through the filter, bytes.
 const FILTERED: usize = 4 * BLOCK;
+
+/// Words that passed the windows. `len <= BATCH`; whoever adds up to `CHUNK` words asks first.
+struct Batch {
+    len: usize,
+    words: [MaybeUninit<usize>; BATCH],
+}
+
+/// What a word of the batch leads to.
+#[derive(Clone, Copy)]
+struct Target {
+    span: &'static Span,
+    index: u32,
+}
 
 struct Marker<'a> {
     /// Where slots and page-allocator objects are; where huge objects are.
     heap: Window,
     huge: Window,
-    stack: Stack,
-    later: Stack,
-    queue: [Entry; AHEAD],
-    queue_first: usize,
-    queue_len: usize,
-    pending: [(Option<&'static Span>, u32); PENDING],
-    pending_first: usize,
-    pending_len: usize,
+    batch: Batch,
+    queue: Queue,
+    later: Queue,
     filter: bool,
-    overflow: bool,
     unpadded: bool,
     protected: &'a Protected,
     found: Found,
@@ -72,15 +83,14 @@ pub fn run(
     bits: &Bits,
     protected: &Protected,
 ) -> Result<Found, Abandon> {
-    let entries = bits.allocated.objects.min(settings.stack_entries);
-    let stack = Stack::new(critical, entries).ok_or(Abandon::NoMemory)?;
-    let larges = if protected.as_slice().is_empty() { bits.large } else { bits.allocated.objects };
-    let Some(later) = Stack::new(critical, larges.min(settings.stack_entries)) else {
-        stack.end(critical);
+    let queue = Queue::new(critical, bits.spans).ok_or(Abandon::NoMemory)?;
+    let larges = if protected.as_slice().is_empty() { bits.large } else { bits.spans };
+    let Some(later) = Queue::new(critical, larges) else {
+        queue.end(critical);
         return Err(Abandon::NoMemory);
     };
     let mut checker = if settings.checkmark { Checker::new(critical, bits) } else { None };
-    let mut marker = Marker::new(stack, later, bits, protected);
+    let mut marker = Marker::new(queue, later, bits, protected);
     let mut done = world.roots(&mut |lo, hi| {
         marker.roots(lo, hi);
         if let Some(checker) = &mut checker {
@@ -92,8 +102,8 @@ pub fn run(
         done = done.and_then(|()| checker.finish(world, protected));
         checker_end(checker, critical, done.is_ok());
     }
-    let Marker { stack, later, mut found, .. } = marker;
-    stack.end(critical);
+    let Marker { queue, later, mut found, .. } = marker;
+    queue.end(critical);
     later.end(critical);
     done?;
     found.allocated = bits.allocated;
@@ -119,22 +129,16 @@ fn checker_end(checker: Checker, critical: &Critical, complete: bool) {
 }
 
 impl<'a> Marker<'a> {
-    fn new(stack: Stack, later: Stack, bits: &Bits, protected: &'a Protected) -> Marker<'a> {
+    fn new(queue: Queue, later: Queue, bits: &Bits, protected: &'a Protected) -> Marker<'a> {
         // SAFETY: the world is stopped.
         let (huge_low, huge_high) = unsafe { large::huge_bounds() };
         Marker {
             heap: Window::new(bits.low.0, bits.high.0),
             huge: Window::new(huge_low.0, huge_high.0),
-            stack,
+            batch: Batch { len: 0, words: [const { MaybeUninit::uninit() }; BATCH] },
+            queue,
             later,
-            queue: [Entry { lo: Addr::NULL, bytes: 0 }; AHEAD],
-            queue_first: 0,
-            queue_len: 0,
-            pending: [(None, 0); PENDING],
-            pending_first: 0,
-            pending_len: 0,
             filter: filter::available(),
-            overflow: false,
             unpadded: bits.unpadded,
             protected,
             found: Found::default(),
@@ -143,16 +147,13 @@ impl<'a> Marker<'a> {
 
     fn roots(&mut self, lo: Addr, hi: Addr) {
         self.found.root_bytes += hi.0.saturating_sub(lo.0);
-        self.scan_in_steps(lo, hi);
+        self.scan_given(lo, hi);
     }
 
-    fn scan_in_steps(&mut self, lo: Addr, hi: Addr) {
-        let mut at = lo;
-        while at < hi {
-            let end = hi.min(at.add(STEP));
-            self.scan(at, end);
-            self.drain();
-            at = end;
+    /// What the world gives may be empty, or shorter than a word.
+    fn scan_given(&mut self, lo: Addr, hi: Addr) {
+        if lo < hi {
+            self.scan(lo, hi);
         }
     }
 
@@ -160,57 +161,87 @@ impl<'a> Marker<'a> {
     fn finish(&mut self, world: &mut dyn World) -> Result<(), Abandon> {
         loop {
             self.drain();
-            if let Some(entry) = self.later.pop() {
-                world.large(entry.lo, entry.lo.add(entry.bytes), &mut |lo, hi| self.scan_in_steps(lo, hi))?;
-            } else if self.overflow {
-                self.overflow = false;
-                self.found.overflows += 1;
-                self.scan_marked_again(world)?;
-            } else {
-                return Ok(());
+            let Some(span) = self.later.pop() else { return Ok(()) };
+            let mut done = Ok(());
+            // SAFETY: the world is stopped; a span from the queue has its bits.
+            unsafe {
+                bits::take_grey(span, |index| {
+                    let (lo, hi) = range(span, index);
+                    if done.is_err() {
+                    } else if hi.since(lo) > DIRECT_MAX || self.protected.touches(lo, hi) {
+                        done = world.large(lo, hi, &mut |lo, hi| self.scan_given(lo, hi));
+                    } else {
+                        self.scan(lo, hi);
+                    }
+                });
             }
+            done?;
         }
     }
 
-    fn scan_marked_again(&mut self, world: &mut dyn World) -> Result<(), Abandon> {
-        let mut done = Ok(());
-        slab::for_each(|span| {
-            object::each_of(span, Colour::Black, &mut |object: Object| {
-                let (lo, bytes) = (object.addr(), object.size());
-                if done.is_err() {
-                } else if self.is_for_world(lo, bytes) {
-                    done = world.large(lo, lo.add(bytes), &mut |lo, hi| self.scan_in_steps(lo, hi));
-                } else {
-                    self.scan(lo, lo.add(bytes));
-                    self.drain();
-                }
-            });
-        });
-        done
-    }
-
-    /// Scans what is on the stack, and what that leads to.
+    /// Scans what is grey, and what that leads to.
     fn drain(&mut self) {
         loop {
-            while self.queue_len < AHEAD {
-                let Some(entry) = self.stack.pop() else { break };
-                prefetch(entry.lo);
-                self.queue[(self.queue_first + self.queue_len) % AHEAD] = entry;
-                self.queue_len += 1;
+            while let Some(span) = self.queue.pop() {
+                self.prefetch_ahead();
+                self.scan_grey(span);
             }
-            if self.queue_len == 0 {
-                if self.pending_len == 0 {
-                    return;
-                }
-                while self.pending_len != 0 {
-                    self.settle_oldest();
-                }
-                continue;
+            if self.batch.len == 0 {
+                return;
             }
-            let entry = self.queue[self.queue_first];
-            self.queue_first = (self.queue_first + 1) % AHEAD;
-            self.queue_len -= 1;
-            self.scan(entry.lo, entry.lo.add(entry.bytes));
+            self.flush();
+        }
+    }
+
+    /// Begins to fetch what the next pops will need, each step for a span that is nearer.
+    #[inline(always)]
+    fn prefetch_ahead(&self) {
+        if let Some(far) = self.queue.peek(3 * AHEAD) {
+            prefetch(Addr::of(far));
+            prefetch(Addr::of(far).add(64));
+        }
+        if let Some(nearer) = self.queue.peek(2 * AHEAD) {
+            prefetch(bits::header(nearer));
+        }
+        if let Some(next) = self.queue.peek(AHEAD)
+            // SAFETY: the world is stopped; a span from the queue has its bits.
+            && let GreyState::One(index) = unsafe { bits::grey_state(next) }
+        {
+            prefetch(next.slot(index));
+        }
+    }
+
+    /// Scans the grey objects of `span`.
+    #[inline(always)]
+    fn scan_grey(&mut self, span: &'static Span) {
+        // SAFETY: the world is stopped; a span from the queue has its bits.
+        unsafe {
+            if let GreyState::One(index) = bits::grey_state(span) {
+                bits::set_idle(span);
+                let (lo, hi) = range(span, index);
+                return self.scan(lo, hi);
+            }
+            let size = span.size.get();
+            bits::take_grey_words(span, |at, mut grey| {
+                let first = span.slot(at as u32 * 64);
+                let nth = |mask: u64| first.add(mask.trailing_zeros() as usize * size);
+                let mut ahead = grey;
+                for _ in 0..AHEAD {
+                    if ahead != 0 {
+                        prefetch(nth(ahead));
+                        ahead &= ahead - 1;
+                    }
+                }
+                while grey != 0 {
+                    if ahead != 0 {
+                        prefetch(nth(ahead));
+                        ahead &= ahead - 1;
+                    }
+                    let lo = nth(grey);
+                    grey &= grey - 1;
+                    self.scan(lo, lo.add(size));
+                }
+            });
         }
     }
 
@@ -222,18 +253,25 @@ impl<'a> Marker<'a> {
         self.scan_each(lo, hi);
     }
 
+    /// Gathers the words of `lo..hi` that the windows hold.
     #[inline(always)]
     fn scan_each(&mut self, lo: Addr, hi: Addr) {
         let mut at = lo.0;
         while at + 8 <= hi.0 {
-            // SAFETY: allocated memory of the heap, or a readable range by `World`'s contract.
-            let word = unsafe { Addr(at).ptr::<usize>().read_unaligned() };
-            if self.heap.holds(word) {
-                self.heap_word(word);
-            } else if self.huge.holds(word) {
-                self.huge_word(word);
+            self.make_room();
+            let stop = hi.0.min(at + CHUNK * 8);
+            let mut len = self.batch.len;
+            while at + 8 <= stop {
+                // SAFETY: allocated memory of the heap, or a readable range by `World`'s contract. There
+                // is room for as many words as are read here.
+                unsafe {
+                    let word = Addr(at).ptr::<usize>().read_unaligned();
+                    self.batch.words.get_unchecked_mut(len).write(word);
+                    len += (self.heap.holds(word) | self.huge.holds(word)) as usize;
+                }
+                at += 8;
             }
-            at += 8;
+            self.batch.len = len;
         }
     }
 
@@ -243,49 +281,89 @@ impl<'a> Marker<'a> {
         let mut at = lo.0;
         // SAFETY: as for `scan_each`; the filter is available.
         while let Some((block, mut mask)) = unsafe { filter::next_hit(at, end.0, self.heap, self.huge) } {
+            self.make_room();
             while mask != 0 {
                 let word = Addr(block + mask.trailing_zeros() as usize * 8);
                 mask &= mask - 1;
-                self.scan_each(word, word.add(8));
+                // SAFETY: as for `scan_each`; a block has fewer words than there is room for.
+                unsafe {
+                    let word = word.ptr::<usize>().read_unaligned();
+                    self.batch.words.get_unchecked_mut(self.batch.len).write(word);
+                }
+                self.batch.len += 1;
             }
             at = block + BLOCK;
         }
         self.scan_each(end, hi);
     }
 
+    /// Afterwards `CHUNK` words fit, and one that is written and not kept.
     #[inline(always)]
-    fn heap_word(&mut self, word: usize) {
-        match map::lookup(Addr(word)) {
-            Some(span) => self.look_later(span, span.index(Addr(word))),
-            None if self.huge.holds(word) => self.huge_word(word),
-            None => {}
+    fn make_room(&mut self) {
+        if self.batch.len + CHUNK >= BATCH {
+            self.flush();
+        }
+    }
+
+    /// Marks what the words of the batch point to.
+    #[inline(never)]
+    fn flush(&mut self) {
+        let mut targets = [const { MaybeUninit::<Target>::uninit() }; BATCH];
+        let found = self.find_spans(&mut targets);
+        let targets = &mut targets[..found];
+        let mut bits_of = [const { MaybeUninit::<(*mut u64, u32)>::uninit() }; BATCH];
+        for (target, bit) in targets.iter().zip(&mut bits_of) {
+            // SAFETY: written by `find_spans`; a span that is found has its bits.
+            let (target, white) = unsafe {
+                let target = target.assume_init_ref();
+                (target, target.span.white_bits.get().add(target.index as usize / 64))
+            };
+            prefetch(Addr::of(white));
+            bit.write((white, target.index % 64));
+        }
+        let mut fresh = [const { MaybeUninit::<u16>::uninit() }; BATCH];
+        let mut count = 0;
+        for (i, bit) in bits_of[..found].iter().enumerate() {
+            // SAFETY: written by the loop above; inside the span's words; count <= i.
+            unsafe {
+                let (white, shift) = bit.assume_init();
+                let word = *white;
+                *white = word & !(1 << shift);
+                fresh.get_unchecked_mut(count).write(i as u16);
+                count += (word >> shift & 1) as usize;
+            }
+        }
+        for i in &fresh[..count] {
+            // SAFETY: written above; each is below `found`.
+            let Target { span, index } = unsafe { targets[i.assume_init() as usize].assume_init() };
+            self.shade(span, index);
+        }
+    }
+
+    /// The spans and slots that the words point to. Empties the batch.
+    #[inline(always)]
+    fn find_spans(&mut self, targets: &mut [MaybeUninit<Target>; BATCH]) -> usize {
+        let len = take(&mut self.batch.len);
+        let mut found = 0;
+        for i in 0..len {
+            // SAFETY: a word below the batch's length was written.
+            let word = unsafe { self.batch.words[i].assume_init() };
+            match map::lookup(Addr(word)) {
+                Some(span) => {
+                    targets[found].write(Target { span, index: span.index(Addr(word)) });
+                    found += 1;
+                }
+                None if self.huge.holds(word) => self.huge_word(word),
+                None => {}
+            }
         }
         if self.unpadded {
-            self.slot_before(word);
+            for i in 0..len {
+                // SAFETY: as above.
+                self.slot_before(unsafe { self.batch.words[i].assume_init() });
+            }
         }
-    }
-
-    /// Begins to fetch the white bit of slot `index`, and looks at those that were begun earlier.
-    /// A test that waits for memory is a branch that the processor guesses wrongly half of the time.
-    #[inline(always)]
-    fn look_later(&mut self, span: &'static Span, index: u32) {
-        // SAFETY: see the chapter above.
-        prefetch(Addr::of(unsafe { span.white_bits.get().add(index as usize / 64) }));
-        if self.pending_len == PENDING {
-            self.settle_oldest();
-        }
-        self.pending[(self.pending_first + self.pending_len) % PENDING] = (Some(span), index);
-        self.pending_len += 1;
-    }
-
-    #[inline(always)]
-    fn settle_oldest(&mut self) {
-        let (span, index) = self.pending[self.pending_first];
-        self.pending_first = (self.pending_first + 1) % PENDING;
-        self.pending_len -= 1;
-        if let Some(span) = span {
-            self.reach(span, index);
-        }
+        found
     }
 
     #[cold]
@@ -311,7 +389,6 @@ impl<'a> Marker<'a> {
     }
 
     /// Marks slot `index` of `span`, if it is white.
-    #[inline(always)]
     fn reach(&mut self, span: &'static Span, index: u32) {
         let mask = 1u64 << (index % 64);
         // SAFETY: see the chapter above.
@@ -322,17 +399,23 @@ impl<'a> Marker<'a> {
             }
             *word &= !mask;
         }
-        let entry = Entry { lo: span.slot(index), bytes: span.size.get() };
-        let stack = if self.is_for_world(entry.lo, entry.bytes) { &mut self.later } else { &mut self.stack };
-        if !stack.push(entry) {
-            self.overflow = true;
-        }
+        self.shade(span, index);
     }
 
+    /// Slot `index` was white: it is to be scanned.
     #[inline(always)]
-    fn is_for_world(&self, lo: Addr, bytes: usize) -> bool {
-        bytes > DIRECT_MAX || self.protected.touches(lo, lo.add(bytes))
+    fn shade(&mut self, span: &'static Span, index: u32) {
+        // SAFETY: the world is stopped; a span with a white slot has its bits.
+        if unsafe { bits::add_grey(span, index) } {
+            let later = span.size.get() > DIRECT_MAX || self.protected.touches(span.base(), span.limit());
+            if later { &mut self.later } else { &mut self.queue }.push(span);
+        }
     }
+}
+
+fn range(span: &'static Span, index: u32) -> (Addr, Addr) {
+    let lo = span.slot(index);
+    (lo, lo.add(span.size.get()))
 }
 
 #[inline(always)]

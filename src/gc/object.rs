@@ -1,8 +1,8 @@
 //! An object found by a word, and walks over objects by colour. Not the marker's fast way.
 //!
 //! # Safety
-//! While the world is stopped and after `bits`: every span in use has its two copies of bits,
-//! with a bit for each slot.
+//! While the world is stopped and after `bits`: every span in use has its white and its allocation
+//! bits, one for each slot.
 #![allow(unsafe_code)]
 use super::bits::words;
 use super::protected::Protected;

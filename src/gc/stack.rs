@@ -1,8 +1,7 @@
-//! The mark stack: ranges still to be scanned.
+//! The mark stack of the simple marker ([`super::checkmark`]): ranges still to be scanned.
 //!
 //! A mapped region, sized for the worst case (every object on it once) if the address space
-//! allows, and touched only as deep as it is used. A push that does not fit is refused; the
-//! marker notes the overflow and repairs it later.
+//! allows, and touched only as deep as it is used. A push that does not fit is refused.
 //!
 //! # Safety
 //! `len <= capacity`, and the region holds `capacity` entries.

@@ -64,7 +64,6 @@ pub struct Stats {
     pub reclaimed: Counted,
     /// Left limbo because a cycle found them reachable.
     pub revived: Counted,
-    pub overflows: Count,
     pub broken_lists: Count,
     /// World stopped: last, longest, sum, in nanoseconds.
     pub pause_last: Count,
@@ -82,7 +81,6 @@ pub static STATS: Stats = Stats {
     limbo: Counted::new(),
     reclaimed: Counted::new(),
     revived: Counted::new(),
-    overflows: Count::new(),
     broken_lists: Count::new(),
     pause_last: Count::new(),
     pause_longest: Count::new(),
@@ -95,7 +93,6 @@ impl Stats {
         self.cycles.add(1);
         self.reachable.set(found.reachable());
         self.root_bytes.set(found.root_bytes as u64);
-        self.overflows.add(found.overflows as u64);
         self.broken_lists.add(found.broken_lists as u64);
     }
     pub fn moved(&self, moved: &limbo::Moved) {
@@ -147,12 +144,9 @@ impl Stats {
                 self.reclaim_total.get() / ms
             ),
         );
-        let (overflows, broken) = (self.overflows.get(), self.broken_lists.get());
-        if overflows + broken != 0 {
-            out::say(
-                fd,
-                format_args!("gc: mark stack overflows {overflows}, inconsistent free lists {broken}"),
-            );
+        let broken = self.broken_lists.get();
+        if broken != 0 {
+            out::say(fd, format_args!("gc: inconsistent free lists {broken}"));
         }
     }
 }

@@ -236,7 +236,7 @@ fn stopped_part(critical: &Critical, snapshot: &mut Snapshot, sp: usize) -> Resu
     let frozen = now_ns();
     let mut process = Process::new(critical, &stopped, snapshot, OwnStack { sp })?;
     let listed = now_ns();
-    let settings = Settings { checkmark: options.checkmark, ..Settings::DEFAULT };
+    let settings = Settings { checkmark: options.checkmark };
     let marked = gc::mark(critical, &mut process, &settings)?;
     let doom = if live::RESURRECTED.load(Relaxed) == 0 { Doom::Allowed } else { Doom::Off };
     let marking_ended = now_ns();
