@@ -22,4 +22,5 @@ int main(void) {
     raise(SIGUSR1);
     raise(SIGUSR1);
     CHECK(intact(below, 333, 8));
+    free(below);
 }
