@@ -74,19 +74,23 @@ pub struct Words(());
 
 impl Words {
     /// # Safety
-    /// All objects given to [`run`] with this must be mapped and readable over their size.
+    /// All objects given to [`run`] with this, and all parts given to [`Words::each_of`], must be mapped
+    /// and readable over their size.
     pub unsafe fn new() -> Words {
         Words(())
+    }
+    /// The aligned words of a part of an object, or of a copy of it.
+    pub fn each_of(&self, lo: Addr, hi: Addr, word: &mut dyn FnMut(usize)) {
+        let start = lo.align_up(8);
+        for i in 0..hi.0.saturating_sub(start.0) / 8 {
+            // SAFETY: inside the object (the promise of `new`); volatile, as it is not Rust's.
+            word(unsafe { start.add(i * 8).ptr::<usize>().read_volatile() });
+        }
     }
 }
 impl Edges for Words {
     fn each(&self, object: &Object, word: &mut dyn FnMut(usize)) {
-        let start = Addr(object.addr).align_up(8);
-        let words = (object.addr + object.size).saturating_sub(start.0) / 8;
-        for i in 0..words {
-            // SAFETY: inside the object (the promise of `new`); volatile, as it is not Rust's.
-            word(unsafe { start.add(i * 8).ptr::<usize>().read_volatile() });
-        }
+        self.each_of(Addr(object.addr), Addr(object.addr + object.size), word);
     }
 }
 

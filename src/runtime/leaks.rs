@@ -4,9 +4,9 @@
 //! Unreachable objects are read while the world is stopped, where they are readable.
 #![allow(unsafe_code)]
 use super::cycle::{self, Held};
-use super::world::{OwnStack, Process};
+use super::world::{OwnStack, Process, SPARSE};
 use super::{exit, log, start};
-use crate::gc::{self, Abandon, Marked, Settings};
+use crate::gc::{self, Abandon, Marked, Settings, World};
 use crate::ground::critical::Critical;
 use crate::ground::out;
 use crate::leak::group::{self, Edges, Group, Kind, Object, Words};
@@ -19,6 +19,7 @@ use crate::roots::Snapshot;
 use crate::sys::process;
 use crate::sys::sandbox::{self, Need};
 use crate::threads;
+use core::cell::RefCell;
 
 #[derive(PartialEq, Eq, Clone, Copy, Debug)]
 pub enum Outcome {
@@ -66,12 +67,16 @@ fn find<'c>(critical: &'c Critical, snapshot: &mut Snapshot, sp: usize) -> Resul
     let mut host = Process::new(critical, &stopped, snapshot, own)?;
     let settings = Settings { checkmark: start::options().checkmark };
     let marked = gc::mark(critical, &mut host, &settings)?;
-    let groups = group_all(critical, &marked);
+    let groups = group_all(critical, &marked, host);
     marked.end(critical);
     groups
 }
 
-fn group_all<'c>(critical: &'c Critical, marked: &Marked) -> Result<List<'c, Group>, Abandon> {
+fn group_all<'c>(
+    critical: &'c Critical,
+    marked: &Marked,
+    host: Process<'_>,
+) -> Result<List<'c, Group>, Abandon> {
     let mut objects: List<'c, Object> = List::new(critical);
     let mut full = false;
     marked.each_unreachable(|o| {
@@ -86,10 +91,16 @@ fn group_all<'c>(critical: &'c Critical, marked: &Marked) -> Result<List<'c, Gro
     // SAFETY: the marker saw each object in a live span; the closure leaves out what the host
     // made unreadable.
     let words = unsafe { Words::new() };
+    let host = RefCell::new(host);
     let edges = |o: &Object, each: &mut dyn FnMut(usize)| {
-        if marked.is_readable(Addr(o.addr), o.size) {
-            words.each(o, each);
+        let (lo, hi) = (Addr(o.addr), Addr(o.addr).add(o.size));
+        if o.size < SPARSE && marked.is_readable(lo, o.size) {
+            return words.each(o, each);
         }
+        // Gigabytes may be leaked of which nothing was ever touched.
+        let read = host.borrow_mut().large(lo, hi, &mut |lo, hi| words.each_of(lo, hi, each));
+        // What cannot be read leads nowhere: then more objects are called direct.
+        let _: Result<(), Abandon> = read;
     };
     group::run(critical, &mut objects, &edges).map_err(|_| Abandon::NoMemory)
 }

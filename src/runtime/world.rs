@@ -60,7 +60,7 @@ impl From<threads::Abandon> for Abandon {
 }
 
 /// Large objects are asked about in the page tables from this size on, bytes.
-const SPARSE: usize = 1 << 20;
+pub(super) const SPARSE: usize = 1 << 20;
 
 struct Pass<'a, 'b> {
     scan: &'a mut Scan<'b>,
