@@ -12,12 +12,13 @@
 //! |---|---|
 //! | ≤ 1 KiB | direct table → span of slots |
 //! | ≤ 64 KiB | class by arithmetic → span of slots |
-//! | ≤ 2 MiB | pages of the page allocator, one span an object ([`large`]) |
+//! | ≤ 32 MiB | a freed one that was [`kept`], or pages of the page allocator, one span an object ([`large`]) |
 //! | more | a mapping of its own; realloc moves it by mremap |
 pub mod cache;
 pub mod check;
 pub mod fast;
 pub mod fork;
+pub mod kept;
 pub mod large;
 pub mod limbo;
 pub mod live;

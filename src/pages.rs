@@ -65,11 +65,13 @@ pub struct Run {
     pub base: Addr,
     /// Every byte is known to read as zero: never used before, or given back to the OS since.
     pub zeroed: bool,
+    /// Pages that may hold memory, and anything.
+    pub resident: usize,
 }
 
 impl Run {
     fn of(taken: Taken, pages: usize) -> Run {
-        Run { base: taken.first.addr(), zeroed: taken.released == pages }
+        Run { base: taken.first.addr(), zeroed: taken.released == pages, resident: pages - taken.released }
     }
 }
 
@@ -123,7 +125,13 @@ pub fn alloc_aligned(critical: &Critical, npages: usize, align_pages: usize) -> 
 /// Takes back a run that [`alloc`] or [`alloc_aligned`] gave, or a part of one.
 pub fn free(critical: &Critical, base: Addr, npages: usize) {
     debug_assert!(base.is_aligned(PAGE_SIZE) && npages > 0);
-    HEAP.lock(critical).tree.free(Page::of(base), npages);
+    HEAP.lock(critical).tree.free(Page::of(base), npages, Content::Resident);
+}
+
+/// [`free`] of pages that have no memory and read as zero.
+pub fn free_released(critical: &Critical, base: Addr, npages: usize) {
+    debug_assert!(base.is_aligned(PAGE_SIZE) && npages > 0);
+    HEAP.lock(critical).tree.free(Page::of(base), npages, Content::Released);
 }
 
 /// Gives a cache's pages back, because its owner goes away or memory is short.

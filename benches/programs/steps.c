@@ -30,6 +30,24 @@ static void realloc_same(void) { LOOP kept[0] = realloc(kept[0], 64); }
 static void usable(void) { LOOP use((void *)malloc_usable_size(kept[0])); }
 static void pair4k(void) { LOOP free(use(malloc(4096))); }
 static void pair64k(void) { LOOP free(use(malloc(65536))); }
+/* Random sizes up to 1 KiB replace each other at random places of a table; pages come and go. */
+static void *table[8000];
+static uint64_t seed = 99;
+static unsigned long random_word(void) {
+    seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
+    return seed;
+}
+static void churn(void) {
+    LOOP {
+        int k = random_word() % 8000;
+        free(table[k]);
+        table[k] = malloc(16 + random_word() % 1000);
+    }
+}
+static void churn_before(void) {
+    for (int i = 0; i < 400; i++) churn();
+}
+static void pair1m(void) { LOOP free(use(malloc(1 << 20))); }
 static void nothing(void) {}
 static void make_one(void) { kept[0] = malloc(64); }
 static void drop_one(void) { free(kept[0]); }
@@ -39,6 +57,7 @@ static const struct { const char *name; void (*before)(void), (*counted)(void), 
     {"free", malloc_batch, free_batch, nothing},  {"calloc_pair", nothing, calloc_pair, nothing},
     {"realloc_same", make_one, realloc_same, drop_one}, {"usable_size", make_one, usable, drop_one},
     {"pair4k", nothing, pair4k, nothing},         {"pair64k", nothing, pair64k, nothing},
+    {"pair1m", nothing, pair1m, nothing},         {"churn", churn_before, churn, nothing},
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 

@@ -108,10 +108,10 @@ impl Bits {
                 span.flags.fetch_or(flag::BROKEN, Ordering::Relaxed);
                 self.broken_lists += 1;
             }
-        } else {
+        } else if span.kind() != kind::KEPT {
             self.large += 1;
         }
-        if span.kind() != kind::HUGE {
+        if span.flags.load(Ordering::Relaxed) & flag::OWN_MAPPING == 0 {
             self.low = self.low.min(span.base());
             self.high = self.high.max(span.limit());
         }

@@ -34,6 +34,8 @@ pub enum Rank {
     Late,
     /// Shared heap state: abandoned spans, large objects.
     Heap,
+    /// Freed large objects kept for reuse.
+    Kept,
     /// The table of huge objects.
     Huge,
     /// Unused caches.

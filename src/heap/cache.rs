@@ -12,7 +12,7 @@
 use crate::ground::critical::Critical;
 use crate::ground::lock::{Lock, Rank};
 use crate::pages::{self, PageCache, metadata};
-use crate::spans::class::{COUNT, DIRECT, OF_DIRECT};
+use crate::spans::class::{COUNT, DIRECT, DIRECT_OF};
 use crate::spans::{Block, Span};
 use core::arch::{asm, global_asm};
 use core::cell::{Cell, UnsafeCell};
@@ -154,10 +154,9 @@ impl Cache {
             return;
         }
         self.medium[class].set(span);
-        for (entry, &of) in self.direct.iter().zip(&OF_DIRECT) {
-            if of as usize == class {
-                entry.set(span);
-            }
+        let (first, end) = DIRECT_OF[class];
+        for entry in &self.direct[first as usize..end as usize] {
+            entry.set(span);
         }
     }
     /// Takes all spans off the notify list.

@@ -15,7 +15,7 @@
 //! pass `slack` 1.
 #![allow(unsafe_code)]
 use crate::pure::addr::{Addr, PAGE_SIZE};
-use crate::spans::span::{NOTIFY, kind, tag};
+use crate::spans::span::{NOTIFY, flag, kind, tag};
 use crate::spans::{Block, Span, map, slab};
 use core::sync::atomic::Ordering;
 
@@ -40,7 +40,8 @@ pub fn verify(slack: u32) -> Result<usize, Broken> {
 }
 
 fn verify_span(span: &Span, slack: u32) -> Result<(), u8> {
-    let mapped = if span.kind() == kind::HUGE { 1 } else { span.pages.get() as usize };
+    let own = span.flags.load(Ordering::Relaxed) & flag::OWN_MAPPING != 0;
+    let mapped = if own { 1 } else { span.pages.get() as usize };
     for page in 0..mapped {
         if !map::lookup(span.base().add(page * PAGE_SIZE)).is_some_and(|s| core::ptr::eq(s, span)) {
             return Err(1);

@@ -14,6 +14,7 @@
 use super::cache;
 use crate::pure::addr::Addr;
 use crate::spans::class::{MEDIUM_MAX, SMALL_MAX, of_medium};
+use crate::spans::span::tag;
 use crate::spans::{Block, Span, map};
 use core::sync::atomic::{Ordering, compiler_fence};
 
@@ -52,6 +53,21 @@ pub fn pop(span: &Span) -> *mut u8 {
         (block as *mut u128).write(0);
     }
     block as *mut u8
+}
+
+/// The span of the object at `p` if that is a slot with nothing special about it: not free, not in
+/// limbo, not watched. `None`: have it looked at by the slow path. Reads only.
+/// # Safety
+/// As [`free`].
+#[inline(always)]
+pub unsafe fn plain(p: *const u8) -> Option<&'static Span> {
+    let addr = Addr(p as usize);
+    let span = map::lookup(addr)?;
+    let special = span.owner.load(Ordering::Relaxed) & (tag::LIMBO | tag::WATCH) != 0;
+    // SAFETY: as in `free`; a large object's magic is 0, so it has no slots.
+    let plain =
+        !special && span.is_slot(addr) && unsafe { (*(p as *const Block)).key != cache::key_of(p as *const Block) };
+    if plain { Some(span) } else { None }
 }
 
 /// Frees `p` if it is a slot of this thread's and nothing special; false: take the slow path.

@@ -8,7 +8,7 @@
 //! # Safety
 //! `hold` in prepare, then exactly one of `release` (parent) and `reset` (child).
 #![allow(unsafe_code)]
-use super::{cache, large, shared};
+use super::{cache, kept, large, shared};
 use crate::ground::critical::Critical;
 use crate::pages;
 use crate::spans::{side, slab};
@@ -17,6 +17,7 @@ use crate::spans::{side, slab};
 pub fn prepare(critical: &Critical) {
     shared::LATE_LOCK.hold(critical);
     shared::ABANDONED.hold(critical);
+    kept::KEPT.hold(critical);
     large::HUGE.hold(critical);
     cache::UNUSED.hold(critical);
     side::LISTS.hold(critical);
@@ -34,6 +35,7 @@ pub unsafe fn parent() {
         side::LISTS.release();
         cache::UNUSED.release();
         large::HUGE.release();
+        kept::KEPT.release();
         shared::ABANDONED.release();
         shared::LATE_LOCK.release();
     }
@@ -49,6 +51,7 @@ pub unsafe fn child() {
         side::LISTS.reset();
         cache::UNUSED.reset();
         large::HUGE.reset();
+        kept::KEPT.reset();
         shared::ABANDONED.reset();
         shared::LATE_LOCK.reset();
     }

@@ -1,8 +1,9 @@
 //! Large objects: one span an object.
 //!
 //! Up to [`LARGE_MAX`] bytes the pages come from the page allocator, which keeps freed ones
-//! for a while; above that each object has a mapping of its own, which realloc grows in place
-//! or moves by mremap and free unmaps. A huge object enters only its first page in the span map (1 GiB
+//! for a while and joins them; above that each object has a mapping of its own, which realloc grows in place
+//! or moves by mremap. A large object that grows gets such a mapping too: its pages move there without
+//! being copied. Freed objects are [`kept`] first. A huge object enters only its first page in the span map (1 GiB
 //! would cost 2 MiB of entries); [`huge_at`] finds its interior for the collector.
 //!
 //! # Safety
@@ -10,18 +11,23 @@
 //! world is stopped. A mapping is unmapped or moved only by whoever frees or reallocs the
 //! object, which by then nobody else may use.
 #![allow(unsafe_code)]
-use super::{live, stacks};
+use super::{kept, live, stacks};
 use crate::ground::critical::Critical;
 use crate::ground::lock::{Lock, Rank};
 use crate::pages::{self, metadata, own};
 use crate::pure::addr::{Addr, PAGE_SIZE, pages_for, round_up};
+use crate::spans::class::MEDIUM_MAX;
 use crate::spans::span::{flag, kind};
 use crate::spans::{Span, map, slab};
 use crate::sys::vm;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-/// Largest object from the page allocator, bytes.
-pub const LARGE_MAX: usize = 2 << 20;
+/// Largest object from the page allocator, bytes. Freed pages of several serve one of another size.
+pub const LARGE_MAX: usize = 32 << 20;
+/// Largest alignment there: a higher one would leave too large holes.
+const ALIGN_MAX: usize = 2 << 20;
+/// A large object of fewer bytes is copied when it grows: cheaper than a mapping.
+const MOVE_MIN: usize = 256 << 10;
 /// No object is larger: glibc's PTRDIFF_MAX.
 pub const OBJECT_MAX: usize = isize::MAX as usize - 2 * PAGE_SIZE;
 
@@ -29,6 +35,8 @@ pub const OBJECT_MAX: usize = isize::MAX as usize - 2 * PAGE_SIZE;
 pub struct Object {
     pub at: *mut u8,
     pub zeroed: bool,
+    /// Most of its pages have no memory yet: giving the others' back clears it.
+    pub sparse: bool,
     pub span: &'static Span,
 }
 
@@ -38,7 +46,10 @@ pub fn alloc(critical: &Critical, n: usize, align: usize) -> Option<Object> {
         return None;
     }
     let bytes = round_up(n + 1, PAGE_SIZE);
-    if bytes <= LARGE_MAX && align <= LARGE_MAX {
+    if let Some(span) = kept::take(critical, bytes / PAGE_SIZE, align) {
+        return Some(reuse(span));
+    }
+    if bytes <= LARGE_MAX && align <= ALIGN_MAX {
         alloc_large(critical, bytes, align)
     } else {
         alloc_huge(critical, bytes, align)
@@ -57,7 +68,18 @@ fn alloc_large(critical: &Critical, bytes: usize, align: usize) -> Option<Object
         slab::give(critical, span);
         return None;
     }
-    Some(publish(span, run.base, bytes, run.zeroed, kind::LARGE))
+    let object = publish(span, run.base, bytes, run.zeroed, kind::LARGE);
+    Some(Object { sparse: run.resident * 2 < count, ..object })
+}
+
+/// A kept span is an object again.
+fn reuse(span: &'static Span) -> Object {
+    let own = span.flags.load(Ordering::Relaxed) & flag::OWN_MAPPING;
+    span.flags.store(own, Ordering::Relaxed);
+    span.extended.set(1);
+    span.publish(if own == 0 { kind::LARGE } else { kind::HUGE });
+    live::add(span.size.get() as isize);
+    Object { at: span.base().ptr(), zeroed: false, sparse: false, span }
 }
 
 fn alloc_huge(critical: &Critical, bytes: usize, align: usize) -> Option<Object> {
@@ -82,9 +104,12 @@ fn alloc_huge(critical: &Critical, bytes: usize, align: usize) -> Option<Object>
 
 fn publish(span: &'static Span, base: Addr, bytes: usize, zeroed: bool, as_kind: u8) -> Object {
     span.init_large(base, bytes / PAGE_SIZE, bytes, zeroed);
+    if as_kind == kind::HUGE {
+        span.flags.store(flag::OWN_MAPPING, Ordering::Relaxed);
+    }
     span.publish(as_kind);
     live::add(bytes as isize);
-    Object { at: base.ptr(), zeroed, span }
+    Object { at: base.ptr(), zeroed, sparse: false, span }
 }
 
 fn map_aligned(_critical: &Critical, bytes: usize, align: usize) -> Option<Addr> {
@@ -114,11 +139,19 @@ fn unmap(base: Addr, bytes: usize) {
 
 /// Frees a large or huge object.
 pub fn free(critical: &Critical, span: &'static Span) {
-    let (base, bytes, was) = (span.base(), span.size.get(), span.kind());
-    live::add(-(bytes as isize));
-    span.publish(kind::NONE);
+    live::add(-(span.size.get() as isize));
     stacks::drop_array(critical, span);
-    if was == kind::HUGE {
+    span.owner.store(0, Ordering::Relaxed);
+    if !kept::put(critical, span) {
+        give_up(critical, span);
+    }
+}
+
+/// Gives the memory of an object that nobody has any more back, and its descriptor.
+pub(super) fn give_up(critical: &Critical, span: &'static Span) {
+    let (base, bytes) = (span.base(), span.size.get());
+    span.publish(kind::NONE);
+    if span.flags.load(Ordering::Relaxed) & flag::OWN_MAPPING != 0 {
         remove_huge(critical, base);
         let _ = map::set(critical, base, 1, None);
         slab::give(critical, span);
@@ -131,36 +164,81 @@ pub fn free(critical: &Critical, span: &'static Span) {
     }
 }
 
-/// Grows or shrinks a huge object to hold `n` bytes, moving it if need be. `None`: the caller
+/// Grows or shrinks a large or huge object to hold `n` bytes, moving it if need be. `None`: the caller
 /// must allocate, copy and free.
 pub fn resize(critical: &Critical, span: &'static Span, n: usize) -> Option<*mut u8> {
     let bytes = round_up(n.checked_add(1)?, PAGE_SIZE);
     let (base, old) = (span.base(), span.size.get());
-    if span.kind() != kind::HUGE || n > OBJECT_MAX || bytes <= LARGE_MAX {
+    if n > OBJECT_MAX || n <= MEDIUM_MAX {
         return None;
     }
     if bytes == old {
         return Some(base.ptr());
     }
+    match span.kind() {
+        kind::HUGE => resize_huge(critical, span, bytes),
+        kind::LARGE if bytes < old => Some(shrink_large(critical, span, bytes)),
+        kind::LARGE if old >= MOVE_MIN => grow_large(critical, span, bytes),
+        _ => None,
+    }
+}
+
+/// The pages behind the new end go back.
+fn shrink_large(critical: &Critical, span: &'static Span, bytes: usize) -> *mut u8 {
+    let (base, old) = (span.base(), span.size.get());
+    let gone = (old - bytes) / PAGE_SIZE;
+    resized(span, base, bytes);
+    let _ = map::set(critical, base.add(bytes), gone, None);
+    pages::free(critical, base.add(bytes), gone);
+    pages_freed(critical, gone);
+    base.ptr()
+}
+
+/// The object's pages move to a mapping with room for `bytes`; the page allocator gets empty ones back.
+fn grow_large(critical: &Critical, span: &'static Span, bytes: usize) -> Option<*mut u8> {
+    let (base, old) = (span.base(), span.size.get());
+    let new = map_aligned(critical, bytes, PAGE_SIZE)?;
+    let listed = map::set(critical, new, 1, Some(span)) && insert_huge(critical, new, span);
+    // SAFETY: both ranges are ours; the object belongs to the caller of realloc.
+    if !listed || unsafe { vm::move_pages(base, old, new) }.is_err() {
+        remove_huge(critical, new);
+        let _ = map::set(critical, new, 1, None);
+        unmap(new, bytes);
+        return None;
+    }
+    resized(span, new, bytes);
+    span.flags.fetch_or(flag::OWN_MAPPING, Ordering::Relaxed);
+    span.publish(kind::HUGE);
+    let _ = map::set(critical, base, old / PAGE_SIZE, None);
+    pages::free_released(critical, base, old / PAGE_SIZE);
+    Some(new.ptr())
+}
+
+fn resize_huge(critical: &Critical, span: &'static Span, bytes: usize) -> Option<*mut u8> {
+    let (base, old) = (span.base(), span.size.get());
     // The record must follow the move in one step for the collector: a critical section does.
     // SAFETY: the object belongs to the caller of realloc, who gets the new address.
     let new = unsafe { vm::remap(base, old, bytes, true) }.ok()?;
     own::remove(base, base.add(old));
     own::add(new, new.add(bytes));
-    live::add(bytes as isize - old as isize);
-    span.size.set(bytes);
-    span.pages.set((bytes / PAGE_SIZE) as u32);
+    resized(span, new, bytes);
     if new != base {
         remove_huge(critical, base);
         let _ = map::set(critical, base, 1, None);
-        span.base.set(new.0);
         // One slot was just given up and leaves are rarely missing; if one is, the object
-        // would be lost to free: then it moves back, into the hole that it left.
+        // would be lost to free.
         if !map::set(critical, new, 1, Some(span)) || !insert_huge(critical, new, span) {
             crate::ground::fatal::die(format_args!("realloc: no memory for the records of {new:?}"));
         }
     }
     Some(new.ptr())
+}
+
+fn resized(span: &Span, base: Addr, bytes: usize) {
+    live::add(bytes as isize - span.size.get() as isize);
+    span.base.set(base.0);
+    span.size.set(bytes);
+    span.pages.set((bytes / PAGE_SIZE) as u32);
 }
 
 /// Marks a large object whose one-past-the-end address is another page (memalign).

@@ -2,7 +2,7 @@
 //!
 //! The fast paths count nothing but a span's `used`. Slow paths bring the total up to date for
 //! the span they handle; so [`estimate`] may lag by the slots that changed hands in spans that
-//! no slow path has seen since. [`exact`] walks all spans: the runtime asks it before it
+//! no slow path has seen since, and by a sixteenth of each span. [`exact`] walks all spans: the runtime asks it before it
 //! believes that the heap has grown.
 use crate::spans::span::kind;
 use crate::spans::{Span, slab};
@@ -14,10 +14,11 @@ pub static RESURRECTED: AtomicU64 = AtomicU64::new(0);
 /// Address of the newest one.
 pub static RESURRECTED_AT: AtomicU64 = AtomicU64::new(0);
 
-/// Adds what changed in `span` since it was last accounted. Owner only.
+/// Adds what changed in `span` since it was last accounted, if that is a sixteenth of it or the span
+/// became empty: spans that go back and forth between full and nearly full cost no shared store. Owner only.
 pub fn account(span: &Span, used: u32) {
     let delta = used as isize - span.accounted.get() as isize;
-    if delta != 0 {
+    if delta != 0 && (used == 0 || delta.unsigned_abs() * 16 >= span.slots.get() as usize) {
         span.accounted.set(used);
         add(delta * span.size.get() as isize);
     }
@@ -35,7 +36,7 @@ pub fn exact() -> usize {
     slab::for_each(|span| {
         bytes += match span.kind() {
             kind::SLOTS => (span.used.get() as usize).min(span.slots.get() as usize) * span.size.get(),
-            kind::NONE => 0,
+            kind::NONE | kind::KEPT => 0,
             _ => span.size.get(),
         };
     });

@@ -2,10 +2,14 @@
 use crate::ground::fatal;
 use crate::pure::addr::Addr;
 use crate::spans::Span;
+use crate::spans::span::kind;
 
 /// A pointer that is inside one of our spans but cannot be freed.
 #[cold]
 pub fn invalid(call: &str, addr: Addr, span: &Span) -> ! {
+    if span.kind() == kind::KEPT && span.base() == addr {
+        double_free(call, addr);
+    }
     if let Some(index) = span.slot_of(addr) {
         let slot = span.slot(index);
         if slot != addr {

@@ -99,8 +99,8 @@ pub(super) fn push(span: &Span, block: *mut Block) {
 
 /// A full span has free slots again.
 fn unfill(critical: &Critical, cache: &'static Cache, span: &'static Span) {
-    span.owner.fetch_and(!tag::FULL, Ordering::Relaxed);
-    span.remote.fetch_and(!NOTIFY, Ordering::Relaxed);
+    // The wish to be told stays: a notification for a span that is not full is dropped.
+    slots::clear_tag(span, tag::FULL);
     slots::unlink(&cache.full, span);
     if span.used.get() == 0 {
         give_span(critical, cache, span);

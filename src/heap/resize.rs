@@ -7,9 +7,10 @@ use super::cache::{self, Cache};
 use super::release::{self, Freed};
 use super::{fast, large, shared, slots, stacks};
 use crate::ground::critical::{self, Critical};
-use crate::pure::addr::{Addr, PAGE_SIZE};
+use crate::pure::addr::{Addr, PAGE_SIZE, round_up};
 use crate::spans::span::{flag, kind};
 use crate::spans::{Span, class, map};
+use crate::sys::vm;
 use core::sync::atomic::Ordering;
 
 /// An allocation: null when there is no memory.
@@ -18,8 +19,25 @@ pub struct Got {
     pub at: *mut u8,
     /// The bytes are known to be zero.
     pub zeroed: bool,
+    /// See [`large::Object`].
+    sparse: bool,
 }
-const NONE: Got = Got { at: core::ptr::null_mut(), zeroed: false };
+const NONE: Got = Got { at: core::ptr::null_mut(), zeroed: false, sparse: false };
+
+/// Makes the first `n` bytes of a new object zero.
+pub fn clear(got: Got, n: usize) {
+    if got.at.is_null() || got.zeroed {
+        return;
+    }
+    let at = Addr(got.at as usize);
+    // SAFETY: a new object of at least `n` bytes, of whole pages of ours if it is sparse.
+    unsafe {
+        if got.sparse && vm::advise(at, round_up(n, PAGE_SIZE), libc::MADV_DONTNEED).is_ok() {
+            return;
+        }
+        core::ptr::write_bytes(got.at, 0, n);
+    }
+}
 
 /// How this process allocates on the slow path.
 #[derive(Clone, Copy)]
@@ -50,7 +68,7 @@ fn alloc_class(critical: &Critical, n: usize, class: usize, trace: Trace) -> Got
     {
         stacks::record(critical, span, span.index(Addr(at as usize)), trace.stack, n);
     }
-    Got { at, zeroed: false }
+    Got { at, zeroed: false, sparse: false }
 }
 
 fn alloc_large(critical: &Critical, n: usize, align: usize, trace: Trace) -> Got {
@@ -58,7 +76,7 @@ fn alloc_large(critical: &Critical, n: usize, align: usize, trace: Trace) -> Got
     if trace.stack != 0 {
         stacks::record(critical, object.span, 0, trace.stack, n);
     }
-    Got { at: object.at, zeroed: object.zeroed }
+    Got { at: object.at, zeroed: object.zeroed, sparse: object.sparse }
 }
 
 /// `n` bytes at a multiple of `align`, a power of two.
@@ -79,10 +97,25 @@ pub fn alloc_aligned(critical: &Critical, n: usize, align: usize, trace: Trace) 
     got
 }
 
+/// [`usable_size`] of an ordinary slot; `None`: ask that.
+/// # Safety
+/// `p` is not null.
+#[inline(always)]
+pub unsafe fn usable_at_once(p: *const u8) -> Option<usize> {
+    // SAFETY: forwarded.
+    unsafe { fast::plain(p) }.map(usable)
+}
+
+/// Whether an object of `old` usable bytes may become one of `n` where it is: it fits, and not more
+/// than half would be wasted.
+#[inline(always)]
+pub fn stays(old: usize, n: usize) -> bool {
+    n <= old && (n >= old / 2 || old < 64)
+}
+
 /// Bytes that the object at `p` may use; `None` for a pointer that is not ours.
 /// # Safety
 /// `p` is not null.
-#[inline]
 pub unsafe fn usable_size(p: *const u8, call: &str) -> Option<usize> {
     let addr = Addr(p as usize);
     let span = map::lookup(addr)?;
@@ -91,7 +124,7 @@ pub unsafe fn usable_size(p: *const u8, call: &str) -> Option<usize> {
 }
 
 /// The byte behind the end stays ours (see `class`), unless an object took the whole slot.
-#[inline]
+#[inline(always)]
 fn usable(span: &Span) -> usize {
     span.size.get() - (span.flags.load(Ordering::Relaxed) & flag::UNPADDED == 0) as usize
 }
@@ -109,8 +142,7 @@ pub enum Resized {
 pub unsafe fn realloc(p: *mut u8, n: usize, trace: impl FnOnce() -> Trace) -> Resized {
     // SAFETY: forwarded.
     let Some(old) = (unsafe { usable_size(p, "realloc") }) else { return Resized::Foreign };
-    // In place if it fits and not more than half would be wasted.
-    if n <= old && (n >= old / 2 || old < 64) {
+    if stays(old, n) {
         stay(p, n, trace);
         return Resized::Done(p);
     }
@@ -121,7 +153,7 @@ pub unsafe fn realloc(p: *mut u8, n: usize, trace: impl FnOnce() -> Trace) -> Re
     } else {
         let trace = trace();
         let Some(span) = map::lookup(Addr(p as usize)) else { return Resized::Foreign };
-        if span.kind() == kind::HUGE
+        if span.kind() != kind::SLOTS
             && let Some(moved) = large::resize(&critical, span, n)
         {
             if trace.stack != 0 {

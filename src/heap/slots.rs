@@ -38,7 +38,10 @@ pub fn alloc(critical: &Critical, cache: &'static Cache, class: usize) -> *mut u
             }
         }
         release::drain_notified(critical, cache);
-        let Some(span) = next_span(critical, cache, class) else { return ptr::null_mut() };
+        let Some(span) = next_span(critical, cache, class) else {
+            cache.show(class, &EMPTY_SPAN);
+            return ptr::null_mut();
+        };
         // The +1 keeps the fast path's count off zero while the span is head.
         span.used.set(span.used.get() + 1);
         cache.show(class, span);
@@ -81,15 +84,29 @@ fn next_span(critical: &Critical, cache: &'static Cache, class: usize) -> Option
 /// Puts the exhausted head on the full list. False if a remote free came in between: then it
 /// is still the head.
 fn fill_up(cache: &'static Cache, class: usize, head: &'static Span) -> bool {
-    if head.remote.compare_exchange(0, NOTIFY, Ordering::AcqRel, Ordering::Acquire).is_err() {
+    // The wish stays from an earlier time if no remote free came since.
+    if head.remote.load(Ordering::Relaxed) != NOTIFY
+        && head.remote.compare_exchange(0, NOTIFY, Ordering::AcqRel, Ordering::Acquire).is_err()
+    {
         return false;
     }
-    cache.show(class, &EMPTY_SPAN);
+    cache.head[class].set(&EMPTY_SPAN);
     head.used.set(head.used.get() - 1);
-    head.owner.fetch_or(tag::FULL, Ordering::Relaxed);
+    set_tag(head, tag::FULL);
     live::account(head, head.used.get());
     link(&cache.full, head);
     true
+}
+
+/// Sets a tag of a span that is the caller's. No read-modify-write: nobody else sets tags but while
+/// the world is stopped, and a LIMBO that the collector takes away just now may as well stay.
+pub fn set_tag(span: &Span, tag: usize) {
+    span.owner.store(span.owner.load(Ordering::Relaxed) | tag, Ordering::Relaxed);
+}
+
+/// The opposite, under the same rule.
+pub fn clear_tag(span: &Span, tag: usize) {
+    span.owner.store(span.owner.load(Ordering::Relaxed) & !tag, Ordering::Relaxed);
 }
 
 /// Puts up to a page's worth of never used slots on the list. False if there are none left.

@@ -136,13 +136,13 @@ impl<C: Checks> Tree<C> {
         Taken { first, released }
     }
 
-    /// Makes `n` allocated pages free, with memory behind them.
-    pub fn free(&mut self, first: Page, n: usize) {
+    /// Makes `n` allocated pages free.
+    pub fn free(&mut self, first: Page, n: usize, content: Content) {
         let inside = self.in_use.find(first.0).is_some_and(|e| n <= e.hi - first.0);
         if !inside {
             corrupt("free of pages that are not of the heap", first);
         }
-        self.give(first, n, Content::Resident);
+        self.give(first, n, content);
         self.after_change(first, n);
     }
 

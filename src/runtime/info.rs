@@ -1,6 +1,7 @@
 //! What the heap says of itself: mallinfo, malloc_info, malloc_stats, malloc_trim.
 use crate::ground::critical::{self, Critical};
 use crate::ground::out::Line;
+use crate::heap::kept::{self, Which};
 use crate::heap::{cache, live};
 use crate::pages;
 use crate::pure::addr::PAGE_SIZE;
@@ -57,6 +58,7 @@ pub fn trim_all(critical: &Critical) -> bool {
     if !cache.is_empty() {
         cache.flush_pages(critical);
     }
+    kept::age(critical, Which::All);
     let released = pages::scavenge(critical, usize::MAX);
     released + pages::trim(critical, 0) != 0
 }

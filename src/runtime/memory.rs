@@ -76,10 +76,7 @@ pub fn calloc(count: usize, size: usize) -> *mut u8 {
 #[inline(never)]
 fn calloc_slow(n: usize) -> *mut u8 {
     let got = slow(n, |critical, trace| resize::alloc(critical, n, trace));
-    if !got.at.is_null() && !got.zeroed {
-        // SAFETY: the block has at least n bytes.
-        unsafe { core::ptr::write_bytes(got.at, 0, n) };
-    }
+    resize::clear(got, n);
     got.at
 }
 
@@ -116,7 +113,22 @@ unsafe fn free_slow(p: *mut u8) {
 
 /// # Safety
 /// As realloc(3).
+#[inline(always)]
 pub unsafe fn realloc(p: *mut u8, n: usize) -> *mut u8 {
+    // SAFETY: forwarded.
+    unsafe {
+        if !p.is_null() && n != 0 && resize::usable_at_once(p).is_some_and(|old| resize::stays(old, n)) {
+            return p;
+        }
+        realloc_slow(p, n)
+    }
+}
+
+/// # Safety
+/// As realloc(3).
+#[cold]
+#[inline(never)]
+unsafe fn realloc_slow(p: *mut u8, n: usize) -> *mut u8 {
     if p.is_null() {
         return malloc(n);
     }
@@ -201,7 +213,22 @@ pub fn pvalloc(n: usize) -> *mut u8 {
 
 /// # Safety
 /// As malloc_usable_size(3).
+#[inline(always)]
 pub unsafe fn usable_size(p: *mut u8) -> usize {
+    // SAFETY: forwarded.
+    unsafe {
+        match if p.is_null() { None } else { resize::usable_at_once(p) } {
+            Some(size) => size,
+            None => usable_size_slow(p),
+        }
+    }
+}
+
+/// # Safety
+/// As malloc_usable_size(3).
+#[cold]
+#[inline(never)]
+unsafe fn usable_size_slow(p: *mut u8) -> usize {
     if p.is_null() {
         return 0;
     }

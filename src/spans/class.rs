@@ -25,6 +25,8 @@ pub const MEDIUM_MAX: usize = SLOT_MAX - 1;
 pub const SIZE: [u32; COUNT] = sizes();
 /// Class of each direct index (`(n + 16) >> 4`).
 pub const OF_DIRECT: [u8; DIRECT] = direct();
+/// The direct indices of each class: first, and one past the last; empty for classes above the table.
+pub const DIRECT_OF: [(u8, u8); COUNT] = direct_of();
 /// Pages of one span of each class.
 pub const PAGES: [u16; COUNT] = pages();
 /// The class of slot size 1040, where [`of_medium`]'s regular numbering starts.
@@ -65,6 +67,20 @@ const fn direct() -> [u8; DIRECT] {
             class += 1;
         }
         out[i] = class as u8;
+        i += 1;
+    }
+    out
+}
+
+const fn direct_of() -> [(u8, u8); COUNT] {
+    let mut out = [(0, 0); COUNT];
+    let mut i = 0;
+    while i < DIRECT {
+        let class = OF_DIRECT[i] as usize;
+        if out[class].1 == 0 {
+            out[class].0 = i as u8;
+        }
+        out[class].1 = i as u8 + 1;
         i += 1;
     }
     out

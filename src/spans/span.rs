@@ -50,6 +50,8 @@ pub mod kind {
     pub const LARGE: u8 = 2;
     /// One object in a mapping of its own.
     pub const HUGE: u8 = 3;
+    /// A freed large or huge object that `heap::kept` has: no object, no slots.
+    pub const KEPT: u8 = 4;
 }
 
 /// Bits of [`Span::flags`].
@@ -58,6 +60,8 @@ pub mod flag {
     pub const UNPADDED: u8 = 1;
     /// Collector: in this cycle its free lists made no sense.
     pub const BROKEN: u8 = 2;
+    /// A large object in a mapping of its own: of kind HUGE, while it is not KEPT.
+    pub const OWN_MAPPING: u8 = 4;
 }
 
 /// Bit 0 of [`Span::remote`]: the owner wants to hear of the next remote free.
@@ -176,7 +180,7 @@ impl Span {
         }
         match self.kind() {
             kind::SLOTS => Some(self.index(addr)).filter(|&i| i < self.extended.get()),
-            kind::NONE => None,
+            kind::NONE | kind::KEPT => None,
             _ => Some(0),
         }
     }

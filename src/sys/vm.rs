@@ -106,6 +106,19 @@ pub unsafe fn remap(at: Addr, old: usize, new: usize, may_move: bool) -> Result<
     check(unsafe { syscall4(libc::SYS_mremap, at.0, old, new, flags as usize) }).map(Addr)
 }
 
+/// Moves the pages of `at` to the mapping at `to`, whose first `len` bytes they replace; `at` stays
+/// mapped and reads as zero. Kernels before 5.7 refuse.
+/// # Safety
+/// Both ranges must be ours and private anonymous memory; what was in the target is lost.
+pub unsafe fn move_pages(at: Addr, len: usize, to: Addr) -> Result<(), Errno> {
+    if injected() {
+        return Err(Errno(libc::ENOMEM));
+    }
+    let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED | libc::MREMAP_DONTUNMAP;
+    // SAFETY: forwarded.
+    check(unsafe { syscall5(libc::SYS_mremap, at.0, len, len, flags as usize, to.0) }).map(|_| ())
+}
+
 /// Whether anything readable is mapped at `addr`'s page. Asked by a call that every filter lets pass, because
 /// libc makes it: the kernel reads the set before it refuses to know what to do with it.
 pub fn is_mapped(addr: Addr) -> bool {

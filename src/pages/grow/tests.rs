@@ -122,7 +122,7 @@ fn trimming_returns_what_is_idle_and_growth_fills_the_hole() {
     let (mut heap, mut fake) = new();
     let runs: Vec<_> = (0..12).map(|_| heap.alloc(&mut fake, CHUNK_PAGES, 1).unwrap()).collect();
     for run in &runs[2..5] {
-        heap.tree.free(run.first, CHUNK_PAGES);
+        heap.tree.free(run.first, CHUNK_PAGES, Content::Resident);
     }
     let idle = heap.tree.counts().released;
     assert_eq!(heap.trim(&mut fake, 100), idle, "only what has no memory goes");
@@ -140,7 +140,7 @@ fn trimming_returns_what_is_idle_and_growth_fills_the_hole() {
 fn a_refused_unmapping_changes_nothing() {
     let (mut heap, mut fake) = new();
     let runs: Vec<_> = (0..3).map(|_| heap.alloc(&mut fake, CHUNK_PAGES, 1).unwrap()).collect();
-    heap.tree.free(runs[1].first, CHUNK_PAGES);
+    heap.tree.free(runs[1].first, CHUNK_PAGES, Content::Resident);
     scavenge(&mut heap);
     let before = heap.tree.counts();
     fake.memory.fail_in = Some(1);
@@ -179,7 +179,7 @@ fn life(heap: &mut Heap, fake: &mut Fake) -> Vec<Option<Taken>> {
             heap.tree.flush(&mut cache);
         }
         if let (Some(taken), true) = (taken, i % 3 == 0) {
-            heap.tree.free(taken.first, n);
+            heap.tree.free(taken.first, n, Content::Resident);
             scavenge(heap);
             heap.trim(fake, 2);
             agree(heap, fake);
@@ -227,7 +227,7 @@ proptest! {
                 live.push((taken.first, n));
             }
             if free && let Some((first, n)) = live.pop() {
-                heap.tree.free(first, n);
+                heap.tree.free(first, n, Content::Resident);
             }
             agree(&heap, &fake);
         }

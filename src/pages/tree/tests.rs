@@ -75,7 +75,7 @@ impl<const SOUND: bool> Bench<SOUND> {
         self.free_exactly(first.plus(from), n);
     }
     fn free_exactly(&mut self, first: Page, n: usize) {
-        self.tree.free(first, n);
+        self.tree.free(first, n, Content::Resident);
         self.oracle.set(first, n, State::Resident);
     }
     /// The cache gets all free pages of the block with the lowest free page.

@@ -169,7 +169,7 @@ fn a_run_larger_than_a_root_entry_joins_them() {
     let taken = bench.tree.alloc(large).unwrap();
     assert_eq!((taken.first, taken.released), (Page::of_chunk(first).plus(10), large));
     bench.tree.check();
-    bench.tree.free(taken.first, large);
+    bench.tree.free(taken.first, large, Content::Resident);
     bench.tree.check();
 }
 
@@ -264,7 +264,7 @@ fn many_ranges() {
 }
 
 fn dies(bench: &mut Bench<true>, first: Page, n: usize) -> bool {
-    catch_unwind(AssertUnwindSafe(|| bench.tree.free(first, n))).is_err()
+    catch_unwind(AssertUnwindSafe(|| bench.tree.free(first, n, Content::Resident))).is_err()
 }
 
 #[test]
