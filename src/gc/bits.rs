@@ -274,7 +274,7 @@ fn counts_agree(span: &'static Span, bits: &[u64]) -> bool {
 /// The world is stopped and `bits` are those of `span`.
 unsafe fn strike(span: &Span, first: *const Block, bits: &mut [u64]) -> bool {
     let mut block = first;
-    while !block.is_null() {
+    while !block.is_null() && block != Block::end().cast_const() {
         let addr = Addr::of(block);
         if addr < span.base() || addr >= span.limit() {
             return false;

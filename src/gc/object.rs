@@ -41,7 +41,7 @@ impl Object {
         let block: *const Block = self.addr().ptr();
         self.span.kind() == kind::SLOTS
             // SAFETY: an allocated slot of at least 16 bytes.
-            && unsafe { (&raw const (*block).key).read_volatile() } == cache::key_of(block)
+            && unsafe { cache::is_marked(block) }
     }
 }
 

@@ -64,13 +64,10 @@ fn free_each(
         let index = at as u32 * 64 + bit;
         let block: *mut Block = span.slot(index).ptr();
         // SAFETY: see the chapter above.
-        let key = unsafe { &raw mut (*block).key };
-        let mark = cache::key_of(block);
-        // SAFETY: as above.
-        let on_no_list = unsafe { key.read_volatile() } != mark;
+        let on_no_list = unsafe { !cache::is_marked(block) };
         if on_no_list {
             // SAFETY: as above.
-            unsafe { key.write_volatile(mark) };
+            unsafe { cache::link_to(block, core::ptr::null_mut()) };
         }
         fence(Ordering::Release);
         doomed.fetch_and(!(1 << bit), Ordering::Release);

@@ -170,11 +170,37 @@ impl Default for Cache {
     }
 }
 
-/// What a free slot carries in its second word: its address under the process's secret. A slot
-/// that is handed out never does, so it tells a double free.
+/// What a free slot carries in its second word: its address and its link under the process's secret. A slot
+/// that is handed out does not (a copy of a free one neither), so it tells a double free; and who writes to either word
+/// of a free slot breaks it, so that no link is followed that we did not lay.
 #[inline(always)]
-pub fn key_of(block: *const Block) -> usize {
+pub fn mark_of(block: *const Block, next: *mut Block) -> usize {
+    half_mark(block) ^ next as usize
+}
+/// The mark but for the link.
+#[inline(always)]
+pub fn half_mark(block: *const Block) -> usize {
     KEY.load(Ordering::Relaxed) ^ block as usize
+}
+/// Whether a slot bears the mark of a free one.
+/// # Safety
+/// 16 readable bytes.
+#[inline(always)]
+pub unsafe fn is_marked(block: *const Block) -> bool {
+    // SAFETY: the caller's promise. Volatile: it may be anybody's memory.
+    let (next, key) = unsafe { ((&raw const (*block).next).read_volatile(), (&raw const (*block).key).read_volatile()) };
+    key == mark_of(block, next)
+}
+/// Gives a free slot its link and its mark.
+/// # Safety
+/// The slot is free and the caller's.
+#[inline(always)]
+pub unsafe fn link_to(block: *mut Block, next: *mut Block) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        (*block).next = next;
+        (*block).key = mark_of(block, next);
+    }
 }
 static KEY: AtomicUsize = AtomicUsize::new(0x9e37_79b9_7f4a_7c15);
 /// Sets the secret, before the first slot is handed out.

@@ -18,7 +18,6 @@ use crate::pages;
 use crate::pure::addr::Addr;
 use crate::spans::span::{NOTIFY, kind, tag};
 use crate::spans::{Block, Span, map, slab};
-use core::ptr;
 use core::sync::atomic::Ordering;
 
 /// What became of a pointer.
@@ -58,7 +57,7 @@ pub fn check(span: &'static Span, addr: Addr, call: &str) -> u32 {
     }
     let block: *mut Block = addr.ptr();
     // SAFETY: a slot of a live span is mapped and has 16 bytes.
-    if span.kind() == kind::SLOTS && unsafe { (*block).key } == cache::key_of(block) {
+    if span.kind() == kind::SLOTS && unsafe { cache::is_marked(block) } {
         misuse::double_free(call, addr);
     }
     index
@@ -89,10 +88,7 @@ fn give_local(critical: &Critical, cache: &'static Cache, span: &'static Span, b
 /// Puts a slot on the local list.
 pub(super) fn push(span: &Span, block: *mut Block) {
     // SAFETY: the slot is free now and ours.
-    unsafe {
-        (*block).next = span.free.get();
-        (*block).key = cache::key_of(block);
-    }
+    unsafe { cache::link_to(block, span.free.get()) };
     span.free.set(block);
     span.used.set(span.used.get() - 1);
 }
@@ -112,11 +108,9 @@ fn unfill(critical: &Critical, cache: &'static Cache, span: &'static Span) {
 
 fn give_remote(span: &'static Span, block: *mut Block) {
     let mut old = span.remote.load(Ordering::Relaxed);
-    // SAFETY: the slot is free now; until the exchange succeeds nobody else reads it.
-    unsafe { (*block).key = cache::key_of(block) };
     loop {
-        // SAFETY: as above.
-        unsafe { (*block).next = (old & !NOTIFY) as *mut Block };
+        // SAFETY: the slot is free now; until the exchange succeeds nobody else reads it.
+        unsafe { cache::link_to(block, (old & !NOTIFY) as *mut Block) };
         match span.remote.compare_exchange_weak(old, block as usize, Ordering::AcqRel, Ordering::Relaxed) {
             Ok(_) => break,
             Err(now) => old = now,
@@ -169,13 +163,14 @@ pub fn collect_remote(span: &Span) -> u32 {
         return 0;
     }
     let mut block = (span.remote.swap(0, Ordering::Acquire) & !NOTIFY) as *mut Block;
-    let mut count = 0;
+    let (mut count, mut before) = (0, block);
     while !block.is_null() {
-        // SAFETY: the stack holds free slots of this span.
-        let next = unsafe { (*block).next };
-        if !next.is_null() && !slots::is_own(span, next) {
-            misuse::overwritten(Addr(block as usize), span.size.get(), Addr(next as usize));
+        if !is_free(span, block) || count == span.slots.get() {
+            misuse::overwritten(Addr(before as usize), span.size.get(), Addr(block as usize));
         }
+        before = block;
+        // SAFETY: a slot of this span, as was just seen.
+        let next = unsafe { (*block).next };
         push(span, block);
         block = next;
         count += 1;
@@ -183,12 +178,43 @@ pub fn collect_remote(span: &Span) -> u32 {
     count
 }
 
+/// Whether `block` is a slot of `span` that bears the mark of a free one.
+fn is_free(span: &Span, block: *mut Block) -> bool {
+    let addr = Addr(block as usize);
+    // SAFETY: a slot of a live span is mapped and has 16 bytes.
+    span.slot_of(addr).is_some_and(|i| span.slot(i) == addr) && unsafe { cache::is_marked(block) }
+}
+
+/// The first block of the local list lost its mark: the program wrote to it after it freed it. What led to
+/// it was marked, so it is a free slot. If its link is sound all the same, nothing is lost; if not, this is the end.
+pub fn mend_first(span: &Span) {
+    let block = span.free.get();
+    // SAFETY: a slot of the span, see above.
+    unsafe {
+        let next = (*block).next;
+        if next != Block::end() && !is_free(span, next) {
+            misuse::overwritten(Addr(block as usize), span.size.get(), Addr(next as usize));
+        }
+        cache::link_to(block, next);
+    }
+}
+
+/// A fast free took the last object of a span that was no head.
+pub fn emptied(critical: &Critical, span: &'static Span) {
+    let cache = cache::current();
+    let ours = span.kind() == kind::SLOTS && span.owner.load(Ordering::Relaxed) == cache.id();
+    if ours && span.used.get() == 0 {
+        slots::unlink(&cache.queue[span.class.get() as usize], span);
+        give_span(critical, cache, span);
+    }
+}
+
 /// Gives an empty span's pages and descriptor back. It is on no list any more.
 pub fn give_span(critical: &Critical, _cache: &'static Cache, span: &'static Span) {
     live::account(span, 0);
     let (base, count) = (span.base(), span.pages.get() as usize);
     span.publish(kind::NONE);
-    span.free.set(ptr::null_mut());
+    span.free.set(Block::end());
     stacks::drop_array(critical, span);
     // Clearing entries of existing leaves cannot fail.
     let _ = map::set(critical, base, count, None);

@@ -170,9 +170,13 @@ pub unsafe fn realloc(p: *mut u8, n: usize, trace: impl FnOnce() -> Trace) -> Re
     // SAFETY: both objects hold that many bytes and differ.
     unsafe {
         core::ptr::copy_nonoverlapping(p, new, old.min(n));
-        if !fast::free(p) {
-            let freed = release::free(&critical::enter(), p);
-            debug_assert!(freed == Freed::Ours);
+        match fast::free(p) {
+            fast::Freed::Done => {}
+            fast::Freed::Emptied(span) => release::emptied(&critical::enter(), span),
+            fast::Freed::Special => {
+                let freed = release::free(&critical::enter(), p);
+                debug_assert!(freed == Freed::Ours);
+            }
         }
     }
     Resized::Done(new)

@@ -8,11 +8,11 @@
 //! Runs in a critical section on the owner's thread (or under the late lock), so the cache's
 //! and its spans' cells have no other user.
 #![allow(unsafe_code)]
-use super::cache::{Cache, EMPTY_SPAN};
-use super::{fast, live, misuse, release, shared};
+use super::cache::{Cache, EMPTY_SPAN, link_to};
+use super::{fast, live, release, shared};
 use crate::ground::critical::Critical;
 use crate::pages;
-use crate::pure::addr::{Addr, PAGE_SIZE};
+use crate::pure::addr::PAGE_SIZE;
 use crate::spans::span::{NOTIFY, kind, tag};
 use crate::spans::{Block, Span, class, map, slab};
 use core::cell::Cell;
@@ -25,13 +25,15 @@ pub fn alloc(critical: &Critical, cache: &'static Cache, class: usize) -> *mut u
         // SAFETY: heads are valid for ever.
         let head: &'static Span = unsafe { &*cache.head[class].get() };
         if !ptr::eq(head, &EMPTY_SPAN) {
-            if head.free.get().is_null() && release::collect_remote(head) == 0 {
+            if head.free.get() == Block::end() && release::collect_remote(head) == 0 {
                 extend(head);
             }
-            verify(head);
-            let p = fast::pop(head);
-            if !p.is_null() {
-                return p;
+            if let Some(p) = fast::pop(head) {
+                return p.as_ptr();
+            }
+            if head.free.get() != Block::end() {
+                release::mend_first(head);
+                continue;
             }
             if !fill_up(cache, class, head) {
                 continue;
@@ -46,27 +48,6 @@ pub fn alloc(critical: &Critical, cache: &'static Cache, class: usize) -> *mut u
         span.used.set(span.used.get() + 1);
         cache.show(class, span);
     }
-}
-
-/// Ends the process if the first free slot leads out of its span: the program wrote to it. In leak
-/// mode every allocation comes by here, in the others only those that find the list empty;
-/// there the fast path follows the link unseen.
-fn verify(span: &Span) {
-    let block = span.free.get();
-    if block.is_null() {
-        return;
-    }
-    // SAFETY: the list's first was found to be a slot when it was linked, or by this function.
-    let next = unsafe { (*block).next };
-    if !next.is_null() && !is_own(span, next) {
-        misuse::overwritten(Addr(block as usize), span.size.get(), Addr(next as usize));
-    }
-}
-
-/// Whether `block` is a slot of `span`.
-pub(super) fn is_own(span: &Span, block: *mut Block) -> bool {
-    let addr = Addr(block as usize);
-    span.slot_of(addr).is_some() && span.is_slot(addr)
 }
 
 fn next_span(critical: &Critical, cache: &'static Cache, class: usize) -> Option<&'static Span> {
@@ -118,7 +99,7 @@ fn extend(span: &Span) -> bool {
     for index in (from..to).rev() {
         let block: *mut Block = span.slot(index).ptr();
         // SAFETY: the slot lies in the span's pages and was never handed out.
-        unsafe { (*block).next = next };
+        unsafe { link_to(block, next) };
         next = block;
     }
     span.extended.set(to);

@@ -14,13 +14,28 @@ use crate::heap::release::{self, Freed};
 use crate::heap::resize::{self, Got, Resized, Trace};
 use crate::heap::{cache, fast};
 use crate::pure::addr::PAGE_SIZE;
+use crate::spans::Span;
+use crate::spans::class::SMALL_MAX;
 use crate::sys::errno;
 use crate::threads;
 
 #[inline(always)]
 pub fn malloc(n: usize) -> *mut u8 {
-    let p = fast::malloc(n);
-    if p.is_null() { malloc_slow(n) } else { p }
+    if n > SMALL_MAX {
+        return malloc_medium(n);
+    }
+    match fast::small(n) {
+        Some(p) => p.as_ptr(),
+        None => malloc_slow(n),
+    }
+}
+
+#[inline(never)]
+fn malloc_medium(n: usize) -> *mut u8 {
+    match fast::medium(n) {
+        Some(p) => p.as_ptr(),
+        None => malloc_slow(n),
+    }
 }
 
 #[cold]
@@ -86,10 +101,18 @@ fn calloc_slow(n: usize) -> *mut u8 {
 pub unsafe fn free(p: *mut u8) {
     // SAFETY: forwarded; the fast path wants a pointer that is not null.
     unsafe {
-        if !fast::free(p) {
-            free_slow(p);
+        match fast::free(p) {
+            fast::Freed::Done => {}
+            fast::Freed::Emptied(span) => emptied(span),
+            fast::Freed::Special => free_slow(p),
         }
     }
+}
+
+#[cold]
+#[inline(never)]
+fn emptied(span: &'static Span) {
+    release::emptied(&critical::enter(), span);
 }
 
 /// # Safety

@@ -41,6 +41,21 @@ pub fn lookup(addr: Addr) -> Option<&'static Span> {
     }
 }
 
+/// [`lookup`] of what should be a pointer: an address that no user has may be taken for another one.
+#[inline(always)]
+pub fn lookup_of_pointer(addr: Addr) -> Option<&'static Span> {
+    const ABOVE: usize = usize::BITS as usize - ADDR_BITS;
+    let index = addr.0 << ABOVE >> (ABOVE + ROOT_SHIFT);
+    // SAFETY: the shifts leave as many bits as the root has entries; leaves as in `lookup`.
+    unsafe {
+        let leaf = ROOT.get_unchecked(index).load(Ordering::Relaxed);
+        if leaf.is_null() {
+            return None;
+        }
+        (*leaf.add(addr.0 >> PAGE_SHIFT & (LEAF_LEN - 1))).load(Ordering::Relaxed).as_ref()
+    }
+}
+
 /// Points the pages of `[base, base + pages)` at `span` (`None` clears them). False = no
 /// memory for a leaf; then nothing was set. One writer per page: whoever owns the pages.
 #[must_use]

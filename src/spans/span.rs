@@ -30,6 +30,20 @@ pub struct Block {
     pub key: usize,
 }
 
+impl Block {
+    /// What ends a local free list: a block that never carries its key, so that one comparison
+    /// tells both that a list is empty and that its first block was written to since it was freed.
+    pub fn end() -> *mut Block {
+        (&raw const END).cast_mut().cast()
+    }
+}
+struct End {
+    _block: Block,
+}
+// SAFETY: never written to.
+unsafe impl Sync for End {}
+static END: End = End { _block: Block { next: ptr::null_mut(), key: 0 } };
+
 /// Tag bits of [`Span::owner`].
 pub mod tag {
     /// On no queue: every slot is handed out.
@@ -69,7 +83,7 @@ pub const NOTIFY: usize = 1;
 
 #[repr(C, align(128))]
 pub struct Span {
-    /// Owner: local free list.
+    /// Owner: local free list, up to [`Block::end`]. Each block on it carries its key.
     pub free: Cell<*mut Block>,
     /// Cache address | tags; 0 while abandoned or large.
     pub owner: AtomicUsize,
@@ -117,7 +131,7 @@ impl Span {
     /// What the fast paths find where there is no span.
     pub const fn empty() -> Span {
         Span {
-            free: Cell::new(ptr::null_mut()),
+            free: Cell::new((&raw const END).cast_mut().cast()),
             owner: AtomicUsize::new(0),
             used: Cell::new(0),
             slots: Cell::new(0),
@@ -187,7 +201,7 @@ impl Span {
     /// Sets up a descriptor for slots of `class_no` over fresh pages. Not yet published.
     pub fn init_slots(&self, base: Addr, class_no: usize, zeroed: bool) {
         let size = class::SIZE[class_no] as usize;
-        self.free.set(ptr::null_mut());
+        self.free.set(Block::end());
         self.used.set(0);
         self.slots.set(class::slots(class_no) as u32);
         self.size.set(size);
