@@ -23,6 +23,7 @@ pub mod large;
 pub mod limbo;
 pub mod live;
 pub mod misuse;
+pub mod purge;
 pub mod release;
 pub mod resize;
 pub mod shared;

@@ -178,6 +178,19 @@ pub fn trim(critical: &Critical, keep_pages: usize) -> usize {
     }
 }
 
+/// The fewest free resident pages that there have been since the last call: nobody needed those.
+pub fn take_low_water(critical: &Critical) -> usize {
+    let tree = &mut HEAP.lock(critical).tree;
+    let counts = tree.counts();
+    core::mem::replace(&mut tree.low_water, counts.free - counts.released)
+}
+
+/// Puts the mark (back) to `pages`, if there are as many.
+pub fn lower_water(critical: &Critical, pages: usize) {
+    let tree = &mut HEAP.lock(critical).tree;
+    tree.low_water = pages.min(tree.low_water);
+}
+
 /// How the heap's pages are used.
 pub fn stats() -> Stats {
     let critical = critical::enter();

@@ -19,5 +19,6 @@ pub mod raw;
 pub mod sandbox;
 pub mod signal;
 pub mod tasks;
+pub mod timer;
 pub mod tls;
 pub mod vm;

@@ -188,7 +188,8 @@ pub fn half_mark(block: *const Block) -> usize {
 #[inline(always)]
 pub unsafe fn is_marked(block: *const Block) -> bool {
     // SAFETY: the caller's promise. Volatile: it may be anybody's memory.
-    let (next, key) = unsafe { ((&raw const (*block).next).read_volatile(), (&raw const (*block).key).read_volatile()) };
+    let (next, key) =
+        unsafe { ((&raw const (*block).next).read_volatile(), (&raw const (*block).key).read_volatile()) };
     key == mark_of(block, next)
 }
 /// Gives a free slot its link and its mark.

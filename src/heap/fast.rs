@@ -75,8 +75,7 @@ pub unsafe fn plain(p: *const u8) -> Option<&'static Span> {
     let span = map::lookup_of_pointer(addr)?;
     let special = span.owner.load(Ordering::Relaxed) & (tag::LIMBO | tag::WATCH) != 0;
     // SAFETY: as in `free`; a large object's magic is 0, so it has no slots.
-    let plain =
-        !special && span.is_slot(addr) && unsafe { !cache::is_marked(p as *const Block) };
+    let plain = !special && span.is_slot(addr) && unsafe { !cache::is_marked(p as *const Block) };
     if plain { Some(span) } else { None }
 }
 

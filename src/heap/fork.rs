@@ -8,7 +8,7 @@
 //! # Safety
 //! `hold` in prepare, then exactly one of `release` (parent) and `reset` (child).
 #![allow(unsafe_code)]
-use super::{cache, kept, large, shared};
+use super::{cache, kept, large, purge, shared};
 use crate::ground::critical::Critical;
 use crate::pages;
 use crate::spans::{side, slab};
@@ -55,4 +55,5 @@ pub unsafe fn child() {
         shared::ABANDONED.reset();
         shared::LATE_LOCK.reset();
     }
+    purge::forget_timer();
 }

@@ -13,7 +13,7 @@
 //! # Safety
 //! A kept span belongs to the holder of the lock.
 #![allow(unsafe_code)]
-use super::large;
+use super::{large, purge};
 use crate::ground::critical::Critical;
 use crate::ground::lock::{Lock, Rank};
 use crate::pure::addr::PAGE_SIZE;
@@ -83,6 +83,8 @@ pub fn put(critical: &Critical, span: &'static Span) -> bool {
     kept.entries[at].write(Entry { pages: pages as u32, tick, span });
     kept.count += 1;
     kept.pages += pages;
+    drop(kept);
+    purge::freed(critical, pages);
     true
 }
 

@@ -11,7 +11,7 @@
 //! world is stopped. A mapping is unmapped or moved only by whoever frees or reallocs the
 //! object, which by then nobody else may use.
 #![allow(unsafe_code)]
-use super::{kept, live, stacks};
+use super::{kept, live, purge, stacks};
 use crate::ground::critical::Critical;
 use crate::ground::lock::{Lock, Rank};
 use crate::pages::{self, metadata, own};
@@ -346,16 +346,20 @@ static FREED: AtomicUsize = AtomicUsize::new(0);
 /// How many are freed between two looks: 16 MiB.
 const LOOK_EVERY: usize = 4096;
 
-/// Keeps resident free memory within an eighth of what is in use, plus 32 MiB. Whoever frees
-/// pages calls this, so an idle program keeps at most that.
+/// Keeps resident free memory within an eighth of what is in use, plus 32 MiB, whatever [`purge`] says. Whoever
+/// frees pages calls this.
 pub fn pages_freed(critical: &Critical, count: usize) {
+    purge::freed(critical, count);
     if FREED.fetch_add(count, Ordering::Relaxed) + count < LOOK_EVERY {
         return;
     }
     FREED.store(0, Ordering::Relaxed);
     let stats = pages::stats();
-    let keep = stats.in_use / 8 + 2 * LOOK_EVERY;
-    if stats.free_resident > keep {
-        pages::scavenge(critical, stats.free_resident - keep);
+    // What is kept whole is in use to the page allocator, and idle to us.
+    let kept = kept::pages(critical);
+    let keep = (stats.in_use - kept.min(stats.in_use)) / 8 + 2 * LOOK_EVERY;
+    let idle = stats.free_resident + kept;
+    if idle > keep {
+        pages::scavenge(critical, idle - keep);
     }
 }

@@ -72,6 +72,7 @@ impl<C: Checks> Tree<C> {
         *cache = PageCache { base: block.0, free, released };
         self.counts.free -= cache.pages();
         self.counts.released -= released.count_ones() as usize;
+        self.sink();
         self.update(block, BLOCK, Summary::NONE);
         // `page` was the first free page of all, and none of its block is left. The page after
         // the block may not be mapped; the setter sees to that.

@@ -58,6 +58,8 @@ pub struct Tree<C> {
     /// The scavenger's place: no free page at or above it has memory.
     pub(super) resident_end: Page,
     pub(super) counts: Counts,
+    /// The fewest free resident pages there have been since somebody asked.
+    pub(super) low_water: usize,
     /// How often it changed; counted in zeal builds only.
     pub(super) changes: usize,
 }
@@ -78,6 +80,7 @@ impl<C: Checks> Tree<C> {
             search: SearchAddr::new(C::ROUNDING),
             resident_end: Page(0),
             counts: Counts { mapped: 0, free: 0, released: 0 },
+            low_water: 0,
             changes: 0,
         }
     }
@@ -154,8 +157,14 @@ impl<C: Checks> Tree<C> {
         }
         self.counts.free -= n;
         self.counts.released -= released;
+        self.sink();
         self.update(first, n, Summary::NONE);
         released
+    }
+
+    /// Pages were taken.
+    pub(super) fn sink(&mut self) {
+        self.low_water = self.low_water.min(self.counts.free - self.counts.released);
     }
 
     /// Makes pages free: bitmaps, summaries, search address, scavenger's place.

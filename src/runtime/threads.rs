@@ -11,6 +11,7 @@
 use super::next::Next;
 use super::start;
 use crate::ground::critical;
+use crate::heap::purge;
 use crate::sys::raw::Errno;
 use crate::sys::sandbox::{self, Need};
 use crate::threads::{self, host};
@@ -52,7 +53,9 @@ pub fn begin(signal: Option<i32>) -> Result<(), Errno> {
     let Some(signal) = signal else { return Ok(()) };
     threads::attach_current(&critical::enter());
     super::signals::resolve();
-    threads::install(signal)
+    threads::install(signal)?;
+    purge::begin(signal);
+    Ok(())
 }
 
 /// The calling thread's end will be told; nothing for one whose last destructor ran. Outside critical sections: libc may allocate.

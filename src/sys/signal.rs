@@ -175,6 +175,13 @@ pub struct Info {
 }
 const _: () = assert!(size_of::<Info>() == 128);
 
+impl Info {
+    /// What a timer's signal carries.
+    pub fn value(&self) -> usize {
+        self.rest[0] as usize
+    }
+}
+
 /// `ucontext_t`, as the kernel lays it down on x86-64: the general registers at +40, the pointer
 /// to the vector registers at +224, the mask of the interrupted code at +296.
 #[repr(C)]
@@ -257,6 +264,10 @@ impl Frame {
     pub fn alternate_word(&self) -> (usize, usize) {
         let at = &raw const self.stack_base as usize;
         (at, at + size_of::<usize>())
+    }
+    /// Whether the thread has an alternate stack: then handlers run there.
+    pub fn has_alternate(&self) -> bool {
+        self.stack_flags & libc::SS_DISABLE == 0 && self.stack_base != 0
     }
     /// Whether the interrupted code ran on the alternate stack, and where that is.
     pub fn alternate(&self) -> Option<(usize, usize)> {

@@ -18,8 +18,10 @@
 //! # Safety
 //! The kernel passes a siginfo and a ucontext that live for the handler's run.
 #![allow(unsafe_code)]
-use super::record::Thread;
+use super::record::{StackKind, Thread};
 use super::{WORLD, ack, current, guests, host, park, registry, rewind, state};
+use crate::ground::critical;
+use crate::heap::purge;
 use crate::sys::raw::Errno;
 use crate::sys::signal::{self, Frame, Info, Set};
 use crate::sys::{errno, process, tls};
@@ -104,12 +106,48 @@ pub(super) unsafe extern "C" fn on_signal(signal: i32, info: *mut Info, frame: *
     let (sender, frame) = unsafe { (&*info, &mut *frame) };
     // A thread made by a raw clone may share its maker's thread-local storage.
     let me = current().filter(|t| t.tid.load(Relaxed) == process::tid());
+    if is_tick(sender) {
+        tick(me, frame);
+        rewind::repair(frame, me);
+        return;
+    }
     if !is_request(sender, me) {
         host::deliver(signal, info, frame);
         return;
     }
     stop(me, frame);
     rewind::repair(frame, me);
+}
+
+/// The timer of `heap::purge`.
+fn is_tick(info: &Info) -> bool {
+    info.code == libc::SI_TIMER && info.value() == purge::VALUE
+}
+
+/// Gives idle memory back, if this is a moment and a stack for it: outside of critical sections, hence
+/// holding no lock, on a stack of which enough is left.
+fn tick(me: Option<&'static Thread>, frame: &Frame) {
+    let good = tls::block().depth.load(Relaxed) == 0
+        && me.is_some_and(|me| !me.is_exiting() && room_below(me, frame) >= ROOM);
+    if good {
+        purge::tick(&critical::enter());
+    } else {
+        purge::later();
+    }
+}
+
+/// Stack that a tick may need: twenty times what it was seen to take.
+const ROOM: usize = 32 << 10;
+
+/// Bytes below the interrupted code on its own stack; 0 for stacks that are not known.
+fn room_below(me: &Thread, frame: &Frame) -> usize {
+    let (sp, (lo, hi)) = (frame.regs.rsp as usize, me.stack());
+    match me.stack_kind() {
+        _ if frame.has_alternate() => 0,
+        StackKind::Main if sp < hi => usize::MAX,
+        _ if lo <= sp && sp < hi => sp - lo,
+        _ => 0,
+    }
 }
 
 fn is_request(info: &Info, me: Option<&Thread>) -> bool {
