@@ -1,5 +1,4 @@
 // A block written to after free ends the program with one line when it would lead malloc astray.
-// modes: leak
 // native: no
 // status: SIGABRT
 // stderr: gleaner: malloc: the free 64-byte block at * was overwritten (with 0x4141414141414141): *
