@@ -33,6 +33,8 @@ pub struct Cache {
     pub full: Cell<*const Span>,
     /// Spans that got a remote free after they were full: a stack through `notify_next`.
     pub notify: AtomicUsize,
+    /// Pages of queued spans that have no object; see `release::emptied`.
+    pub spare: Cell<usize>,
     /// Allocations of this cache never take the fast path (leak mode).
     pub watched: Cell<bool>,
     pub pages: UnsafeCell<PageCache>,
@@ -96,6 +98,7 @@ impl Cache {
             queue: [const { Cell::new(ptr::null()) }; COUNT],
             full: Cell::new(ptr::null()),
             notify: AtomicUsize::new(0),
+            spare: Cell::new(0),
             watched: Cell::new(false),
             pages: UnsafeCell::new(PageCache::new()),
             next: Cell::new(ptr::null()),

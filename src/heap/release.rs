@@ -79,10 +79,41 @@ fn give_local(critical: &Critical, cache: &'static Cache, span: &'static Span, b
     push(span, block);
     if span.owner.load(Ordering::Relaxed) & tag::FULL != 0 {
         unfill(critical, cache, span);
-    } else if span.used.get() == 0 {
+    } else if span.used.get() == 0 && !keep_spare(cache, span) {
         slots::unlink(&cache.queue[span.class.get() as usize], span);
         give_span(critical, cache, span);
     }
+}
+
+/// A cache keeps a few empty spans in its queues: classes of which a thread has a handful of objects would
+/// else take pages and give them back all the time. 256 KiB at most.
+const SPARE_PAGES: usize = 64;
+
+/// Whether a span that became empty may stay. It is counted then.
+fn keep_spare(cache: &Cache, span: &Span) -> bool {
+    let spare = cache.spare.get() + span.pages.get() as usize;
+    if spare > SPARE_PAGES {
+        return false;
+    }
+    cache.spare.set(spare);
+    live::account(span, 0);
+    true
+}
+
+/// Gives the empty spans of the calling thread's cache back.
+pub fn give_spares(critical: &Critical, cache: &'static Cache) {
+    for queue in &cache.queue {
+        let mut at = queue.get();
+        // SAFETY: queued spans are valid for ever.
+        while let Some(span) = unsafe { at.as_ref() } {
+            at = span.next.get();
+            if span.used.get() == 0 {
+                slots::unlink(queue, span);
+                give_span(critical, cache, span);
+            }
+        }
+    }
+    cache.spare.set(0);
 }
 
 /// Puts a slot on the local list.
@@ -98,7 +129,7 @@ fn unfill(critical: &Critical, cache: &'static Cache, span: &'static Span) {
     // The wish to be told stays: a notification for a span that is not full is dropped.
     slots::clear_tag(span, tag::FULL);
     slots::unlink(&cache.full, span);
-    if span.used.get() == 0 {
+    if span.used.get() == 0 && !keep_spare(cache, span) {
         give_span(critical, cache, span);
     } else {
         live::account(span, span.used.get());
@@ -203,7 +234,7 @@ pub fn mend_first(span: &Span) {
 pub fn emptied(critical: &Critical, span: &'static Span) {
     let cache = cache::current();
     let ours = span.kind() == kind::SLOTS && span.owner.load(Ordering::Relaxed) == cache.id();
-    if ours && span.used.get() == 0 {
+    if ours && span.used.get() == 0 && !keep_spare(cache, span) {
         slots::unlink(&cache.queue[span.class.get() as usize], span);
         give_span(critical, cache, span);
     }

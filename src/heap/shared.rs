@@ -76,6 +76,7 @@ pub fn give_abandoned(critical: &Critical, span: &'static Span, block: *mut Bloc
 /// Empties a cache whose thread is going: empty spans are freed, others abandoned.
 pub fn abandon(critical: &Critical, cache: &'static Cache) {
     drain_notified(critical, cache);
+    cache.spare.set(0);
     for class in 1..COUNT {
         // SAFETY: heads and queued spans are valid for ever.
         let head: &'static Span = unsafe { &*cache.head[class].get() };

@@ -54,6 +54,9 @@ fn next_span(critical: &Critical, cache: &'static Cache, class: usize) -> Option
     // SAFETY: queued spans are valid for ever.
     if let Some(span) = unsafe { cache.queue[class].get().as_ref() } {
         unlink(&cache.queue[class], span);
+        if span.used.get() == 0 {
+            cache.spare.set(cache.spare.get().saturating_sub(span.pages.get() as usize));
+        }
         return Some(span);
     }
     if let Some(span) = shared::adopt(critical, cache, class) {
