@@ -23,8 +23,12 @@ pub fn free(at: usize) {
     let p = at as *mut u8;
     // SAFETY: from `alloc`, and forgotten by its caller.
     unsafe {
-        if !fast::free(p) {
-            release::free(&critical::enter(), p);
+        match fast::free(p) {
+            fast::Freed::Done => {}
+            fast::Freed::Emptied(span) => release::emptied(&critical::enter(), span),
+            fast::Freed::Special => {
+                release::free(&critical::enter(), p);
+            }
         }
     }
 }

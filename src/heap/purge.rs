@@ -54,6 +54,15 @@ pub fn forget_timer() {
     BEGUN.store(0, Relaxed);
 }
 
+/// A sandbox is about to be entered that may forbid what the timer's signal leads to.
+pub fn pause() {
+    let id = TIMER.load(Relaxed);
+    if id >= 0 {
+        let _ = timer::set(id, 0);
+    }
+    BEGUN.store(0, Relaxed);
+}
+
 fn stamp() -> u64 {
     process::time_stamp().max(1)
 }

@@ -10,6 +10,7 @@
 use super::next::Next;
 use super::{collect, cycle};
 use crate::ground::critical;
+use crate::heap::purge;
 use crate::pure::bpf::Instruction;
 use crate::sys::process;
 use crate::sys::sandbox::{self, Need};
@@ -63,6 +64,7 @@ fn install(strict: bool, filter: usize, call: impl FnOnce() -> c_long) -> c_long
         threads::start::wait_for_all();
         cycle::enter()
     });
+    purge::pause();
     let result = call();
     // Negative: refused. A thread's id, where all threads were meant: refused, too. A descriptor: done.
     if result >= 0 {

@@ -25,8 +25,10 @@ pub enum Need {
     Begin = 8,
     /// Unmap.
     Unmap = 16,
+    /// A timer that sends a signal.
+    Timer = 32,
 }
-const EVERYTHING: u32 = 31;
+const EVERYTHING: u32 = 63;
 
 static FORBIDDEN: AtomicU32 = AtomicU32::new(0);
 
@@ -58,6 +60,7 @@ fn judge(program: &[Instruction]) -> u32 {
         (Need::Spawn, SPAWN),
         (Need::Begin, BEGIN),
         (Need::Unmap, UNMAP),
+        (Need::Timer, TIMER),
     ];
     all.into_iter().filter(|(_, calls)| kills(calls)).fold(0, |bits, (need, _)| bits | need as u32)
 }
@@ -111,6 +114,12 @@ const COLLECT: Calls = &[
 ];
 const RELEASE: Calls = &[(libc::SYS_madvise, [0x1000, 4096, libc::MADV_DONTNEED as u64, 0, 0, 0])];
 const UNMAP: Calls = &[(libc::SYS_munmap, [0x1000, 4096, 0, 0, 0, 0])];
+const TIMER: Calls = &[
+    (libc::SYS_timer_create, [libc::CLOCK_MONOTONIC as u64, 0x1000, 0x1000, 0, 0, 0]),
+    plain(libc::SYS_timer_settime),
+    plain(libc::SYS_gettid),
+    plain(libc::SYS_rt_sigreturn),
+];
 const SPAWN: Calls = &[
     (libc::SYS_memfd_create, [0x1000, libc::MFD_CLOEXEC as u64, 0, 0, 0, 0]),
     (libc::SYS_faccessat, [AT, 0x1000, libc::X_OK as u64, 0, 0, 0]),
@@ -143,6 +152,7 @@ mod tests {
         assert_eq!(judge(&against(libc::SYS_openat, kill)), Need::Collect as u32);
         assert_eq!(judge(&against(libc::SYS_madvise, libc::SECCOMP_RET_TRAP)), Need::Release as u32);
         assert_eq!(judge(&against(libc::SYS_personality, kill)), Need::Begin as u32);
+        assert_eq!(judge(&against(libc::SYS_timer_create, kill)), Need::Timer as u32);
         assert_eq!(judge(&against(libc::SYS_clone, 0)), Need::Spawn as u32);
         assert_eq!(judge(&against(libc::SYS_openat, libc::SECCOMP_RET_ERRNO | 1)), 0);
         assert_eq!(judge(&against(libc::SYS_ptrace, kill)), 0);

@@ -4,6 +4,7 @@
 //! The kernel reads the structs that are passed, and keeps none of them.
 #![allow(unsafe_code)]
 use super::raw::{Errno, check, syscall3, syscall4};
+use super::sandbox::{self, Need};
 
 /// `struct sigevent`, 64 bytes.
 #[repr(C)]
@@ -17,6 +18,9 @@ const _: () = assert!(size_of::<Event>() == 64);
 
 /// A timer of the monotonic clock. When it ends, the process gets `signal` with `si_code` SI_TIMER and `value`.
 pub fn create(signal: i32, value: usize) -> Result<i32, Errno> {
+    if sandbox::forbids(Need::Timer) {
+        return Err(sandbox::REFUSED);
+    }
     let event = Event { value, signal, notify: libc::SIGEV_SIGNAL, _rest: [0; 6] };
     let mut id = 0i32;
     let clock = libc::CLOCK_MONOTONIC as usize;
@@ -25,8 +29,11 @@ pub fn create(signal: i32, value: usize) -> Result<i32, Errno> {
         .map(|_| id)
 }
 
-/// Lets the timer end once, in `ns` nanoseconds.
+/// Lets the timer end once, in `ns` nanoseconds; 0: not at all.
 pub fn set(id: i32, ns: u64) -> Result<(), Errno> {
+    if sandbox::forbids(Need::Timer) {
+        return Err(sandbox::REFUSED);
+    }
     // Interval, value: two timespecs.
     let spec = [0u64, 0, ns / 1_000_000_000, ns % 1_000_000_000];
     // SAFETY: the kernel reads one itimerspec.
