@@ -4,6 +4,7 @@
 //! key. That is before our constructor, in ld.so or in another library's constructor. What
 //! needs dlsym (other allocators' free, pthread_create) comes with [`start::process`], run by
 //! our constructor or by the first call that needs it.
+pub mod blocking;
 pub mod collect;
 pub mod cycle;
 pub mod exit;
@@ -15,6 +16,7 @@ pub mod log;
 pub mod mappings;
 pub mod memory;
 pub mod next;
+pub mod old_signals;
 pub mod sandbox;
 pub mod signals;
 pub mod start;

@@ -7,7 +7,8 @@
 //!   the kernel's list at each stop and held as a guest.
 //! - [`stop_world`] gives a [`WorldStopped`]: proof that no other thread of this process runs the
 //!   program's code until it is dropped, and the way to every thread's registers and stack.
-//! - [`host`]: the program's own use of our signal. [`rewind`]: system calls that the signal
+//! - [`blocking`]: calls in which a thread gets no signal. [`handlers`]: how the program's handlers are
+//!   entered, in and out of such calls. [`host`]: the program's own use of our signal. [`rewind`]: system calls that the signal
 //!   interrupted begin again.
 //!
 //! Two kinds of safe point. *Blocked*: the thread is SAFE and cannot leave while the collector's
@@ -32,11 +33,14 @@ use crate::sys::{errno, futex, tls};
 use core::sync::atomic::{AtomicI32, AtomicU32, Ordering::*};
 
 mod attach;
+pub mod blocking;
 pub mod fork;
 mod guests;
 mod handler;
+pub mod handlers;
 pub mod handover;
 pub mod host;
+pub mod lend;
 mod record;
 mod registry;
 pub mod rewind;
@@ -82,6 +86,7 @@ pub fn install(signal: i32) -> Result<(), Errno> {
     let old = unsafe { signal::install(signal, handler::on_signal, handler::flags(), Set::FULL) }?;
     host::set_view(host::View { handler: old.handler, flags: old.flags as i32, mask: old.mask });
     SIGNAL.store(signal, Release);
+    registry::count_again();
     attach::open_signal();
     Ok(())
 }

@@ -17,7 +17,7 @@ use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::sync::atomic::AtomicU32;
 use loom::thread;
-use state::{Asked, Cell32, Word, begin, end};
+use state::{Asked, Cell32, Entered, State, Word, begin, end};
 use std::sync::atomic::Ordering;
 
 trait Fresh: Cell32 + Send + Sync + 'static {
@@ -92,6 +92,8 @@ struct Process<C> {
     word: Word<C>,
     /// The signal under way.
     signal: AtomicU32,
+    /// 1 from before it is sent until the handler has it.
+    signalled: AtomicU32,
     /// What only the program's code may write, and only the collector read while it is stopped.
     data: UnsafeCell<u32>,
 }
@@ -100,7 +102,13 @@ impl<C: Fresh> Process<C> {
     fn new() -> Arc<Process<C>> {
         let word = Word::new(C::fresh(0));
         word.revive();
-        Arc::new(Process { world: C::fresh(0), word, signal: AtomicU32::new(0), data: UnsafeCell::new(0) })
+        Arc::new(Process {
+            world: C::fresh(0),
+            word,
+            signal: AtomicU32::new(0),
+            signalled: AtomicU32::new(0),
+            data: UnsafeCell::new(0),
+        })
     }
     /// The program's code.
     fn work(&self) {
@@ -114,11 +122,14 @@ impl<C: Fresh> Process<C> {
             }
         }
     }
-    /// The handler, if a signal has come.
+    /// The handler, if a signal has come; again for one that came meanwhile, as the kernel does.
     fn poll_signal(&self) {
-        if self.signal.swap(0, Ordering::AcqRel) == 0 {
-            return;
+        while self.signal.swap(0, Ordering::AcqRel) != 0 {
+            self.handle();
         }
+    }
+    fn handle(&self) {
+        self.signalled.store(0, Ordering::Release);
         if let Some(epoch) = self.word.asked(&self.world) {
             if self.word.arrive(epoch) {
                 self.park();
@@ -131,6 +142,7 @@ impl<C: Fresh> Process<C> {
         let mut frozen = false;
         for _ in 0..patience {
             if self.word.request(epoch) == Asked::Signal {
+                self.signalled.store(1, Ordering::Release);
                 self.signal.store(1, Ordering::Release);
             }
             frozen = self.word.is_frozen(epoch);
@@ -296,4 +308,145 @@ fn two_collectors_do_not_deadlock() {
         collect(1, &world, &words, &cycle);
         other.join().unwrap();
     });
+}
+
+/// How a thread goes into a blocking call; all but the first are mutations.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Entry {
+    Real,
+    /// Takes a request along, as a thread that ends does.
+    KeepsRequest,
+    /// Does not wait for a signal that is on its way.
+    Hasty,
+}
+
+/// No signal comes while a thread is in a blocking call, whatever it answered on the way in.
+fn blocking(entry: Entry, stops: usize, patience: usize) {
+    check(move || {
+        let process = Process::<Real>::new();
+        let inner = process.clone();
+        let collector = thread::spawn(move || {
+            for _ in 0..stops {
+                inner.collect(patience);
+            }
+        });
+        process.work();
+        match entry {
+            Entry::KeepsRequest => process.word.enter_safe(),
+            _ => loop {
+                while entry == Entry::Real && process.signalled.load(Ordering::Acquire) != 0 {
+                    process.poll_signal();
+                    thread::yield_now();
+                }
+                match process.word.enter_blocking(&process.world) {
+                    Entered::Yes => break,
+                    Entered::Asked(epoch) => {
+                        if process.word.arrive(epoch) {
+                            process.park();
+                        }
+                    }
+                    Entered::Not(state) => panic!("{state:?}"),
+                }
+            },
+        }
+        for _ in 0..2 {
+            assert_eq!(process.signal.load(Ordering::Acquire), 0, "a signal in a blocking call");
+        }
+        process.park();
+        process.work();
+        process.word.enter_safe();
+        collector.join().unwrap();
+    });
+}
+
+#[test]
+fn no_signal_comes_in_a_blocking_call() {
+    blocking(Entry::Real, 2, 4);
+}
+#[test]
+fn a_request_that_was_given_up_sends_no_signal_into_a_blocking_call() {
+    blocking(Entry::Real, 2, 1);
+}
+#[test]
+#[should_panic(expected = "a signal in a blocking call")]
+fn a_request_taken_along_brings_its_signal() {
+    blocking(Entry::KeepsRequest, 1, 4);
+}
+#[test]
+#[should_panic(expected = "a signal in a blocking call")]
+fn a_thread_in_haste_gets_the_signal_in_the_call() {
+    blocking(Entry::Hasty, 1, 4);
+}
+
+/// Whether the collector counts a thread in a blocking call as stopped although the program's code
+/// can run in it, and whether a handler leaves the call first.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Handler {
+    /// Entered through a gate.
+    Gated,
+    /// Known to nobody; the collector distrusts SAFE.
+    Stranger,
+    /// Known to nobody, and the collector trusts. A mutation.
+    Trusted,
+}
+
+/// A handler of the program's runs in a blocking call, against a collector.
+fn handled(handler: Handler) {
+    check(move || {
+        let process = Process::<Real>::new();
+        process.word.enter_safe();
+        let inner = process.clone();
+        let collector = thread::spawn(move || {
+            let epoch = begin(&inner.world);
+            let mut frozen = false;
+            for _ in 0..6 {
+                let asked = inner.word.request(epoch);
+                if asked == Asked::Signal || handler == Handler::Stranger {
+                    inner.signal.store(1, Ordering::Release);
+                }
+                let trusted = handler != Handler::Stranger || inner.word.state() == State::Stopped;
+                frozen = inner.word.is_frozen(epoch) && trusted;
+                if frozen {
+                    break;
+                }
+                thread::yield_now();
+            }
+            if frozen {
+                // SAFETY: the thread is frozen, or the model says that it is not.
+                inner.data.with(|p| unsafe { *p });
+            }
+            end(&inner.world, epoch);
+        });
+        if handler == Handler::Gated {
+            process.park();
+        }
+        for _ in 0..2 {
+            process.work();
+            if handler == Handler::Stranger && process.signal.swap(0, Ordering::AcqRel) != 0 {
+                let epoch = process.world.load(Ordering::Acquire);
+                if process.word.arrive_from_safe(epoch) {
+                    process.park();
+                }
+            } else if handler == Handler::Gated {
+                process.poll_signal();
+            }
+        }
+        process.park();
+        process.word.enter_safe();
+        collector.join().unwrap();
+    });
+}
+
+#[test]
+fn a_gated_handler_runs_only_when_no_stop_is_on() {
+    handled(Handler::Gated);
+}
+#[test]
+fn a_handler_without_a_gate_is_stopped_by_the_signal() {
+    handled(Handler::Stranger);
+}
+#[test]
+#[should_panic(expected = "Causality violation")]
+fn a_handler_without_a_gate_must_be_distrusted() {
+    handled(Handler::Trusted);
 }

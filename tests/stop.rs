@@ -2,6 +2,7 @@
 //! coming and going. The tests take turns, because there is one world.
 
 use gleaner_core::ground::critical;
+use gleaner_core::runtime::blocking;
 use gleaner_core::sys::process;
 use gleaner_core::threads::{self, Abandon, Stopped, WorldStopped};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
@@ -391,4 +392,110 @@ fn forks_out_of_a_busy_program_leave_one_thread() {
             assert_eq!(status, 0);
         }
     });
+}
+
+/// `poll` as preload/ exports it.
+#[unsafe(naked)]
+unsafe extern "C" fn wrapped_poll() {
+    core::arch::naked_asm!(
+        "lea r11, [rip + {calls} + {at}]",
+        "jmp {call}",
+        calls = sym blocking::CALLS,
+        at = const blocking::offset("poll"),
+        call = sym threads::blocking::call,
+    )
+}
+fn poll(fds: &mut [libc::pollfd], ms: i32) -> i32 {
+    type Poll = unsafe extern "C" fn(*mut libc::pollfd, u64, i32) -> i32;
+    // SAFETY: libc's poll with live arguments.
+    unsafe {
+        core::mem::transmute::<unsafe extern "C" fn(), Poll>(wrapped_poll)(
+            fds.as_mut_ptr(),
+            fds.len() as u64,
+            ms,
+        )
+    }
+}
+
+/// `n` registered threads blocked in poll until `during` is over, and others beside them.
+fn with_blocked(n: usize, spinning: usize, during: impl FnOnce()) {
+    blocking::resolve();
+    let mut ends = [0; 2];
+    // SAFETY: room for two descriptors.
+    assert_eq!(unsafe { libc::pipe(ends.as_mut_ptr()) }, 0);
+    let (asleep, over) = (AtomicU64::new(0), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        for i in 0..n + spinning {
+            let (asleep, over) = (&asleep, &over);
+            let body = move || {
+                registered(|| {
+                    asleep.fetch_add(1, Relaxed);
+                    if i < n {
+                        let mut fds = [libc::pollfd { fd: ends[0], events: libc::POLLIN, revents: 0 }];
+                        assert_eq!(poll(&mut fds, -1), 1);
+                    }
+                    while !over.load(Relaxed) {
+                        std::hint::spin_loop();
+                    }
+                })
+            };
+            std::thread::Builder::new().stack_size(128 << 10).spawn_scoped(scope, body).expect("a thread");
+        }
+        while asleep.load(Relaxed) < (n + spinning) as u64 {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        std::thread::sleep(Duration::from_millis(100));
+        threads::attach_current(&critical::enter());
+        during();
+        over.store(true, Relaxed);
+        // SAFETY: one live byte; poll leaves it in the pipe, so all wake.
+        assert_eq!(unsafe { libc::write(ends[1], [0u8].as_ptr().cast(), 1) }, 1);
+    });
+    // SAFETY: ours, used no more.
+    unsafe { (libc::close(ends[0]), libc::close(ends[1])) };
+}
+
+#[test]
+fn threads_in_blocking_calls_are_stopped_without_a_signal() {
+    let _turn = turn();
+    let (mut again, mut seen) = (0, 0);
+    with_blocked(16, 0, || {
+        let before = threads::counters().rewound;
+        for _ in 0..50 {
+            seen = stopped(|world| {
+                let mut n = 0;
+                world.for_each_thread(&mut |t| n += u32::from(t.sp != 0 && t.on_own_stack()));
+                n
+            });
+        }
+        again = threads::counters().rewound - before;
+    });
+    assert_eq!(again, 0, "interrupted calls");
+    assert!(seen >= 16, "{seen} stacks");
+}
+
+/// Figures: `cargo test --release --test stop -- --ignored --nocapture`.
+#[test]
+#[ignore = "figures of a quiet machine"]
+fn how_long_a_stop_takes() {
+    let _turn = turn();
+    for (name, blocked, spinning, stops) in
+        [("64 in poll", 64, 0, 400), ("8 spinning", 0, 8, 200), ("992 in poll, 8 spinning", 992, 8, 50)]
+    {
+        with_blocked(blocked, spinning, || {
+            let mut times: Vec<[u64; 2]> = Vec::with_capacity(stops);
+            for _ in 0..stops {
+                let begun = process::now_ns();
+                let frozen = stopped(|_| process::now_ns());
+                times.push([frozen - begun, process::now_ns() - frozen]);
+                std::thread::sleep(Duration::from_micros(500));
+            }
+            let figures = [0, 1].map(|i| {
+                let mut t: Vec<u64> = times.iter().map(|t| t[i] / 1000).collect();
+                t.sort();
+                (t[0], t[t.len() / 2], t[t.len() * 99 / 100])
+            });
+            println!("{name}: stop {:?} us, resume {:?} us (least, median, 99 %)", figures[0], figures[1]);
+        });
+    }
 }

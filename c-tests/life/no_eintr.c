@@ -10,8 +10,11 @@
 
 static volatile int stop;
 static void *churn(void *arg) {
+    char *kept[64];
     while (!stop) {
-        for (int i = 0; i < 2000; i++) free(malloc(100));
+        /* Many at a time, or the slow paths that collect are never taken. */
+        for (int i = 0; i < 64; i++) kept[i] = malloc(6000);
+        for (int i = 0; i < 64; i++) free(kept[i]);
         usleep(500);
     }
     return NULL;

@@ -14,8 +14,11 @@ static void *churn(void *arg) {
     sigset_t all;
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, NULL);
+    char *kept[64];
     while (!stop) {
-        for (int i = 0; i < 2000; i++) free(malloc(100));
+        /* Many at a time, or the slow paths that collect are never taken. */
+        for (int i = 0; i < 64; i++) kept[i] = malloc(6000);
+        for (int i = 0; i < 64; i++) free(kept[i]);
         usleep(500);
     }
     return NULL;

@@ -9,12 +9,9 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use gleaner_core::runtime::sandbox;
 
 static REAL_PRCTL: AtomicUsize = AtomicUsize::new(0);
-static REAL_SYSCALL: AtomicUsize = AtomicUsize::new(0);
 
 extern "C" fn resolve() {
-    let (prctl, syscall) = sandbox::resolve();
-    REAL_PRCTL.store(prctl, Ordering::Release);
-    REAL_SYSCALL.store(syscall, Ordering::Release);
+    REAL_PRCTL.store(sandbox::resolve(), Ordering::Release);
 }
 
 unsafe extern "C" fn prctl_seccomp(option: c_int, mode: usize, filter: usize, d: usize, e: usize) -> c_int {
@@ -71,30 +68,10 @@ pub unsafe extern "C" fn syscall() {
         "je {seccomp}",
         "cmp rdi, {nr_prctl}",
         "je {seccomp}",
-        "2: mov r11, qword ptr [rip + {real}]",
-        "test r11, r11",
-        "jz 3f",
-        "jmp r11",
-        "3: push rax",
-        "push rdi",
-        "push rsi",
-        "push rdx",
-        "push rcx",
-        "push r8",
-        "push r9",
-        "call {resolve}",
-        "pop r9",
-        "pop r8",
-        "pop rcx",
-        "pop rdx",
-        "pop rsi",
-        "pop rdi",
-        "pop rax",
-        "jmp 2b",
+        "jmp {waiting}",
         nr_seccomp = const libc::SYS_seccomp,
         nr_prctl = const libc::SYS_prctl,
         seccomp = sym syscall_seccomp,
-        real = sym REAL_SYSCALL,
-        resolve = sym resolve,
+        waiting = sym crate::blocking::waiting_syscall,
     )
 }

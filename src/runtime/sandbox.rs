@@ -24,9 +24,10 @@ static PRCTL: Next<Prctl> = unsafe { Next::new(c"prctl") };
 // SAFETY: as above; the seventh is on the stack.
 static SYSCALL: Next<Syscall> = unsafe { Next::new(c"syscall") };
 
-/// The functions behind ours, for the entries in preload/.
-pub fn resolve() -> (usize, usize) {
-    (PRCTL.resolve(), SYSCALL.resolve())
+/// The prctl behind ours, for the entry in preload/.
+pub fn resolve() -> usize {
+    SYSCALL.resolve();
+    PRCTL.resolve()
 }
 
 /// # Safety

@@ -11,7 +11,7 @@
 use super::next::Next;
 use crate::sys::signal::{SA_RESTORER, Set};
 use crate::sys::{errno, process};
-use crate::threads::{self, handover, host, shared_stack};
+use crate::threads::{self, handlers, handover, host, shared_stack};
 use core::ffi::{c_int, c_void};
 use libc::{sigaction as Action, siginfo_t, sigset_t, stack_t, timespec};
 
@@ -36,19 +36,39 @@ behind! {
     SIGPROCMASK = c"sigprocmask": unsafe extern "C" fn(c_int, *const sigset_t, *mut sigset_t) -> c_int;
     PTHREAD_SIGMASK = c"pthread_sigmask": unsafe extern "C" fn(c_int, *const sigset_t, *mut sigset_t) -> c_int;
     SIGPENDING = c"sigpending": unsafe extern "C" fn(*mut sigset_t) -> c_int;
-    SIGSUSPEND = c"sigsuspend": unsafe extern "C" fn(*const sigset_t) -> c_int;
-    SIGWAIT = c"sigwait": unsafe extern "C" fn(*const sigset_t, *mut c_int) -> c_int;
-    SIGTIMEDWAIT = c"sigtimedwait":
-        unsafe extern "C" fn(*const sigset_t, *mut siginfo_t, *const timespec) -> c_int;
     SIGNALFD = c"signalfd": unsafe extern "C" fn(c_int, *const sigset_t, c_int) -> c_int;
     SIGALTSTACK = c"sigaltstack": unsafe extern "C" fn(*const stack_t, *mut stack_t) -> c_int;
-    PPOLL = c"ppoll": unsafe extern "C" fn(*mut c_void, u64, *const timespec, *const sigset_t) -> c_int;
-    PSELECT = c"pselect": unsafe extern "C" fn(
-        c_int, *mut c_void, *mut c_void, *mut c_void, *const timespec, *const sigset_t) -> c_int;
-    EPOLL_PWAIT = c"epoll_pwait":
-        unsafe extern "C" fn(c_int, *mut c_void, c_int, c_int, *const sigset_t) -> c_int;
-    EPOLL_PWAIT2 = c"epoll_pwait2":
-        unsafe extern "C" fn(c_int, *mut c_void, c_int, *const timespec, *const sigset_t) -> c_int;
+}
+
+super::blocking::wrapped! {
+    fn blocking_sigsuspend = "sigsuspend";
+    fn blocking_sigtimedwait = "sigtimedwait";
+    fn blocking_sigwait = "sigwait";
+    fn blocking_ppoll = "ppoll";
+    fn blocking_ppoll_chk = "__ppoll_chk";
+    fn blocking_pselect = "pselect";
+    fn blocking_epoll_pwait = "epoll_pwait";
+    fn blocking_epoll_pwait2 = "epoll_pwait2";
+}
+
+/// Calls a function of `blocking` with these arguments, all of integer registers.
+macro_rules! block {
+    ($function:ident($($argument:expr),*)) => {{
+        // SAFETY: the C function's own arguments; integer registers for all of them.
+        #[allow(unused_unsafe)]
+        let result = unsafe {
+            let f: unsafe extern "C" fn() = $function;
+            let f: unsafe extern "C" fn(usize, usize, usize, usize, usize, usize) -> c_int =
+                core::mem::transmute(f);
+            let mut arguments = [0usize; 6];
+            let mut i = 0;
+            $(arguments[i] = $argument as usize; i += 1;)*
+            let _ = i;
+            let [a, b, c, d, e, g] = arguments;
+            f(a, b, c, d, e, g)
+        };
+        result
+    }};
 }
 
 macro_rules! call {
@@ -119,6 +139,7 @@ pub unsafe fn sigaction(signal: c_int, new: *const Action, old: *mut Action) -> 
             copy = *new;
             mask = read(&copy.sa_mask);
             write(&mut copy.sa_mask, host::strip(mask));
+            copy.sa_sigaction = handlers::gate_of(copy.sa_sigaction);
         }
         let status = call!(SIGACTION(signal, if new.is_null() { new } else { &copy }, old));
         if status == 0 && !new.is_null() {
@@ -127,6 +148,7 @@ pub unsafe fn sigaction(signal: c_int, new: *const Action, old: *mut Action) -> 
         if status == 0 && !old.is_null() {
             let mask = host::restore_handler_mask(in_mask, read(&(*old).sa_mask));
             write(&mut (*old).sa_mask, mask);
+            (*old).sa_sigaction = handlers::behind((*old).sa_sigaction);
         }
         status
     }
@@ -161,13 +183,21 @@ fn own_signal(handler: usize, flags: c_int) -> usize {
     before
 }
 
+/// Installs `handler` by its gate, and reads the one before back.
+fn gated(handler: usize, install: impl FnOnce(usize) -> usize) -> usize {
+    match own() {
+        Some(_) => handlers::behind(install(handlers::gate_of(handler))),
+        None => install(handler),
+    }
+}
+
 /// # Safety
 /// As signal(2), with BSD's semantics.
 pub unsafe fn signal(signal: c_int, handler: usize) -> usize {
     if own() == Some(signal) {
         return own_signal(handler, libc::SA_RESTART);
     }
-    call!(SIGNAL(signal, handler))
+    gated(handler, |handler| call!(SIGNAL(signal, handler)))
 }
 /// # Safety
 /// As sysv_signal(3).
@@ -175,7 +205,7 @@ pub unsafe fn sysv_signal(signal: c_int, handler: usize) -> usize {
     if own() == Some(signal) {
         return own_signal(handler, libc::SA_RESETHAND | libc::SA_NODEFER);
     }
-    call!(SYSV_SIGNAL(signal, handler))
+    gated(handler, |handler| call!(SYSV_SIGNAL(signal, handler)))
 }
 
 /// `SIG_HOLD` of sigset(3).
@@ -184,7 +214,7 @@ const SIG_HOLD: usize = 2;
 /// As sigset(3).
 pub unsafe fn sigset(signal: c_int, disposition: usize) -> usize {
     if own() != Some(signal) {
-        return call!(SIGSET(signal, disposition));
+        return gated(disposition, |disposition| call!(SIGSET(signal, disposition)));
     }
     let held = host::is_blocked();
     let before = match disposition {
@@ -254,7 +284,7 @@ pub unsafe fn sigpending(set: *mut sigset_t) -> c_int {
 }
 
 /// Calls `f` with our signal blocked or not, in the program's eyes, as `set` says.
-unsafe fn with_mask<R>(set: *const sigset_t, f: impl FnOnce(*const sigset_t) -> R) -> R {
+unsafe fn with_mask(set: *const sigset_t, f: impl FnOnce(*const sigset_t) -> c_int) -> c_int {
     let (Some(own), false) = (own(), set.is_null()) else { return f(set) };
     // SAFETY: the program's set.
     let (asked, stripped) = unsafe { (read(set), Stripped::of(set)) };
@@ -262,25 +292,39 @@ unsafe fn with_mask<R>(set: *const sigset_t, f: impl FnOnce(*const sigset_t) -> 
     if before == asked.has(own) {
         return f(stripped.pointer());
     }
+    host::forget_runs();
     host::set_blocked(!before);
-    let result = f(stripped.pointer());
-    let saved = errno::get();
+    // One that was held back has run now: the kernel would not have begun to wait.
+    let result = if host::has_run() { None } else { Some(f(stripped.pointer())) };
+    let saved = if result.is_some() { errno::get() } else { libc::EINTR };
     host::set_blocked(before);
     errno::set(saved);
-    result
+    result.unwrap_or(-1)
 }
 
 /// # Safety
 /// As sigsuspend(2).
 pub unsafe fn sigsuspend(set: *const sigset_t) -> c_int {
     // SAFETY: forwarded.
-    unsafe { with_mask(set, |set| call!(SIGSUSPEND(set))) }
+    unsafe { with_mask(set, |set| block!(blocking_sigsuspend(set))) }
 }
 /// # Safety
 /// As ppoll(2).
 pub unsafe fn ppoll(fds: *mut c_void, n: u64, time: *const timespec, set: *const sigset_t) -> c_int {
     // SAFETY: forwarded.
-    unsafe { with_mask(set, |set| call!(PPOLL(fds, n, time, set))) }
+    unsafe { with_mask(set, |set| block!(blocking_ppoll(fds, n, time, set))) }
+}
+/// # Safety
+/// As the ppoll of programs compiled with _FORTIFY_SOURCE; `room`: bytes behind `fds`.
+pub unsafe fn ppoll_chk(
+    fds: *mut c_void,
+    n: u64,
+    time: *const timespec,
+    set: *const sigset_t,
+    room: usize,
+) -> c_int {
+    // SAFETY: forwarded.
+    unsafe { with_mask(set, |set| block!(blocking_ppoll_chk(fds, n, time, set, room))) }
 }
 /// # Safety
 /// As pselect(2).
@@ -291,7 +335,7 @@ pub unsafe fn pselect(
     set: *const sigset_t,
 ) -> c_int {
     // SAFETY: forwarded.
-    unsafe { with_mask(set, |set| call!(PSELECT(n, sets[0], sets[1], sets[2], time, set))) }
+    unsafe { with_mask(set, |set| block!(blocking_pselect(n, sets[0], sets[1], sets[2], time, set))) }
 }
 /// # Safety
 /// As epoll_pwait(2).
@@ -303,7 +347,7 @@ pub unsafe fn epoll_pwait(
     set: *const sigset_t,
 ) -> c_int {
     // SAFETY: forwarded.
-    unsafe { with_mask(set, |set| call!(EPOLL_PWAIT(epoll, events, n, ms, set))) }
+    unsafe { with_mask(set, |set| block!(blocking_epoll_pwait(epoll, events, n, ms, set))) }
 }
 /// # Safety
 /// As epoll_pwait2(2).
@@ -315,7 +359,7 @@ pub unsafe fn epoll_pwait2(
     set: *const sigset_t,
 ) -> c_int {
     // SAFETY: forwarded.
-    unsafe { with_mask(set, |set| call!(EPOLL_PWAIT2(epoll, events, n, time, set))) }
+    unsafe { with_mask(set, |set| block!(blocking_epoll_pwait2(epoll, events, n, time, set))) }
 }
 /// # Safety
 /// As signalfd(2). A process with several threads does not get our signal through it.
@@ -363,7 +407,7 @@ pub unsafe fn sigwait(set: *const sigset_t, signal: *mut c_int) -> c_int {
     // SAFETY: the program's set and cell.
     unsafe {
         if !own().is_some_and(|own| read(set).has(own)) {
-            return call!(SIGWAIT(set, signal));
+            return block!(blocking_sigwait(set, signal));
         }
         let saved = errno::get();
         let got = loop {
@@ -391,7 +435,7 @@ pub unsafe fn sigtimedwait(set: *const sigset_t, info: *mut siginfo_t, time: *co
     // SAFETY: the program's set, info and time.
     unsafe {
         let Some(own) = own().filter(|own| read(set).has(*own)) else {
-            return call!(SIGTIMEDWAIT(set, info, time));
+            return block!(blocking_sigtimedwait(set, info, time));
         };
         let limit = match time.as_ref() {
             None => u64::MAX,
@@ -412,7 +456,7 @@ pub unsafe fn sigtimedwait(set: *const sigset_t, info: *mut siginfo_t, time: *co
             }
             let ns = limit.saturating_sub(process::now_ns()).min(SLICE_NS);
             let slice = timespec { tv_sec: 0, tv_nsec: ns as i64 };
-            let got = call!(SIGTIMEDWAIT(stripped.pointer(), info, &slice));
+            let got = block!(blocking_sigtimedwait(stripped.pointer(), info, &raw const slice));
             let over = process::now_ns() >= limit;
             match errno::get() {
                 _ if got >= 0 => return got,

@@ -2,6 +2,7 @@
 use super::info;
 use crate::gc;
 use crate::ground::out;
+use crate::threads;
 
 pub fn print(fd: i32) {
     let f = info::figures();
@@ -13,4 +14,18 @@ pub fn print(fd: i32) {
         ),
     );
     gc::stats::STATS.print(fd);
+    let c = threads::counters();
+    out::say(
+        fd,
+        format_args!(
+            "stop: {} stops, {} given up, {} signals, {} us at most and {} on average, {} calls begun again, {} not",
+            c.stops,
+            c.abandoned,
+            c.signals,
+            c.longest_ns / 1000,
+            c.wait_ns / 1000 / c.stops.max(1),
+            c.rewound,
+            c.eintr_unrewound
+        ),
+    );
 }

@@ -9,6 +9,7 @@
 //! Arguments are those of the C functions; libc calls `run` with the record it was given.
 #![allow(unsafe_code)]
 use super::next::Next;
+use super::old_signals;
 use super::start;
 use crate::ground::critical;
 use crate::heap::purge;
@@ -49,10 +50,12 @@ pub fn begin(signal: Option<i32>) -> Result<(), Errno> {
     }
     PTHREAD_CREATE.resolve();
     THRD_CREATE.resolve();
+    super::blocking::resolve();
     arm();
     let Some(signal) = signal else { return Ok(()) };
     threads::attach_current(&critical::enter());
     super::signals::resolve();
+    old_signals::resolve();
     threads::install(signal)?;
     purge::begin(signal);
     Ok(())
@@ -94,7 +97,9 @@ pub unsafe fn pthread_create(
     }
     // SAFETY: the caller's attributes.
     let given = unsafe { brings_stack(attributes) };
-    let announced = threads::start::announce(body, argument as usize, given, host::is_blocked());
+    // SAFETY: as above.
+    let blocked = unsafe { old_signals::blocked_by(attributes) }.unwrap_or_else(host::is_blocked);
+    let announced = threads::start::announce(body, argument as usize, given, blocked);
     let Some((record, critical)) = announced else { return libc::EAGAIN };
     // SAFETY: forwarded, with our body and its record in place of the program's.
     let status = unsafe { real(thread, attributes, run, (&raw const *record).cast_mut().cast()) };

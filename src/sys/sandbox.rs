@@ -103,6 +103,8 @@ const COLLECT: Calls = &[
     plain(libc::SYS_rt_tgsigqueueinfo),
     plain(libc::SYS_tgkill),
     plain(libc::SYS_rt_sigreturn),
+    (libc::SYS_rt_sigaction, [1, 0, 0x1000, 8, 0, 0]),
+    plain(libc::SYS_rt_sigpending),
     (libc::SYS_rt_sigprocmask, [libc::SIG_SETMASK as u64, 0x1000, 0x1000, 8, 0, 0]),
     (libc::SYS_sigaltstack, [0, 0x1000, 0, 0, 0, 0]),
     plain(libc::SYS_sched_yield),

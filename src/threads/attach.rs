@@ -1,7 +1,7 @@
 //! How a thread enters the registry and leaves it.
 use super::record::Thread;
 use super::registry::{self, Registry};
-use super::{WORLD, current, guests, host, signal_number, spill, stacks};
+use super::{WORLD, current, guests, host, lend, signal_number, spill, stacks};
 use crate::ground::critical::Critical;
 use crate::sys::sandbox::{self, Need};
 use crate::sys::signal::{self, Set};
@@ -74,9 +74,13 @@ pub fn detach_current(critical: &Critical) {
 pub struct LateGate(Option<&'static Thread>);
 
 /// Opens the allocator for a thread past its last destructor; waits while the world is stopped.
-/// Does nothing for other threads. Call it before any lock of ours is taken.
+/// Does nothing for other threads, but that vfork's child gets its parent's cache. Call it before any lock of ours is taken.
 pub fn late_gate() -> LateGate {
-    let Some(me) = current().filter(|t| t.is_exiting()) else { return LateGate(None) };
+    let Some(me) = current() else { return LateGate(None) };
+    lend::take_back(me);
+    if !me.is_exiting() {
+        return LateGate(None);
+    }
     if me.word.state() == super::state::State::Run {
         // A call inside a call.
         return LateGate(None);

@@ -19,13 +19,15 @@
 //! The kernel passes a siginfo and a ucontext that live for the handler's run.
 #![allow(unsafe_code)]
 use super::record::{StackKind, Thread};
-use super::{WORLD, ack, current, guests, host, park, registry, rewind, state};
+use super::state::Word;
+use super::stop::DISTRUSTED;
+use super::{WORLD, ack, blocking, current, guests, host, park, registry, rewind, state};
 use crate::ground::critical;
 use crate::heap::purge;
 use crate::sys::raw::Errno;
 use crate::sys::signal::{self, Frame, Info, Set};
 use crate::sys::{errno, process, tls};
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering::*};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering::*};
 
 /// libc's SIGSETXID.
 const BACKUP: i32 = 33;
@@ -94,6 +96,10 @@ unsafe extern "C" fn on_backup(signal: i32, info: *mut Info, frame: *mut Frame) 
         return;
     }
     let me = current().filter(|t| t.tid.load(Relaxed) == process::tid());
+    if let Some(me) = me {
+        // The usual one waits behind the mask: it will not come.
+        me.signalled.store(0, Release);
+    }
     // SAFETY: as above.
     let frame = unsafe { &mut *frame };
     stop(me, frame);
@@ -112,7 +118,7 @@ pub(super) unsafe extern "C" fn on_signal(signal: i32, info: *mut Info, frame: *
         return;
     }
     if !is_request(sender, me) {
-        host::deliver(signal, info, frame);
+        host::deliver(me, signal, info, frame);
         return;
     }
     stop(me, frame);
@@ -130,6 +136,8 @@ fn tick(me: Option<&'static Thread>, frame: &Frame) {
     let good = tls::block().depth.load(Relaxed) == 0
         && me.is_some_and(|me| !me.is_exiting() && room_below(me, frame) >= ROOM);
     if good {
+        // Not while the collector counts a thread in a blocking call as stopped.
+        me.inspect(|me| blocking::run_again(me));
         purge::tick(&critical::enter());
     } else {
         purge::later();
@@ -183,14 +191,28 @@ fn stop(me: Option<&'static Thread>, frame: &mut Frame) {
     let Some(epoch) = me.word.asked(&WORLD) else {
         if me.is_exiting() {
             catch_exiting(me, sp, at);
+        } else {
+            let distrusted = DISTRUSTED.load(Acquire);
+            if distrusted == WORLD.load(Acquire) {
+                freeze(me, sp, at, |word| word.arrive_from_safe(distrusted));
+            }
         }
         return;
     };
-    me.publish(sp, at);
-    if me.word.arrive(epoch) {
+    freeze(me, sp, at, |word| word.arrive(epoch));
+}
+
+/// What the interrupted code published is put back before it goes on: it may be about to enter a
+/// blocking call. (`arrive` fails for a thread that is SAFE, whose published stack the collector may be reading: so
+/// `arrive_from_safe` comes only where the collector does not.)
+fn freeze(me: &Thread, sp: usize, frame: usize, arrive: impl FnOnce(&Word<AtomicU32>) -> bool) {
+    let before = (me.sp.load(Relaxed), me.frame.load(Relaxed));
+    me.publish(sp, frame);
+    if arrive(&me.word) {
         ack();
         park(me);
     }
+    me.publish(before.0, before.1);
 }
 
 /// A thread past its last destructor is SAFE all the time, but destructors of the program that

@@ -14,7 +14,7 @@
 //! With every signal blocked and one thread, no handler and nobody else sees a state between.
 #![allow(unsafe_code)]
 use super::host::{self, View};
-use super::{SIGNAL, handler, registry, signal_number};
+use super::{SIGNAL, handler, handlers, registry, signal_number};
 use crate::sys::signal::{self, Action, Set};
 use crate::sys::{process, tasks};
 use core::sync::atomic::{AtomicU64, Ordering::*};
@@ -62,12 +62,15 @@ fn change(old: i32, new: i32, before: Set) -> Set {
     let asked = if host::in_mask_of(new).is_set() { found.mask.with(old) } else { found.mask };
     let (view, was) = (host::view(), host::start_over(before.has(new)));
     SIGNAL.store(new, Release);
-    host::set_view(View { handler: found.handler, flags: found.flags as i32, mask: asked });
+    host::set_view(View { handler: handlers::behind(found.handler), flags: found.flags as i32, mask: asked });
     (1..=64).filter(|&n| n != new && n != old).for_each(|n| change_mask_of(n, old));
     let mask = host::strip_handler_mask(old, view.mask);
     // SAFETY: what the program installed by sigaction, which lets it run at any instruction.
     unsafe {
-        signal::put(old, &Action { handler: view.handler, flags: view.flags as u64, restorer: 0, mask })
+        signal::put(
+            old,
+            &Action { handler: handlers::gate_of(view.handler), flags: view.flags as u64, restorer: 0, mask },
+        )
     };
     if was.held {
         let _ = process::tgkill(process::pid(), process::tid(), old);

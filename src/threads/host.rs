@@ -12,7 +12,8 @@
 //! # Safety
 //! The program's handler is called as the kernel would call it.
 #![allow(unsafe_code)]
-use super::{current, registry, rewind, signal_number};
+use super::record::Thread;
+use super::{blocking, registry, rewind, signal_number};
 use crate::sys::signal::{self, Frame, Info, Set};
 use crate::sys::{process, tls};
 use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::*};
@@ -21,6 +22,8 @@ use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::*};
 const BLOCKED: u32 = 1;
 const HELD: u32 = 2;
 const WAITED: u32 = 4;
+/// A handler ran; see [`forget_runs`].
+const RAN: u32 = 8;
 
 /// What the program installed for our signal. `mask` has our signal's bit as the program set it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -123,6 +126,13 @@ pub fn set_blocked(blocked: bool) {
         let _ = process::tgkill(process::pid(), process::tid(), signal_number());
     }
 }
+/// From here on [`has_run`] tells whether the program's handler for our signal has run in this thread.
+pub fn forget_runs() {
+    bits().fetch_and(!RAN, Relaxed);
+}
+pub fn has_run() -> bool {
+    bits().load(Relaxed) & RAN != 0
+}
 /// What sigpending adds.
 pub fn is_held() -> bool {
     bits().load(Relaxed) & HELD != 0
@@ -181,20 +191,20 @@ impl Drop for Waited {
 }
 
 /// In the handler: a signal that is not ours.
-pub(super) fn deliver(signal: i32, info: *mut Info, frame: &mut Frame) {
+pub(super) fn deliver(me: Option<&Thread>, signal: i32, info: *mut Info, frame: &mut Frame) {
     let now = bits().load(Relaxed);
     if now & (BLOCKED | WAITED) != 0 {
         bits().store(now | HELD, Relaxed);
         if now & WAITED == 0 {
-            rewind::repair(frame, current());
+            rewind::repair(frame, me);
         }
         return;
     }
     let view = view();
     match view.handler {
         libc::SIG_DFL if !is_ignored_by_default(signal) => die_of(signal),
-        libc::SIG_DFL | libc::SIG_IGN => rewind::repair(frame, current()),
-        _ => run(view, signal, info, frame),
+        libc::SIG_DFL | libc::SIG_IGN => rewind::repair(frame, me),
+        _ => run(view, me, signal, info, frame),
     }
 }
 
@@ -209,13 +219,18 @@ fn die_of(signal: i32) {
     let _ = process::tgkill(registry::pid(), process::tid(), signal);
 }
 
-fn run(view: View, signal: i32, info: *mut Info, frame: &mut Frame) {
+fn run(view: View, me: Option<&Thread>, signal: i32, info: *mut Info, frame: &mut Frame) {
     if view.flags & libc::SA_RESETHAND != 0 {
         set_view(View { handler: libc::SIG_DFL, ..view });
+    }
+    if let Some(me) = me {
+        blocking::run_again(me);
+        rewind::interrupted(view.flags & libc::SA_RESTART != 0, frame, me);
     }
     if view.flags & libc::SA_RESTART == 0 {
         rewind::refuse_restart(frame);
     }
+    bits().fetch_or(RAN, Relaxed);
     let blocked = is_blocked();
     set_blocked(view.flags & libc::SA_NODEFER == 0 || view.mask.has(signal));
     let mask = Set(frame.mask.0 | view.mask.0).without(signal);

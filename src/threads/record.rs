@@ -21,6 +21,9 @@ pub enum StackKind {
     Main = 2,
 }
 
+/// The first stack grows below its mapping of the moment; the kernel keeps at least 128 MB free there.
+const MAIN_GROWS: usize = 64 << 20;
+
 #[repr(C, align(64))]
 pub struct Thread {
     /// The protocol's word. See [`Word`].
@@ -42,7 +45,18 @@ pub struct Thread {
     /// `fs:0`. Set when the thread attaches, like the bounds.
     pub tcb: AtomicUsize,
     stack_lo: AtomicUsize,
-    stack_hi: AtomicUsize,
+    pub(super) stack_hi: AtomicUsize,
+    /// Blocking calls made with a stack pointer in `safe_lo..stack_hi` are SAFE: this thread's own
+    /// stack, which nobody who borrows its thread-local storage runs on. See `blocking`.
+    pub(super) safe_lo: AtomicUsize,
+    /// Not 0 while vfork's child runs on this thread's stack, and then its cache and callee-saved
+    /// registers. The thread's own, or the child's. See `lend`.
+    pub(super) lent: AtomicU32,
+    pub(super) parked: AtomicUsize,
+    pub(super) spilled: [AtomicUsize; 6],
+    /// Where an interrupted call was last made to begin again: instruction, stack pointer, by whom
+    /// (see `rewind`). 0: nowhere. The thread's own, handlers included.
+    pub(super) rewound: [AtomicUsize; 3],
     /// Time-outs of interrupted calls. The thread's own, handler included.
     pub timing: Timing,
     /// Next in the bucket or on the free list. Under the registry's lock.
@@ -65,6 +79,11 @@ impl Thread {
             tcb: AtomicUsize::new(0),
             stack_lo: AtomicUsize::new(0),
             stack_hi: AtomicUsize::new(0),
+            safe_lo: AtomicUsize::new(usize::MAX),
+            lent: AtomicU32::new(0),
+            parked: AtomicUsize::new(0),
+            spilled: [const { AtomicUsize::new(0) }; 6],
+            rewound: [const { AtomicUsize::new(0) }; 3],
             timing: Timing::new(),
             next: Link(Cell::new(None)),
         }
@@ -84,6 +103,12 @@ impl Thread {
         self.stack_lo.store(lo, Relaxed);
         self.stack_hi.store(hi, Relaxed);
         self.stack_kind.store(kind as u32, Relaxed);
+        let safe = match kind {
+            _ if hi == 0 => usize::MAX,
+            StackKind::Main => hi.saturating_sub(MAIN_GROWS),
+            _ => lo,
+        };
+        self.safe_lo.store(safe, Relaxed);
     }
     /// Where the registers of a frozen thread are, for the collector.
     pub(super) fn publish(&self, sp: usize, frame: usize) {

@@ -16,7 +16,7 @@
 #![allow(unsafe_code)]
 use super::record::{Link, StackKind, Thread};
 use super::start::Start;
-use super::{WORLD, stacks::DeadStacks, state};
+use super::{WORLD, blocking, stacks::DeadStacks, state};
 use crate::ground::critical::{self, Critical};
 use crate::ground::lock::{Guard, Lock, Rank};
 use crate::pages::metadata;
@@ -92,6 +92,16 @@ pub fn hold<T>(lock: &Lock<T>) -> Critical {
     }
 }
 
+/// Threads can be stopped from now on.
+pub(super) fn count_again() {
+    let _critical = hold(&REGISTRY);
+    // SAFETY: held by the line above.
+    unsafe {
+        blocking::set_active((*REGISTRY.as_ptr()).live > 1);
+        REGISTRY.release();
+    }
+}
+
 /// Threads that wait in [`hold`] or to attach. A collector that stops the world again and again
 /// would starve them, since they only try: it lets them pass first ([`let_pass`]).
 static WAITING: AtomicU32 = AtomicU32::new(0);
@@ -153,10 +163,13 @@ impl Registry {
         record.exiting.store(0, Ordering::Relaxed);
         record.publish(0, 0);
         record.timing.reset();
+        record.rewound[0].store(0, Ordering::Relaxed);
+        record.lent.store(0, Ordering::Relaxed);
         let bucket = &mut self.buckets[tid as usize % BUCKETS];
         record.next.0.set(bucket.take());
         *bucket = Some(record);
         self.live += 1;
+        blocking::set_active(self.live > 1 && super::signal_number() != 0);
         Some(record)
     }
     pub fn find(&self, tid: i32) -> Option<&'static Thread> {
@@ -228,6 +241,7 @@ impl Registry {
             self.buckets[tid as usize % BUCKETS] = Some(me);
             self.live = 1;
         }
+        blocking::set_active(false);
     }
     fn bury_unless(&mut self, record: &'static Thread, me: Option<&'static Thread>) {
         if !me.is_some_and(|me| core::ptr::eq(me, record)) {

@@ -10,9 +10,8 @@
 //!   `mov eax, imm32` (436 of libc's 520 calls, all of those that matter), `xor eax, eax`,
 //!   `mov eax, r32`. libc's `syscall()` shifts its number out of every register: not repaired.
 //! - A signal of the program that waits already would have interrupted the call too: then the
-//!   EINTR is true and stays. One that comes between that look and the handler's return (half a
-//!   microsecond) runs its handler before the call begins again, as if it had come before the call
-//!   was made. Only a trampoline before every handler of the program could tell.
+//!   EINTR is true and stays. One that comes between that look and the call's second begin finds
+//!   a mark in the thread's record when its handler is entered (`handlers`), and the call fails then.
 //! - Relative time-outs: see [`Way`].
 //!
 //! # Safety
@@ -90,6 +89,7 @@ pub(super) fn repair(frame: &mut Frame, me: Option<&Thread>) {
         return;
     }
     if frame.regs.rax as i64 != -(libc::EINTR as i64) {
+        mark(frame, me, Again::ByKernel);
         return;
     }
     let code = code_before(frame.regs.rip as usize);
@@ -100,6 +100,45 @@ pub(super) fn repair(frame: &mut Frame, me: Option<&Thread>) {
     let done = nr.is_some_and(|nr| begin_again(nr, frame, me));
     let counter = if done { &REWOUND } else { &UNREWOUND };
     counter.fetch_add(1, Relaxed);
+    if done {
+        mark(frame, me, Again::ByUs);
+    }
+}
+
+/// Who makes a call begin again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Again {
+    /// The kernel, because our handler has SA_RESTART.
+    ByKernel = 0,
+    /// This file: no handler's SA_RESTART saves it.
+    ByUs = 1,
+}
+
+/// Remembers that the call at rip begins again, until a handler of the program's asks.
+fn mark(frame: &Frame, me: Option<&Thread>, again: Again) {
+    let Some(me) = me else { return };
+    if again == Again::ByKernel && restarting(frame).is_none() {
+        return;
+    }
+    me.rewound[1].store(frame.regs.rsp as usize, Relaxed);
+    me.rewound[2].store(again as usize, Relaxed);
+    me.rewound[0].store(frame.regs.rip as usize, Relaxed);
+}
+
+/// A handler of the program's is about to run. If it interrupts a call between our signal and the
+/// call's second begin, the call fails as it would have without our signal.
+pub(super) fn interrupted(restarts: bool, frame: &mut Frame, me: &Thread) {
+    let at = me.rewound[0].load(Relaxed);
+    if at == 0 {
+        return;
+    }
+    me.rewound[0].store(0, Relaxed);
+    let here = frame.regs.rip as usize == at && frame.regs.rsp as usize == me.rewound[1].load(Relaxed);
+    let by_us = me.rewound[2].load(Relaxed) == Again::ByUs as usize;
+    if here && (by_us || !restarts) {
+        frame.regs.rip += SYSCALL.len() as u64;
+        frame.regs.rax = -(libc::EINTR as i64) as u64;
+    }
 }
 
 /// Whether one of these signals has a handler of the program's without SA_RESTART.
@@ -114,14 +153,20 @@ fn interrupts(waiting: Set) -> bool {
 /// begin again on return fails with EINTR instead. (A call that had not begun yet looks the same
 /// and fails so too, as if the signal had come a moment later; so only those that may.)
 pub(super) fn refuse_restart(frame: &mut Frame) {
-    let rip = frame.regs.rip as usize;
-    let code = code_before(rip.wrapping_add(SYSCALL.len()));
-    let nr = frame.regs.rax as i64;
-    if code[CODE - 2..] == SYSCALL && is_restartable(nr) && number(&code[..CODE - 2], &frame.regs) == Some(nr)
-    {
+    if restarting(frame).is_some() {
         frame.regs.rip += SYSCALL.len() as u64;
         frame.regs.rax = -(libc::EINTR as i64) as u64;
     }
+}
+
+/// The restartable call whose instruction is the next one, if that is what comes next.
+fn restarting(frame: &Frame) -> Option<i64> {
+    let nr = frame.regs.rax as i64;
+    if !is_restartable(nr) {
+        return None;
+    }
+    let code = code_before((frame.regs.rip as usize).wrapping_add(SYSCALL.len()));
+    (code[CODE - 2..] == SYSCALL && number(&code[..CODE - 2], &frame.regs) == Some(nr)).then_some(nr)
 }
 
 /// Calls that a handler with SA_RESTART lets begin again and one without makes fail.

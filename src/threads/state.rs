@@ -90,6 +90,16 @@ pub enum Asked {
     Gone,
 }
 
+/// What came of [`Word::enter_blocking`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Entered {
+    Yes,
+    /// This stop wants the thread first.
+    Asked(u32),
+    /// It is not running, as far as the word says.
+    Not(State),
+}
+
 /// A thread's word.
 ///
 /// ```text
@@ -185,6 +195,33 @@ impl<C: Cell32> Word<C> {
         while let Err(now) = self.0.exchange(word, word & !STATE | State::Safe as u32, AcqRel, Relaxed) {
             word = now;
         }
+    }
+
+    /// Thread: from RUN to SAFE before a blocking call. A request of the stop that is on is not taken
+    /// along: its signal is on the way, and would come in the call.
+    pub fn enter_blocking(&self, world: &C) -> Entered {
+        let mut word = self.0.load(Acquire);
+        loop {
+            if state_of(word) != State::Run {
+                return Entered::Not(state_of(word));
+            }
+            let epoch = world.load(Acquire);
+            if is_stop(epoch) && asks(word, epoch) {
+                return Entered::Asked(epoch);
+            }
+            match self.0.exchange(word, pack(State::Safe, None), AcqRel, Acquire) {
+                Ok(_) => return Entered::Yes,
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// Thread, in the handler: from SAFE to STOPPED, with the registers of this moment, because the
+    /// collector does not trust SAFE in the stop `epoch`. False: it is not SAFE, or not asked.
+    pub fn arrive_from_safe(&self, epoch: u32) -> bool {
+        let asked = pack(State::Safe, Some(epoch));
+        let stopped = pack(State::Stopped, Some(epoch));
+        is_stop(epoch) && self.0.exchange(asked, stopped, AcqRel, Relaxed).is_ok()
     }
 
     /// Thread: from SAFE or STOPPED to RUN. `Err(e)`: the stop `e` still holds, wait until the

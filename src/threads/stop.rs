@@ -12,12 +12,12 @@ use super::record::Thread;
 use super::registry::{self, Held};
 use super::state::{self, Asked, State};
 use super::world::WorldStopped;
-use super::{ACKS, COLLECTOR_SLEEPS, WORLD, attach_current, guests, signal_number, start};
+use super::{ACKS, COLLECTOR_SLEEPS, WORLD, attach_current, guests, handlers, signal_number, start};
 use crate::ground::critical::Critical;
 use crate::sys::raw::Errno;
 use crate::sys::sandbox::{self, Need};
 use crate::sys::{futex, process, tasks};
-use core::sync::atomic::{AtomicU64, Ordering::*};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 
 /// Why the world was not stopped. Nothing may be freed then.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -68,6 +68,10 @@ pub fn counters() -> Counters {
     }
 }
 
+/// The stop in which threads in blocking calls are signalled like others, because a handler of the
+/// program's could run in them that no gate leads to.
+pub(super) static DISTRUSTED: AtomicU32 = AtomicU32::new(0);
+
 const FIRST_SLEEP_NS: u64 = 100_000;
 const LAST_SLEEP_NS: u64 = 10_000_000;
 const LOOKS: u32 = 300;
@@ -109,10 +113,16 @@ fn stop(critical: &Critical, deadline_ns: u64) -> Result<WorldStopped<'_>, Aband
     let world = WorldStopped { registry, epoch, me };
     let mut patience = Patience { deadline_ns, sleep_ns: FIRST_SLEEP_NS, looks: 0, round: 0 };
     let mut passes = Passes { total: 0, agree: 0 };
-    let mut send = true;
+    let (mut send, mut trust) = (true, Trust::Unknown);
     loop {
         let seen = ACKS.load(SeqCst);
         let mut left = Left { running: registered(&world, send, patience.round)?, unknown: 0 };
+        if left.running == 0 && trust == Trust::Unknown {
+            // Only now: no thread can install a handler any more.
+            trust = Trust::look(&world);
+            send = true;
+            continue;
+        }
         if left.running == 0 {
             left.unknown = passes.one_more(&world, send, patience.round)?;
             if passes.agree == 2 {
@@ -123,6 +133,23 @@ fn stop(critical: &Critical, deadline_ns: u64) -> Result<WorldStopped<'_>, Aband
             }
         }
         send = patience.wait(seen, left)?;
+    }
+}
+
+/// Whether a thread in a blocking call can be counted as stopped.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Trust {
+    Unknown,
+    Looked,
+}
+impl Trust {
+    fn look(world: &WorldStopped<'_>) -> Trust {
+        let mut blocked = false;
+        world.registry.for_each(&mut |t| blocked |= t.word.state() == State::Safe && !t.is_exiting());
+        if blocked && handlers::has_strangers() {
+            DISTRUSTED.store(world.epoch, Release);
+        }
+        Trust::Looked
     }
 }
 
@@ -156,17 +183,26 @@ fn registered(world: &WorldStopped<'_>, send: bool, round: u32) -> Result<u32, A
         let asked = thread.word.request(world.epoch);
         let frozen = match asked {
             Asked::Gone => true,
-            Asked::Signal => {
-                let sent = if send { signal(thread) } else { Sent::Yes };
-                refused |= sent == Sent::Refused;
-                send && (sent == Sent::Gone || round > 0 && look_closer(thread))
-            }
-            Asked::Frozen => !thread.is_exiting() || is_harmless(thread, world.epoch, send, round),
+            Asked::Signal => reach(thread, send, round, &mut refused),
+            Asked::Frozen if thread.is_exiting() => is_harmless(thread, world.epoch, send, round),
+            Asked::Frozen if is_distrusted(thread, world.epoch) => reach(thread, send, round, &mut refused),
+            Asked::Frozen => true,
         };
         running += u32::from(!frozen);
     });
     // Nobody comes who is not called: no use in waiting for the deadline.
     if refused { Err(Abandon::Forbidden) } else { Ok(running) }
+}
+
+/// Signals a thread that runs, or that may. Whether it is gone.
+fn reach(thread: &Thread, send: bool, round: u32, refused: &mut bool) -> bool {
+    let sent = if send { signal(thread) } else { Sent::Yes };
+    *refused |= sent == Sent::Refused;
+    send && (sent == Sent::Gone || round > 0 && look_closer(thread))
+}
+
+fn is_distrusted(thread: &Thread, epoch: u32) -> bool {
+    DISTRUSTED.load(Relaxed) == epoch && thread.word.state() == State::Safe
 }
 
 #[derive(PartialEq, Eq)]

@@ -73,6 +73,11 @@ fn of(thread: &Thread) -> Stopped {
         count: 0,
         alternate: None,
     };
+    if thread.lent.load(Acquire) != 0 {
+        let at = thread.spilled.as_ptr() as usize;
+        stopped.areas[0] = (at, at + size_of_val(&thread.spilled));
+        stopped.count = 1;
+    }
     if frame != 0 {
         let frame = frame_at(frame);
         stopped.areas[0] = frame.general();

@@ -1,0 +1,245 @@
+//! Which functions of libc can block, and where the real ones are.
+//!
+//! The list is short of two kinds on purpose: functions that allocate or free while they run
+//! (popen, pthread_join, getaddrinfo), and locks that take a few nanoseconds when nobody holds them.
+//! Either is interrupted and begun again as before (`threads::rewind`). A name for
+//! which another library stands between us and libc is passed through untouched: its code is not libc's.
+//!
+//! # Safety
+//! The functions take at most six integer arguments and one more word of stack, and return in rax.
+#![allow(unsafe_code)]
+use crate::threads::blocking::Call;
+use core::arch::naked_asm;
+use core::ffi::{CStr, c_void};
+use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+
+/// All of them. Those from `sigsuspend` on are reached through functions of ours (`signals`).
+pub const NAMES: [&CStr; 97] = [
+    c"read",
+    c"__read",
+    c"__read_chk",
+    c"write",
+    c"__write",
+    c"readv",
+    c"writev",
+    c"pread",
+    c"pread64",
+    c"__pread64",
+    c"__pread_chk",
+    c"__pread64_chk",
+    c"pwrite",
+    c"pwrite64",
+    c"__pwrite64",
+    c"preadv",
+    c"preadv64",
+    c"pwritev",
+    c"pwritev64",
+    c"recv",
+    c"__recv_chk",
+    c"recvfrom",
+    c"__recvfrom_chk",
+    c"recvmsg",
+    c"recvmmsg",
+    c"send",
+    c"__send",
+    c"sendto",
+    c"sendmsg",
+    c"sendmmsg",
+    c"accept",
+    c"accept4",
+    c"connect",
+    c"__connect",
+    c"poll",
+    c"__poll",
+    c"__poll_chk",
+    c"select",
+    c"__select",
+    c"epoll_wait",
+    c"nanosleep",
+    c"__nanosleep",
+    c"clock_nanosleep",
+    c"usleep",
+    c"sleep",
+    c"thrd_sleep",
+    c"pause",
+    c"sem_timedwait",
+    c"sem_clockwait",
+    c"pthread_cond_wait",
+    c"pthread_cond_timedwait",
+    c"pthread_cond_clockwait",
+    c"cnd_wait",
+    c"cnd_timedwait",
+    c"pthread_barrier_wait",
+    c"msgrcv",
+    c"msgsnd",
+    c"semop",
+    c"semtimedop",
+    c"mq_receive",
+    c"mq_timedreceive",
+    c"mq_send",
+    c"mq_timedsend",
+    c"wait",
+    c"__wait",
+    c"waitpid",
+    c"__waitpid",
+    c"wait3",
+    c"wait4",
+    c"waitid",
+    c"posix_spawn",
+    c"posix_spawnp",
+    c"system",
+    c"flock",
+    c"lockf",
+    c"lockf64",
+    c"close",
+    c"__close",
+    c"fsync",
+    c"fdatasync",
+    c"syncfs",
+    c"tcdrain",
+    c"sendfile",
+    c"sendfile64",
+    c"splice",
+    c"copy_file_range",
+    c"syscall",
+    c"vfork",
+    c"__vfork",
+    c"sigsuspend",
+    c"sigtimedwait",
+    c"sigwait",
+    c"ppoll",
+    c"__ppoll_chk",
+    c"pselect",
+    c"epoll_pwait",
+    c"epoll_pwait2",
+];
+
+/// One entry a name.
+pub static CALLS: [Call; NAMES.len()] = [const {
+    Call { real: AtomicPtr::new(first_time as *const () as *mut ()), trusted: AtomicUsize::new(0) }
+}; NAMES.len()];
+
+/// The offset of the entry of `name` in [`CALLS`].
+pub const fn offset(name: &str) -> usize {
+    let mut i = 0;
+    while i < NAMES.len() {
+        if is_same(NAMES[i].to_bytes(), name.as_bytes()) {
+            return i * size_of::<Call>();
+        }
+        i += 1;
+    }
+    panic!("not in the list")
+}
+const fn is_same(a: &[u8], b: &[u8]) -> bool {
+    let mut i = 0;
+    while i < a.len() && i < b.len() && a[i] == b[i] {
+        i += 1;
+    }
+    i == a.len() && i == b.len()
+}
+
+/// Looks all of them up.
+pub fn resolve() {
+    for (call, name) in CALLS.iter().zip(NAMES) {
+        look_up(call, name);
+    }
+}
+
+fn look_up(call: &Call, name: &CStr) {
+    let found = next(name);
+    if found.is_null() {
+        call.real.store(missing as *const () as *mut (), Ordering::Release);
+        return;
+    }
+    call.trusted.store(usize::from(is_libc(found)), Ordering::Relaxed);
+    call.real.store(found.cast(), Ordering::Release);
+}
+
+/// The version that a program of this century means.
+fn next(name: &CStr) -> *mut c_void {
+    let old = name == c"pthread_cond_wait" || name == c"pthread_cond_timedwait";
+    // SAFETY: plain look-ups of symbols that exist, or not.
+    unsafe {
+        let found = match old {
+            true => libc::dlvsym(libc::RTLD_NEXT, name.as_ptr(), c"GLIBC_2.3.2".as_ptr()),
+            false => core::ptr::null_mut(),
+        };
+        if found.is_null() { libc::dlsym(libc::RTLD_NEXT, name.as_ptr()) } else { found }
+    }
+}
+
+/// Whether the function lies in libc's own image.
+fn is_libc(at: *mut c_void) -> bool {
+    // SAFETY: a plain look-up.
+    let libc = image_of(unsafe { libc::dlsym(libc::RTLD_NEXT, c"__libc_start_main".as_ptr()) });
+    libc.is_some() && image_of(at) == libc
+}
+unsafe extern "C" {
+    fn _dl_find_object(address: *mut c_void, result: *mut c_void) -> i32;
+}
+fn image_of(at: *mut c_void) -> Option<usize> {
+    let mut info = [0usize; 16];
+    // SAFETY: fills one dl_find_object struct (under 128 bytes): flags, begin and end of the image, …
+    let status = unsafe { _dl_find_object(at, info.as_mut_ptr().cast()) };
+    (status == 0).then_some(info[1])
+}
+
+extern "C" fn find(call: &Call) {
+    let index = (&raw const *call as usize - &raw const CALLS as usize) / size_of::<Call>();
+    look_up(call, NAMES[index]);
+}
+
+extern "C" fn missing() -> isize {
+    crate::sys::errno::set(libc::ENOSYS);
+    -1
+}
+
+/// What an entry holds at first: a call that came before [`resolve`]. r11 is the entry.
+#[unsafe(naked)]
+unsafe extern "C" fn first_time() {
+    naked_asm!(
+        ".cfi_startproc",
+        "push rdi",
+        "push rsi",
+        "push rdx",
+        "push rcx",
+        "push r8",
+        "push r9",
+        "push r11",
+        ".cfi_adjust_cfa_offset 56",
+        "mov rdi, r11",
+        "call {find}",
+        "pop r11",
+        "pop r9",
+        "pop r8",
+        "pop rcx",
+        "pop rdx",
+        "pop rsi",
+        "pop rdi",
+        ".cfi_adjust_cfa_offset -56",
+        "xor eax, eax",
+        "jmp qword ptr [r11]",
+        ".cfi_endproc",
+        find = sym find,
+    )
+}
+
+/// A function that calls the one of this name as a blocking call.
+macro_rules! wrapped {
+    ($($(#[$doc:meta])* $visibility:vis fn $function:ident = $name:literal;)*) => {$(
+        $(#[$doc])*
+        /// # Safety
+        /// As the C function.
+        #[unsafe(naked)]
+        $visibility unsafe extern "C" fn $function() {
+            core::arch::naked_asm!(
+                "lea r11, [rip + {calls} + {at}]",
+                "jmp {call}",
+                calls = sym $crate::runtime::blocking::CALLS,
+                at = const $crate::runtime::blocking::offset($name),
+                call = sym $crate::threads::blocking::call,
+            )
+        }
+    )*};
+}
+pub(super) use wrapped;
