@@ -420,6 +420,11 @@ fn poll(fds: &mut [libc::pollfd], ms: i32) -> i32 {
 /// `n` registered threads blocked in poll until `during` is over, and others beside them.
 fn with_blocked(n: usize, spinning: usize, during: impl FnOnce()) {
     blocking::resolve();
+    // Std's own handlers have no gate here: threads in blocking calls would be distrusted.
+    for signal in [libc::SIGSEGV, libc::SIGBUS] {
+        // SAFETY: the default action.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
     let mut ends = [0; 2];
     // SAFETY: room for two descriptors.
     assert_eq!(unsafe { libc::pipe(ends.as_mut_ptr()) }, 0);
