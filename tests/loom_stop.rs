@@ -17,7 +17,7 @@ use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::sync::atomic::AtomicU32;
 use loom::thread;
-use state::{Asked, Cell32, Entered, State, Word, begin, end};
+use state::{Asked, Cell32, State, Word, begin, end};
 use std::sync::atomic::Ordering;
 
 trait Fresh: Cell32 + Send + Sync + 'static {
@@ -308,74 +308,6 @@ fn two_collectors_do_not_deadlock() {
         collect(1, &world, &words, &cycle);
         other.join().unwrap();
     });
-}
-
-/// How a thread goes into a blocking call; all but the first are mutations.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Entry {
-    Real,
-    /// Takes a request along, as a thread that ends does.
-    KeepsRequest,
-    /// Does not wait for a signal that is on its way.
-    Hasty,
-}
-
-/// No signal comes while a thread is in a blocking call, whatever it answered on the way in.
-fn blocking(entry: Entry, stops: usize, patience: usize) {
-    check(move || {
-        let process = Process::<Real>::new();
-        let inner = process.clone();
-        let collector = thread::spawn(move || {
-            for _ in 0..stops {
-                inner.collect(patience);
-            }
-        });
-        process.work();
-        match entry {
-            Entry::KeepsRequest => process.word.enter_safe(),
-            _ => loop {
-                while entry == Entry::Real && process.signalled.load(Ordering::Acquire) != 0 {
-                    process.poll_signal();
-                    thread::yield_now();
-                }
-                match process.word.enter_blocking(&process.world) {
-                    Entered::Yes => break,
-                    Entered::Asked(epoch) => {
-                        if process.word.arrive(epoch) {
-                            process.park();
-                        }
-                    }
-                    Entered::Not(state) => panic!("{state:?}"),
-                }
-            },
-        }
-        for _ in 0..2 {
-            assert_eq!(process.signal.load(Ordering::Acquire), 0, "a signal in a blocking call");
-        }
-        process.park();
-        process.work();
-        process.word.enter_safe();
-        collector.join().unwrap();
-    });
-}
-
-#[test]
-fn no_signal_comes_in_a_blocking_call() {
-    blocking(Entry::Real, 2, 4);
-}
-#[test]
-fn a_request_that_was_given_up_sends_no_signal_into_a_blocking_call() {
-    blocking(Entry::Real, 2, 1);
-}
-#[test]
-#[should_panic(expected = "a signal in a blocking call")]
-fn a_request_taken_along_brings_its_signal() {
-    blocking(Entry::KeepsRequest, 1, 4);
-}
-#[test]
-#[should_panic(expected = "a signal in a blocking call")]
-fn a_thread_in_haste_gets_the_signal_in_the_call() {
-    blocking(Entry::Hasty, 1, 4);
 }
 
 /// Whether the collector counts a thread in a blocking call as stopped although the program's code

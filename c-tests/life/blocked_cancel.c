@@ -1,5 +1,5 @@
 // Threads are cancelled, deferred and asynchronously, in every kind of blocked call while collections run; their clean-up allocates.
-// flags: -pthread -fexceptions
+// flags: -pthread
 // timeout: 60
 // gleaner: collect_every=256k:limbo=1
 #include "check.h"
