@@ -308,7 +308,7 @@ fn socket(fd: &mut u64, option: i32, me: &Thread) -> bool {
 
 const SYSCALL: [u8; 2] = [0x0f, 0x05];
 /// Bytes looked at before rip.
-const CODE: usize = 8;
+const CODE: usize = 12;
 
 /// The bytes before `rip`; zeros if they cannot be read.
 fn code_before(rip: usize) -> [u8; CODE] {
@@ -337,6 +337,15 @@ fn code_before(rip: usize) -> [u8; CODE] {
 
 /// The number that the instructions before `syscall` put into eax.
 fn number(code: &[u8], regs: &Regs) -> Option<i64> {
+    // `mov r32, [rsp + disp8]` of an argument, in between (msgrcv).
+    if let [head @ .., 0x8b, modrm, 0x24, _] = code
+        && modrm & 0xc7 == 0x44
+        && *modrm != 0x44
+        && head.len() >= 5
+        && head[head.len() - 5] == 0xb8
+    {
+        return number(head, regs);
+    }
     let n = code.len();
     if code[n - 5] == 0xb8 {
         let nr = i32::from_le_bytes([code[n - 4], code[n - 3], code[n - 2], code[n - 1]]);

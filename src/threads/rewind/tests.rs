@@ -15,6 +15,10 @@ fn numbers_are_read_from_the_code_before() {
     let regs = Regs { r15: 202, rdx: 7, r8: 1 << 40, ..Regs::default() };
     assert_eq!(number_of(&[0xb8, 7, 0, 0, 0], &regs), Some(7));
     assert_eq!(number_of(&[0xb8, 0xe8, 0, 0, 0], &regs), Some(232));
+    let msgrcv = [0xb8, 70, 0, 0, 0, 0x8b, 0x7c, 0x24, 8];
+    assert_eq!(number_of(&msgrcv, &regs), Some(70));
+    let of_result = [0xb8, 70, 0, 0, 0, 0x8b, 0x44, 0x24, 8];
+    assert_eq!(number_of(&of_result, &regs), None);
     assert_eq!(number_of(&[0x31, 0xc0], &regs), Some(0));
     assert_eq!(number_of(&[0x44, 0x89, 0xf8], &regs), Some(202));
     assert_eq!(number_of(&[0x90, 0x89, 0xd0], &regs), Some(7));
