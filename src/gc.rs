@@ -6,6 +6,7 @@
 //!   1 derive   which slots are allocated      (bits)            5 reclaim doomed objects,
 //!   2 mark     from the roots                 (mark)              beside the program (reclaim)
 //!   3 check    a simple marker agrees         (checkmark)
+//!     look     for pointers in disguise       (disguise)
 //!   4 limbo    white objects grow older       (limbo)
 //! ```
 //! **1.** malloc keeps no allocation bits. A slot is allocated if it was ever handed out and is
@@ -34,6 +35,7 @@
 //! "is it allocated" and "is it marked" tests in the marker (one bitmap answers both).
 pub mod bits;
 pub mod checkmark;
+pub mod disguise;
 pub mod filter;
 pub mod limbo;
 pub mod mark;
@@ -49,6 +51,7 @@ use crate::ground::critical::Critical;
 use crate::pure::addr::Addr;
 use crate::sys::process;
 use bits::Bits;
+use disguise::Disguised;
 pub use object::Object;
 use protected::Protected;
 
@@ -125,9 +128,11 @@ pub trait World {
 pub struct Settings {
     /// Mark a second time with the simple marker and compare.
     pub checkmark: bool,
+    /// Look for pointers in disguise ([`disguise`]) if a limbo of so many cycles would doom something.
+    pub before_reclaiming: Option<u8>,
 }
 impl Settings {
-    pub const DEFAULT: Settings = Settings { checkmark: false };
+    pub const DEFAULT: Settings = Settings { checkmark: false, before_reclaiming: None };
 }
 
 /// Sums over the heap.
@@ -148,6 +153,8 @@ impl Sum {
 pub struct Found {
     pub allocated: Sum,
     pub unreachable: Sum,
+    /// What only pointers in disguise led to.
+    pub disguised: Disguised,
     /// Bytes of roots that were scanned.
     pub root_bytes: usize,
     /// Spans whose free lists were not consistent; all their slots count as allocated.

@@ -28,7 +28,7 @@ use super::filter::{self, BLOCK, Window};
 use super::object::{self, Colour};
 use super::protected::Protected;
 use super::queue::Queue;
-use super::{Abandon, Found, Settings, World};
+use super::{Abandon, Found, Settings, World, disguise};
 use crate::ground::critical::Critical;
 use crate::heap::large;
 use crate::pure::addr::{Addr, PAGE_SIZE};
@@ -62,7 +62,7 @@ struct Target {
     index: u32,
 }
 
-struct Marker<'a> {
+pub(super) struct Marker<'a> {
     /// Where slots and page-allocator objects are; where huge objects are.
     heap: Window,
     huge: Window,
@@ -101,6 +101,15 @@ pub fn run(
     if let Some(mut checker) = checker {
         done = done.and_then(|()| checker.finish(world, protected));
         checker_end(checker, critical, done.is_ok());
+    }
+    if let Some(limbo) = settings.before_reclaiming
+        && done.is_ok()
+        && disguise::is_due(limbo)
+    {
+        match disguise::look(&mut marker, world) {
+            Ok(disguised) => marker.found.disguised = disguised,
+            Err(abandon) => done = Err(abandon),
+        }
     }
     let Marker { queue, later, mut found, .. } = marker;
     queue.end(critical);
@@ -158,7 +167,7 @@ impl<'a> Marker<'a> {
     }
 
     /// Scans until nothing is left to scan.
-    fn finish(&mut self, world: &mut dyn World) -> Result<(), Abandon> {
+    pub(super) fn finish(&mut self, world: &mut dyn World) -> Result<(), Abandon> {
         loop {
             self.drain();
             let Some(span) = self.later.pop() else { return Ok(()) };
@@ -168,7 +177,7 @@ impl<'a> Marker<'a> {
                 bits::take_grey(span, |index| {
                     let (lo, hi) = range(span, index);
                     if done.is_err() {
-                    } else if hi.since(lo) > DIRECT_MAX || self.protected.touches(lo, hi) {
+                    } else if self.is_for_world(lo, hi) {
                         done = world.large(lo, hi, &mut |lo, hi| self.scan_given(lo, hi));
                     } else {
                         self.scan(lo, hi);
@@ -177,6 +186,18 @@ impl<'a> Marker<'a> {
             }
             done?;
         }
+    }
+
+    /// Whether an object is read through `World::large`.
+    #[inline(always)]
+    pub(super) fn is_for_world(&self, lo: Addr, hi: Addr) -> bool {
+        hi.since(lo) > DIRECT_MAX || self.protected.touches(lo, hi)
+    }
+
+    /// Whether `word` is near the heap.
+    #[inline(always)]
+    pub(super) fn holds(&self, word: usize) -> bool {
+        self.heap.holds(word) || self.huge.holds(word)
     }
 
     /// Scans what is grey, and what that leads to.
@@ -389,7 +410,7 @@ impl<'a> Marker<'a> {
     }
 
     /// Marks slot `index` of `span`, if it is white.
-    fn reach(&mut self, span: &'static Span, index: u32) {
+    pub(super) fn reach(&mut self, span: &'static Span, index: u32) {
         let mask = 1u64 << (index % 64);
         // SAFETY: see the chapter above.
         unsafe {

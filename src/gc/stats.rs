@@ -64,6 +64,8 @@ pub struct Stats {
     pub reclaimed: Counted,
     /// Left limbo because a cycle found them reachable.
     pub revived: Counted,
+    /// Kept because of a pointer in disguise, all cycles together.
+    pub disguised: Count,
     pub broken_lists: Count,
     /// World stopped: last, longest, sum, in nanoseconds.
     pub pause_last: Count,
@@ -81,6 +83,7 @@ pub static STATS: Stats = Stats {
     limbo: Counted::new(),
     reclaimed: Counted::new(),
     revived: Counted::new(),
+    disguised: Count::new(),
     broken_lists: Count::new(),
     pause_last: Count::new(),
     pause_longest: Count::new(),
@@ -93,6 +96,7 @@ impl Stats {
         self.cycles.add(1);
         self.reachable.set(found.reachable());
         self.root_bytes.set(found.root_bytes as u64);
+        self.disguised.add(found.disguised.objects as u64);
         self.broken_lists.add(found.broken_lists as u64);
     }
     pub fn moved(&self, moved: &limbo::Moved) {
@@ -144,6 +148,10 @@ impl Stats {
                 self.reclaim_total.get() / ms
             ),
         );
+        let disguised = self.disguised.get();
+        if disguised != 0 {
+            out::say(fd, format_args!("gc: kept for a pointer in disguise {disguised}"));
+        }
         let broken = self.broken_lists.get();
         if broken != 0 {
             out::say(fd, format_args!("gc: inconsistent free lists {broken}"));

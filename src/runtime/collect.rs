@@ -236,9 +236,11 @@ fn stopped_part(critical: &Critical, snapshot: &mut Snapshot, sp: usize) -> Resu
     let frozen = now_ns();
     let mut process = Process::new(critical, &stopped, snapshot, OwnStack { sp })?;
     let listed = now_ns();
-    let settings = Settings { checkmark: options.checkmark };
+    let before_reclaiming = options.disguised.then_some(options.limbo);
+    let settings = Settings { checkmark: options.checkmark, before_reclaiming };
     let marked = gc::mark(critical, &mut process, &settings)?;
-    let doom = if live::RESURRECTED.load(Relaxed) == 0 { Doom::Allowed } else { Doom::Off };
+    let hides = live::RESURRECTED.load(Relaxed) != 0 || marked.found.disguised.unsettled;
+    let doom = if hides { Doom::Off } else { Doom::Allowed };
     let marking_ended = now_ns();
     let moved = marked.to_limbo(critical, options.limbo, doom);
     let aged = now_ns();
