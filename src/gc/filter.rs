@@ -63,23 +63,19 @@ fn detect() -> bool {
     kept && __cpuid_count(7, 0).ebx & AVX2 != 0
 }
 
-/// The first block of `[at, end)` with a word in one of the windows: its address, and a bit for
+/// The first block of `[at, end)` with a word in the window: its address, and a bit for
 /// each such word. `end - at` is a multiple of [`BLOCK`].
 ///
 /// # Safety
 /// The range is readable, and [`available`].
 #[target_feature(enable = "avx2")]
-pub unsafe fn next_hit(mut at: usize, end: usize, a: Window, b: Window) -> Option<(usize, u32)> {
+pub unsafe fn next_hit(mut at: usize, end: usize, window: Window) -> Option<(usize, u32)> {
     // Unsigned comparison by signed ones: both sides moved by half of the range.
     let sign = _mm256_set1_epi64x(i64::MIN);
-    let (low_a, low_b) = (_mm256_set1_epi64x(a.low as i64), _mm256_set1_epi64x(b.low as i64));
-    let limit_a = _mm256_xor_si256(_mm256_set1_epi64x(a.reach as i64), sign);
-    let limit_b = _mm256_xor_si256(_mm256_set1_epi64x(b.reach as i64), sign);
-    let outside = |words: __m256i| {
-        let in_a = _mm256_xor_si256(_mm256_sub_epi64(words, low_a), sign);
-        let in_b = _mm256_xor_si256(_mm256_sub_epi64(words, low_b), sign);
-        _mm256_and_si256(_mm256_cmpgt_epi64(in_a, limit_a), _mm256_cmpgt_epi64(in_b, limit_b))
-    };
+    let low = _mm256_set1_epi64x(window.low as i64);
+    let limit = _mm256_xor_si256(_mm256_set1_epi64x(window.reach as i64), sign);
+    let outside =
+        |words: __m256i| _mm256_cmpgt_epi64(_mm256_xor_si256(_mm256_sub_epi64(words, low), sign), limit);
     while at < end {
         let p: *const __m256i = core::ptr::with_exposed_provenance(at);
         // SAFETY: a whole block inside the range.

@@ -7,7 +7,7 @@
 //! each span, so nothing can overflow. (The idea is that of Go 1.25's "green tea".) A span with one grey object has its
 //! index in the header word, so that a list costs no walk over bits.
 //!
-//! Words that point near the heap ([`filter`], or two comparisons without a branch) are gathered
+//! Words that point near the heap ([`filter`], or a comparison without a branch) are gathered
 //! in a *batch*. A full batch is worked off in loops, each of which does one step for all words: map →
 //! span, span → bit, bit → was it white? Steps of different words do not wait for each
 //! other, so the processor has many cache misses under way, and there is nothing to guess until
@@ -63,8 +63,8 @@ struct Target {
 }
 
 pub(super) struct Marker<'a> {
-    /// Where slots and page-allocator objects are; where huge objects are.
-    heap: Window,
+    /// Where objects are, of any sort: one comparison for each word. Where huge ones are.
+    near: Window,
     huge: Window,
     batch: Batch,
     queue: Queue,
@@ -104,9 +104,9 @@ pub fn run(
     }
     if let Some(limbo) = settings.before_reclaiming
         && done.is_ok()
-        && disguise::is_due(limbo)
+        && let Some(window) = disguise::due(limbo)
     {
-        match disguise::look(&mut marker, world) {
+        match disguise::look(&mut marker, world, window) {
             Ok(disguised) => marker.found.disguised = disguised,
             Err(abandon) => done = Err(abandon),
         }
@@ -141,8 +141,12 @@ impl<'a> Marker<'a> {
     fn new(queue: Queue, later: Queue, bits: &Bits, protected: &'a Protected) -> Marker<'a> {
         // SAFETY: the world is stopped.
         let (huge_low, huge_high) = unsafe { large::huge_bounds() };
+        let (mut low, mut high) = (bits.low.0, bits.high.0);
+        if huge_low < huge_high {
+            (low, high) = (low.min(huge_low.0), high.max(huge_high.0));
+        }
         Marker {
-            heap: Window::new(bits.low.0, bits.high.0),
+            near: Window::new(low, high),
             huge: Window::new(huge_low.0, huge_high.0),
             batch: Batch { len: 0, words: [const { MaybeUninit::uninit() }; BATCH] },
             queue,
@@ -192,12 +196,6 @@ impl<'a> Marker<'a> {
     #[inline(always)]
     pub(super) fn is_for_world(&self, lo: Addr, hi: Addr) -> bool {
         hi.since(lo) > DIRECT_MAX || self.protected.touches(lo, hi)
-    }
-
-    /// Whether `word` is near the heap.
-    #[inline(always)]
-    pub(super) fn holds(&self, word: usize) -> bool {
-        self.heap.holds(word) || self.huge.holds(word)
     }
 
     /// Scans what is grey, and what that leads to.
@@ -288,7 +286,7 @@ impl<'a> Marker<'a> {
                 unsafe {
                     let word = Addr(at).ptr::<usize>().read_unaligned();
                     self.batch.words.get_unchecked_mut(len).write(word);
-                    len += (self.heap.holds(word) | self.huge.holds(word)) as usize;
+                    len += self.near.holds(word) as usize;
                 }
                 at += 8;
             }
@@ -301,7 +299,7 @@ impl<'a> Marker<'a> {
         let end = lo.add(hi.since(lo) / BLOCK * BLOCK);
         let mut at = lo.0;
         // SAFETY: as for `scan_each`; the filter is available.
-        while let Some((block, mut mask)) = unsafe { filter::next_hit(at, end.0, self.heap, self.huge) } {
+        while let Some((block, mut mask)) = unsafe { filter::next_hit(at, end.0, self.near) } {
             self.make_room();
             while mask != 0 {
                 let word = Addr(block + mask.trailing_zeros() as usize * 8);
