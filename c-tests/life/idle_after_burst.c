@@ -1,5 +1,6 @@
 // A program that frees much and falls asleep is small again within two seconds, and its sleep is not cut short.
 // modes: gc leak
+// gleaner: idle_timer=yes
 // native: no
 // timeout: 30
 // stdout: small again

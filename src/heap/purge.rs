@@ -8,7 +8,7 @@
 //! Who ticks: whoever frees pages when [`INTERVAL`] is over by the processor's time stamp; and for a program that
 //! does nothing any more, a kernel timer that sends our stop signal, whose handler begins interrupted calls again.
 //! The timer is made when 1 MiB was freed for the first time, is armed once an interval at most and only as long as there is
-//! something to give back. Without a stop signal (mode malloc) there are the frees alone. Rejected: a thread of
+//! something to give back. Without the option `idle_timer`, or a stop signal (mode malloc), there are the frees alone. Rejected: a thread of
 //! ours (visible, and `unshare` refuses), giving back at once (page faults are what most allocators
 //! lose time with).
 use super::kept::{self, Which};
@@ -40,6 +40,9 @@ const REFUSED: i32 = -2;
 static TIMER: AtomicI32 = AtomicI32::new(NONE);
 /// Pages freed since the last tick.
 static FREED: AtomicUsize = AtomicUsize::new(0);
+/// Inopportune moments in a row.
+static TRIES: AtomicUsize = AtomicUsize::new(0);
+const TRIES_MAX: usize = 8;
 /// When the interval began; 0: none is running.
 static BEGUN: AtomicU64 = AtomicU64::new(0);
 
@@ -98,13 +101,20 @@ fn start(ns: u64) {
     }
 }
 
-/// The moment is wrong: again a little later.
+/// The moment is wrong: again a little later. A program whose threads are never fit for it must not be woken
+/// for ever: after some tries the next free begins anew.
 pub fn later() {
-    start(SOON_NS);
+    if TRIES.fetch_add(1, Relaxed) < TRIES_MAX {
+        start(SOON_NS);
+    } else {
+        TRIES.store(0, Relaxed);
+        BEGUN.store(0, Relaxed);
+    }
 }
 
 /// Ends an interval.
 pub fn tick(critical: &Critical) {
+    TRIES.store(0, Relaxed);
     FREED.store(0, Relaxed);
     let given = kept::age(critical, Which::Old);
     let idle = pages::take_low_water(critical) + given;

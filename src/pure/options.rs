@@ -108,8 +108,11 @@ table! {
         "How many complete collections must find an object unreachable before it is reclaimed. \
          1 is without probation: for tests.";
     disguised: bool = true, Kind::Switch,
-        "Before objects are reclaimed, look for pointers to them in disguise: \
-         offsets from an object or a word, digits of a Python integer, tagged and packed words.";
+        "Before objects are reclaimed, look for pointers to them in disguise. \
+         These are offsets from an object or a word, digits of a Python integer, tagged and packed words.";
+    idle_timer: bool = false, Kind::Switch,
+        "While the program sleeps, a kernel timer gives idle memory back, by the stop signal. \
+         A system call made without libc may then end early with EINTR. Not in mode malloc.";
     deadline: u32 = 200, Kind::Count { low: 1, high: 600_000, unit: "ms" },
         "How long to wait for all threads to stop before a collection is abandoned.";
     signal: u8 = libc::SIGURG as u8, Kind::Signal,

@@ -57,7 +57,9 @@ pub fn begin(signal: Option<i32>) -> Result<(), Errno> {
     super::signals::resolve();
     old_signals::resolve();
     threads::install(signal)?;
-    purge::begin(signal);
+    if super::start::options().idle_timer {
+        purge::begin(signal);
+    }
     Ok(())
 }
 
