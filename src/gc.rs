@@ -128,11 +128,11 @@ pub trait World {
 pub struct Settings {
     /// Mark a second time with the simple marker and compare.
     pub checkmark: bool,
-    /// Look for pointers in disguise ([`disguise`]) if a limbo of so many cycles would doom something.
-    pub before_reclaiming: Option<u8>,
+    /// Look for pointers in disguise ([`disguise`]) to what is unreachable.
+    pub disguised: bool,
 }
 impl Settings {
-    pub const DEFAULT: Settings = Settings { checkmark: false, before_reclaiming: None };
+    pub const DEFAULT: Settings = Settings { checkmark: false, disguised: false };
 }
 
 /// Sums over the heap.

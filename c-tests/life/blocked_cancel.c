@@ -1,5 +1,6 @@
 // Threads are cancelled, deferred and asynchronously, in every kind of blocked call while collections run; their clean-up allocates.
 // flags: -pthread
+// modes: malloc gc
 // timeout: 60
 // gleaner: collect_every=256k:limbo=1
 #include "check.h"

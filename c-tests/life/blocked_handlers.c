@@ -1,5 +1,6 @@
 // Handlers that run in a blocked call are the running program: they allocate, hold, store and jump out while collections run.
 // flags: -pthread
+// modes: malloc gc
 // timeout: 60
 // gleaner: collect_every=256k:limbo=1
 #include "check.h"

@@ -251,6 +251,7 @@ static void files(void) {
     posix_spawn_file_actions_addopen(&actions, 0, fifo, O_RDONLY, 0);
     char *argv[] = {"true", NULL};
     LATE("posix_spawn on FIFO", OPEN, 0, fifo, posix_spawn(&pid, "/bin/true", &actions, NULL, argv, environ));
+    posix_spawn_file_actions_destroy(&actions);
     waitpid(pid, NULL, 0);
     unlink(fifo);
 }

@@ -1,5 +1,6 @@
 // A child of vfork allocates, which it must not, while another thread collects: parent and child keep their heap.
 // flags: -pthread
+// modes: malloc gc
 // timeout: 60
 // gleaner: collect_every=256k:limbo=1
 #include "check.h"

@@ -1,8 +1,8 @@
-//! Phase 2b: before anything is reclaimed, pointers in disguise are looked for.
+//! Phase 2b: before anything comes to limbo, pointers in disguise are looked for.
 //!
 //! Some programs keep their only pointer to an object as something else. Marking does not see it, limbo
-//! only delays, and a resurrection is noticed too late for whoever merely reads. So if an object would
-//! be doomed now, everything reachable is read a second time, and each word is also taken for:
+//! only delays, and a resurrection is noticed too late for whoever merely reads. So if anything is white
+//! after marking, everything reachable is read a second time, and each word is also taken for:
 //!
 //! ```text
 //! object + word          an offset from its own object's start      fontconfig
@@ -16,7 +16,7 @@
 //! offset of a power of two below [`NEAR`] no longer counts: leaked records of one size that
 //! hold a capacity or a flag would keep each other alive, one after the other.
 //!
-//! Cost: nothing while nothing is to be reclaimed; else one more reading of what is live, four words at a time
+//! Cost: nothing while there is no garbage; else one more reading of what is live, four words at a time
 //! where the processor has AVX2, with all guises compared to the one window of what may be found. Leak mode
 //! does without: there a true leak must not hide behind a number.
 //!
@@ -28,12 +28,9 @@ use super::filter::{self, Window};
 use super::mark::Marker;
 use super::object::{self, Colour, Object};
 use super::{Abandon, World};
-use crate::heap::limbo::{IN, Limbo};
 use crate::pure::addr::Addr;
-use crate::spans::span::tag;
-use crate::spans::{Span, slab};
+use crate::spans::slab;
 use core::arch::x86_64::*;
-use core::sync::atomic::Ordering;
 
 /// Offsets below this may be numbers.
 const NEAR: usize = 64 << 10;
@@ -57,35 +54,16 @@ pub struct Disguised {
     pub unsettled: bool,
 }
 
-/// Where white objects are, if any of them would be doomed by a limbo that asks for `limbo` cycles.
-pub fn due(limbo: u8) -> Option<Window> {
-    let (mut low, mut high, mut due) = (usize::MAX, 0, false);
+/// Where white objects are, if there are any.
+pub fn due() -> Option<Window> {
+    let (mut low, mut high) = (usize::MAX, 0);
     slab::for_each(|span| {
-        let mut any = false;
-        for at in 0..words(span) {
-            let white = object::word(span, at, Colour::White);
-            any |= white != 0;
-            due |= white & aged(span, at, limbo) != 0;
-        }
-        if any {
+        if (0..words(span)).any(|at| object::word(span, at, Colour::White) != 0) {
             low = low.min(span.base().0);
             high = high.max(span.base().0 + span.size.get() * span.slots.get() as usize);
         }
     });
-    due.then(|| Window::new(low, high))
-}
-
-/// Which of 64 slots are old enough in limbo.
-fn aged(span: &'static Span, at: usize, needed: u8) -> u64 {
-    if needed <= 1 {
-        return u64::MAX;
-    }
-    if span.owner.load(Ordering::Relaxed) & tag::LIMBO == 0 {
-        return 0;
-    }
-    Limbo::of(span)
-        .filter(|limbo| limbo.fits(span) && at < limbo.words())
-        .map_or(0, |limbo| limbo.word(IN, at).load(Ordering::Relaxed))
+    (low < high).then(|| Window::new(low, high))
 }
 
 /// Marks what disguised pointers lead to. Everything else is marked.

@@ -102,9 +102,9 @@ pub fn run(
         done = done.and_then(|()| checker.finish(world, protected));
         checker_end(checker, critical, done.is_ok());
     }
-    if let Some(limbo) = settings.before_reclaiming
+    if settings.disguised
         && done.is_ok()
-        && let Some(window) = disguise::due(limbo)
+        && let Some(window) = disguise::due()
     {
         match disguise::look(&mut marker, world, window) {
             Ok(disguised) => marker.found.disguised = disguised,

@@ -108,7 +108,7 @@ table! {
         "How many complete collections must find an object unreachable before it is reclaimed. \
          1 is without probation: for tests.";
     disguised: bool = true, Kind::Switch,
-        "Before objects are reclaimed, look for pointers to them in disguise. \
+        "Before objects go on probation, look for pointers to them in disguise. \
          These are offsets from an object or a word, digits of a Python integer, tagged and packed words.";
     idle_timer: bool = false, Kind::Switch,
         "While the program sleeps, a kernel timer gives idle memory back, by the stop signal. \

@@ -236,8 +236,7 @@ fn stopped_part(critical: &Critical, snapshot: &mut Snapshot, sp: usize) -> Resu
     let frozen = now_ns();
     let mut process = Process::new(critical, &stopped, snapshot, OwnStack { sp })?;
     let listed = now_ns();
-    let before_reclaiming = options.disguised.then_some(options.limbo);
-    let settings = Settings { checkmark: options.checkmark, before_reclaiming };
+    let settings = Settings { checkmark: options.checkmark, disguised: options.disguised };
     let marked = gc::mark(critical, &mut process, &settings)?;
     let hides = live::RESURRECTED.load(Relaxed) != 0 || marked.found.disguised.unsettled;
     let doom = if hides { Doom::Off } else { Doom::Allowed };

@@ -65,7 +65,7 @@ fn find<'c>(critical: &'c Critical, snapshot: &mut Snapshot, sp: usize) -> Resul
     let (_, hi) = stopped.me().stack();
     let own = OwnStack { sp: exit::live_from(sp, if hi == 0 { usize::MAX } else { hi }) };
     let mut host = Process::new(critical, &stopped, snapshot, own)?;
-    let settings = Settings { checkmark: start::options().checkmark, before_reclaiming: None };
+    let settings = Settings { checkmark: start::options().checkmark, disguised: false };
     let marked = gc::mark(critical, &mut host, &settings)?;
     let groups = group_all(critical, &marked, host);
     marked.end(critical);

@@ -155,7 +155,7 @@ pub fn marked<T>(world: &mut Roots, settings: Settings, look: impl FnOnce(&Marke
     marked.end(&critical);
     result
 }
-pub const CHECKED: Settings = Settings { checkmark: true, before_reclaiming: None };
+pub const CHECKED: Settings = Settings { checkmark: true, disguised: false };
 
 /// Addresses of unreachable objects.
 pub fn unreachable(world: &mut Roots, settings: Settings) -> (BTreeSet<usize>, Found) {
