@@ -81,7 +81,7 @@ fn give_local(critical: &Critical, cache: &'static Cache, span: &'static Span, b
         unfill(critical, cache, span);
     } else if span.used.get() == 0 && !keep_spare(cache, span) {
         slots::unlink(&cache.queue[span.class.get() as usize], span);
-        give_span(critical, cache, span);
+        give_span(critical, span);
     }
 }
 
@@ -109,7 +109,7 @@ pub fn give_spares(critical: &Critical, cache: &'static Cache) {
             at = span.next.get();
             if span.used.get() == 0 {
                 slots::unlink(queue, span);
-                give_span(critical, cache, span);
+                give_span(critical, span);
             }
         }
     }
@@ -130,7 +130,7 @@ fn unfill(critical: &Critical, cache: &'static Cache, span: &'static Span) {
     slots::clear_tag(span, tag::FULL);
     slots::unlink(&cache.full, span);
     if span.used.get() == 0 && !keep_spare(cache, span) {
-        give_span(critical, cache, span);
+        give_span(critical, span);
     } else {
         live::account(span, span.used.get());
         slots::link(&cache.queue[span.class.get() as usize], span);
@@ -237,12 +237,12 @@ pub fn emptied(critical: &Critical, span: &'static Span) {
     let ours = span.kind() == kind::SLOTS && span.owner.load(Ordering::Relaxed) == cache.id();
     if ours && span.used.get() == 0 && !keep_spare(cache, span) {
         slots::unlink(&cache.queue[span.class.get() as usize], span);
-        give_span(critical, cache, span);
+        give_span(critical, span);
     }
 }
 
 /// Gives an empty span's pages and descriptor back. It is on no list any more.
-pub fn give_span(critical: &Critical, _cache: &'static Cache, span: &'static Span) {
+pub fn give_span(critical: &Critical, span: &'static Span) {
     live::account(span, 0);
     let (base, count) = (span.base(), span.pages.get() as usize);
     span.publish(kind::NONE);

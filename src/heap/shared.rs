@@ -68,7 +68,7 @@ pub fn give_abandoned(critical: &Critical, span: &'static Span, block: *mut Bloc
     if span.used.get() == 0 {
         unlink(&lists.0[span.class.get() as usize], span);
         drop(lists);
-        give_span(critical, &LATE, span);
+        give_span(critical, span);
     }
     true
 }
@@ -83,29 +83,29 @@ pub fn abandon(critical: &Critical, cache: &'static Cache) {
         if !ptr::eq(head, &EMPTY_SPAN) {
             cache.show(class, &EMPTY_SPAN);
             head.used.set(head.used.get() - 1);
-            leave(critical, cache, head);
+            leave(critical, head);
         }
         // SAFETY: as above.
         while let Some(span) = unsafe { cache.queue[class].get().as_ref() } {
             unlink(&cache.queue[class], span);
-            leave(critical, cache, span);
+            leave(critical, span);
         }
     }
     // SAFETY: as above.
     while let Some(span) = unsafe { cache.full.get().as_ref() } {
         unlink(&cache.full, span);
-        leave(critical, cache, span);
+        leave(critical, span);
     }
 }
 
-fn leave(critical: &Critical, cache: &'static Cache, span: &'static Span) {
+fn leave(critical: &Critical, span: &'static Span) {
     collect_remote(span);
     // Nobody is there to be told. Its next owner must find the word clear: a head whose bit is set
     // already looks, when it is exhausted, as if a remote free had come in between, again and again.
     span.remote.fetch_and(!NOTIFY, Ordering::AcqRel);
     live::account(span, span.used.get());
     if span.used.get() == 0 {
-        give_span(critical, cache, span);
+        give_span(critical, span);
         return;
     }
     let lists = ABANDONED.lock(critical);

@@ -140,18 +140,19 @@ const fn is_same(a: &[u8], b: &[u8]) -> bool {
 
 /// Looks all of them up.
 pub fn resolve() {
+    let libc = libc_image();
     for (call, name) in CALLS.iter().zip(NAMES) {
-        look_up(call, name);
+        look_up(call, name, libc);
     }
 }
 
-fn look_up(call: &Call, name: &CStr) {
+fn look_up(call: &Call, name: &CStr, libc: Option<usize>) {
     let found = next(name);
     if found.is_null() {
         call.real.store(missing as *const () as *mut (), Ordering::Release);
         return;
     }
-    call.trusted.store(usize::from(is_libc(found)), Ordering::Relaxed);
+    call.trusted.store(usize::from(libc.is_some() && image_of(found) == libc), Ordering::Relaxed);
     call.real.store(found.cast(), Ordering::Release);
 }
 
@@ -168,11 +169,10 @@ fn next(name: &CStr) -> *mut c_void {
     }
 }
 
-/// Whether the function lies in libc's own image.
-fn is_libc(at: *mut c_void) -> bool {
+/// Where libc's own image begins.
+fn libc_image() -> Option<usize> {
     // SAFETY: a plain look-up.
-    let libc = image_of(unsafe { libc::dlsym(libc::RTLD_NEXT, c"__libc_start_main".as_ptr()) });
-    libc.is_some() && image_of(at) == libc
+    image_of(unsafe { libc::dlsym(libc::RTLD_NEXT, c"__libc_start_main".as_ptr()) })
 }
 unsafe extern "C" {
     fn _dl_find_object(address: *mut c_void, result: *mut c_void) -> i32;
@@ -184,9 +184,9 @@ fn image_of(at: *mut c_void) -> Option<usize> {
     (status == 0).then_some(info[1])
 }
 
-extern "C" fn find(call: &Call) {
+extern "C" fn look_up_late(call: &Call) {
     let index = (&raw const *call as usize - &raw const CALLS as usize) / size_of::<Call>();
-    look_up(call, NAMES[index]);
+    look_up(call, NAMES[index], libc_image());
 }
 
 extern "C" fn missing() -> isize {
@@ -208,7 +208,7 @@ unsafe extern "C" fn first_time() {
         "push r11",
         ".cfi_adjust_cfa_offset 56",
         "mov rdi, r11",
-        "call {find}",
+        "call {look_up}",
         "pop r11",
         "pop r9",
         "pop r8",
@@ -220,7 +220,7 @@ unsafe extern "C" fn first_time() {
         "xor eax, eax",
         "jmp qword ptr [r11]",
         ".cfi_endproc",
-        find = sym find,
+        look_up = sym look_up_late,
     )
 }
 

@@ -113,14 +113,14 @@ fn stop(critical: &Critical, deadline_ns: u64) -> Result<WorldStopped<'_>, Aband
     let world = WorldStopped { registry, epoch, me };
     let mut patience = Patience { deadline_ns, sleep_ns: FIRST_SLEEP_NS, looks: 0, round: 0 };
     let mut passes = Passes { total: 0, agree: 0 };
-    let (mut send, mut trust) = (true, Trust::Unknown);
+    let (mut send, mut looked) = (true, false);
     loop {
         let seen = ACKS.load(SeqCst);
         let mut left = Left { running: registered(&world, send, patience.round)?, unknown: 0 };
-        if left.running == 0 && trust == Trust::Unknown {
+        if left.running == 0 && !looked {
             // Only now: no thread can install a handler any more.
-            trust = Trust::look(&world);
-            send = true;
+            look_for_strangers(&world);
+            (looked, send) = (true, true);
             continue;
         }
         if left.running == 0 {
@@ -136,20 +136,12 @@ fn stop(critical: &Critical, deadline_ns: u64) -> Result<WorldStopped<'_>, Aband
     }
 }
 
-/// Whether a thread in a blocking call can be counted as stopped.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Trust {
-    Unknown,
-    Looked,
-}
-impl Trust {
-    fn look(world: &WorldStopped<'_>) -> Trust {
-        let mut blocked = false;
-        world.registry.for_each(&mut |t| blocked |= t.word.state() == State::Safe && !t.is_exiting());
-        if blocked && handlers::has_strangers() {
-            DISTRUSTED.store(world.epoch, Release);
-        }
-        Trust::Looked
+/// Notes it where a thread in a blocking call cannot be counted as stopped.
+fn look_for_strangers(world: &WorldStopped<'_>) {
+    let mut blocked = false;
+    world.registry.for_each(&mut |t| blocked |= t.word.state() == State::Safe && !t.is_exiting());
+    if blocked && handlers::has_strangers() {
+        DISTRUSTED.store(world.epoch, Release);
     }
 }
 
