@@ -29,7 +29,7 @@ use crate::ground::critical;
 use crate::pure::addr::Addr;
 use crate::sys::raw::Errno;
 use crate::sys::signal::{self, Set};
-use crate::sys::{errno, futex, tls};
+use crate::sys::{errno, futex, process, tls};
 use core::sync::atomic::{AtomicI32, AtomicU32, Ordering::*};
 
 mod attach;
@@ -81,6 +81,8 @@ pub fn signal_number() -> i32 {
 /// stopped.
 pub fn install(signal: i32) -> Result<(), Errno> {
     registry::pid();
+    // Asked now, as glibc's malloc asks it early: a filter may forbid it later.
+    process::processors();
     critical::set_on_pending(stop_self);
     // SAFETY: the handler is written for any instruction of any thread.
     let old = unsafe { signal::install(signal, handler::on_signal, handler::flags(), Set::FULL) }?;
@@ -104,10 +106,14 @@ pub fn is_stopping() -> bool {
     state::is_stop(WORLD.load(Acquire))
 }
 
+/// The count of [`ACKS`] with which it has something to look at; it wakes by itself in time if that is not reached.
+static AWAITED: AtomicU32 = AtomicU32::new(0);
+
 /// Tells the collector that one more thread is frozen.
 fn ack() {
-    ACKS.fetch_add(1, SeqCst);
-    if COLLECTOR_SLEEPS.load(SeqCst) != 0 {
+    let acks = ACKS.fetch_add(1, SeqCst).wrapping_add(1);
+    let enough = || acks.wrapping_sub(AWAITED.load(Relaxed)) as i32 >= 0;
+    if COLLECTOR_SLEEPS.load(SeqCst) != 0 && enough() {
         futex::wake(&ACKS, 1);
     }
 }

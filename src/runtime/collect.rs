@@ -244,17 +244,19 @@ fn stopped_part(critical: &Critical, snapshot: &mut Snapshot, sp: usize) -> Resu
     let moved = marked.to_limbo(critical, options.limbo, doom);
     let aged = now_ns();
     drop(stopped);
+    let resumed = now_ns();
     let found = marked.found;
     marked.end(critical);
     tell(
         3,
         format_args!(
-            "gc: phases in us: stop {}, list mappings {}, derive {}, mark {}, limbo {}",
+            "gc: phases in us: stop {}, list mappings {}, derive {}, mark {}, limbo {}, resume {}",
             (frozen - asked) / 1000,
             (listed - frozen) / 1000,
             found.derive_ns / 1000,
             found.mark_ns / 1000,
             (aged - marking_ended) / 1000,
+            (resumed - aged) / 1000,
         ),
     );
     Ok((found, moved))

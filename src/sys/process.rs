@@ -4,6 +4,7 @@
 //! Plain requests without pointers into our memory, or with pointers to locals.
 #![allow(unsafe_code)]
 use super::raw::{Errno, check, syscall0, syscall1, syscall2, syscall3};
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 pub fn pid() -> i32 {
     // SAFETY: no arguments.
@@ -21,6 +22,23 @@ pub fn tgkill(pid: i32, tid: i32, signal: i32) -> Result<(), Errno> {
 pub fn yield_now() {
     // SAFETY: no arguments.
     unsafe { syscall0(libc::SYS_sched_yield) };
+}
+/// How many processors this process may run on, as of the first time that it was asked.
+pub fn processors() -> u32 {
+    static KNOWN: AtomicU32 = AtomicU32::new(0);
+    match KNOWN.load(Relaxed) {
+        0 => {
+            let mut set = [0u64; 128];
+            // SAFETY: the kernel writes within the set, whole words.
+            let got = check(unsafe {
+                syscall3(libc::SYS_sched_getaffinity, 0, size_of_val(&set), set.as_mut_ptr() as usize)
+            });
+            let bits: u32 = set[..got.unwrap_or(0) / 8].iter().map(|w| w.count_ones()).sum();
+            KNOWN.store(bits.max(1), Relaxed);
+            bits.max(1)
+        }
+        n => n,
+    }
 }
 /// Monotonic nanoseconds.
 pub fn now_ns() -> u64 {

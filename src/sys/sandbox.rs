@@ -9,7 +9,7 @@
 //! the ordinary ones of a collection are in every list that lets a daemon run; see docs/adr.
 use super::raw::Errno;
 use crate::pure::bpf::{self, Call, Instruction};
-use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
 /// What some of our system calls are needed for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,8 +41,15 @@ pub fn forbids(need: Need) -> bool {
 /// The error for what is forbidden.
 pub const REFUSED: Errno = Errno(libc::EPERM);
 
+/// Whether a filter was installed since the program started: it may end a single thread, silently.
+pub fn is_filtered() -> bool {
+    FILTERED.load(Relaxed)
+}
+static FILTERED: AtomicBool = AtomicBool::new(false);
+
 /// A filter is in force; `None`: the strict mode, or a program that could not be read.
 pub fn installed(program: Option<&[Instruction]>) {
+    FILTERED.store(true, Relaxed);
     FORBIDDEN.fetch_or(program.map_or(EVERYTHING, judge), Relaxed);
 }
 

@@ -4,7 +4,7 @@
 //! `getdents64` writes whole records within the buffer; they are read back as bytes.
 #![allow(unsafe_code)]
 use super::file::Fd;
-use super::raw::{Errno, check, syscall3};
+use super::raw::{Errno, check, syscall3, syscall4};
 use super::signal::Set;
 
 /// Calls `each` with every thread id of `/proc/self/task`. Threads that come or go meanwhile may
@@ -35,6 +35,26 @@ pub fn for_each(each: &mut dyn FnMut(i32)) -> Result<(), Errno> {
             rest = rest.get(length.max(19)..).unwrap_or(&[]);
         }
     }
+}
+
+/// How many threads the kernel counts in this process, in one step: the folder of `/proc/self/task` has one link
+/// for each of them and two for itself. Exact at that moment.
+pub fn count() -> Option<usize> {
+    // SAFETY: plain integers.
+    let mut stat: libc::stat = unsafe { core::mem::zeroed() };
+    let path = c"/proc/self/task";
+    // SAFETY: the kernel reads the path and writes one stat.
+    let got = unsafe {
+        syscall4(
+            libc::SYS_newfstatat,
+            libc::AT_FDCWD as usize,
+            path.as_ptr() as usize,
+            &raw mut stat as usize,
+            0,
+        )
+    };
+    check(got).ok()?;
+    (stat.st_nlink as usize).checked_sub(2)
 }
 
 #[repr(align(8))]
@@ -118,6 +138,17 @@ mod tests {
         assert!(found);
         assert_eq!(status(me).unwrap().state, b'R');
         assert_eq!(status(0), None);
+    }
+
+    #[test]
+    fn the_count_is_that_of_the_list() {
+        // Other tests' threads come and go.
+        let agree = (0..1000).any(|_| {
+            let mut listed = 0;
+            for_each(&mut |_| listed += 1).unwrap();
+            count() == Some(listed)
+        });
+        assert!(agree);
     }
 
     #[test]
