@@ -83,6 +83,38 @@ pub struct Status {
 
 /// Reads `/proc/self/task/<tid>/status`; `None` when there is no such thread (or no /proc).
 pub fn status(tid: i32) -> Option<Status> {
+    let file = open(tid, b"/status\0")?;
+    let mut text = [0u8; 2048];
+    let n = file.read(&mut text).ok()?;
+    let state = field(&text[..n], b"State:")?.first().copied()?;
+    let mask = field(&text[..n], b"SigBlk:")?;
+    let blocked = mask.iter().map_while(|&b| (b as char).to_digit(16));
+    let blocked = blocked.fold(0u64, |n, d| n << 4 | d as u64);
+    Some(Status { state, blocked: Set(blocked) })
+}
+
+/// Whether `tid` is one of the kernel's own threads that it lists as ours: workers of io_uring and vhost. They run no
+/// code of the program and take no signal.
+pub fn is_kernels(tid: i32) -> bool {
+    let mut text = [0u8; 512];
+    let Some(n) = open(tid, b"/stat\0").and_then(|f| f.read(&mut text).ok()) else { return false };
+    is_worker(&text[..n]).unwrap_or(false)
+}
+
+/// `pid (name) state ppid pgrp session tty tpgid flags …`
+fn is_worker(stat: &[u8]) -> Option<bool> {
+    /// PF_IO_WORKER and PF_USER_WORKER. Older kernels had other meanings for these bits, hence the name, too.
+    const WORKER: u64 = 0x4010;
+    let name = stat.iter().position(|&b| b == b'(')? + 1;
+    let end = stat.iter().rposition(|&b| b == b')')?;
+    let flags = stat[end..].split(|&b| b == b' ').nth(7)?;
+    let flags = core::str::from_utf8(flags).ok()?.parse::<u64>().ok()?;
+    let name = stat.get(name..end)?;
+    Some(flags & WORKER != 0 && (name.starts_with(b"iou-") || name.starts_with(b"vhost-")))
+}
+
+/// Opens a file of `/proc/self/task/<tid>`.
+fn open(tid: i32, name: &[u8]) -> Option<Fd> {
     let mut path = [0u8; 48];
     let mut at = 0;
     let mut put = |bytes: &[u8]| {
@@ -98,16 +130,9 @@ pub fn status(tid: i32) -> Option<Status> {
         n /= 10;
     }
     put(&digits[first..]);
-    put(b"/status\0");
+    put(name);
     let path = core::ffi::CStr::from_bytes_until_nul(&path).ok()?;
-    let file = Fd::open(path, libc::O_RDONLY, 0).ok()?;
-    let mut text = [0u8; 2048];
-    let n = file.read(&mut text).ok()?;
-    let state = field(&text[..n], b"State:")?.first().copied()?;
-    let mask = field(&text[..n], b"SigBlk:")?;
-    let blocked = mask.iter().map_while(|&b| (b as char).to_digit(16));
-    let blocked = blocked.fold(0u64, |n, d| n << 4 | d as u64);
-    Some(Status { state, blocked: Set(blocked) })
+    Fd::open(path, libc::O_RDONLY, 0).ok()
 }
 
 /// Whether this thread lives under a seccomp filter, be it one that it was born with.
@@ -149,6 +174,16 @@ mod tests {
             count() == Some(listed)
         });
         assert!(agree);
+    }
+
+    #[test]
+    fn workers_of_the_kernel_are_known_by_flag_and_name() {
+        let stat = |name: &str, flags: &str| format!("12 ({name}) S 1 12 1 0 -1 {flags} 0 0");
+        assert_eq!(is_worker(stat("iou-wrk-8738", "4210768").as_bytes()), Some(true));
+        assert_eq!(is_worker(stat("iou-wrk-8738", "4194560").as_bytes()), Some(false));
+        assert_eq!(is_worker(stat("a) S (b", "4210768").as_bytes()), Some(false));
+        assert_eq!(is_worker(b"12 (a"), None);
+        assert!(!is_kernels(process::tid()));
     }
 
     #[test]

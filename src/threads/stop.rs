@@ -290,7 +290,7 @@ impl Passes {
         tasks::for_each(&mut |tid| {
             total += 1;
             own |= tid == me;
-            if tid == me || is_known(world, tid) {
+            if tid == me || is_known(world, tid) || tasks::is_kernels(tid) {
                 return;
             }
             unknown += 1;
