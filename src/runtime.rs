@@ -17,6 +17,7 @@ pub mod mappings;
 pub mod memory;
 pub mod next;
 pub mod old_signals;
+pub mod request;
 pub mod sandbox;
 pub mod signals;
 pub mod start;

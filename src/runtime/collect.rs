@@ -54,6 +54,8 @@ pub enum Cause {
     Stress,
     /// There is no more memory.
     Pressure,
+    /// The program asks.
+    Request,
 }
 impl Cause {
     fn word(self) -> &'static str {
@@ -61,6 +63,7 @@ impl Cause {
             Cause::Growth => "growth",
             Cause::Stress => "collect_every",
             Cause::Pressure => "no memory",
+            Cause::Request => "asked for",
         }
     }
 }
@@ -110,7 +113,7 @@ fn look(n: usize) {
             && let Some(mut held) = cycle::try_enter()
         {
             ALLOCATED.store(0, Relaxed);
-            cycle(&mut held, Cause::Stress);
+            let _ = cycle(&mut held, Cause::Stress);
         }
         return;
     }
@@ -121,7 +124,7 @@ fn look(n: usize) {
         pacer.shrunk(exact);
     }
     if exact >= pacer.trigger() && pacer.wait(now) == 0 {
-        cycle(&mut held, Cause::Growth);
+        let _ = cycle(&mut held, Cause::Growth);
     } else {
         watch(exact, pacer);
     }
@@ -152,23 +155,28 @@ pub fn for_memory() -> bool {
     enabled
         && (0..start::options().limbo).any(|_| {
             let Some(mut held) = cycle::try_enter() else { return false };
-            cycle(&mut held, Cause::Pressure).objects != 0
+            cycle(&mut held, Cause::Pressure).is_ok_and(|freed| freed.objects != 0)
         })
 }
 
+/// One for `gleaner_collect`.
+pub fn requested(held: &mut Held) -> Result<(), Abandon> {
+    cycle(held, Cause::Request).map(|_| ())
+}
+
 /// A whole collection; what it freed.
-fn cycle(held: &mut Held, cause: Cause) -> Sum {
+fn cycle(held: &mut Held, cause: Cause) -> Result<Sum, Abandon> {
     match held.run(|held, sp| cycle_from(held, cause, sp)) {
-        Some(freed) => freed,
+        Some(result) => result,
         None => {
             let now = now_ns();
-            abandoned(held, Abandon::NoMemory, live::exact(), (now, now))
+            Err(abandoned(held, Abandon::NoMemory, live::exact(), (now, now)))
         }
     }
 }
 
 /// `sp`: the calling thread's registers and frames lie there and above.
-fn cycle_from(held: &mut Held, cause: Cause, sp: usize) -> Sum {
+fn cycle_from(held: &mut Held, cause: Cause, sp: usize) -> Result<Sum, Abandon> {
     let (began, began_cpu) = (now_ns(), thread_ns());
     let before = live::exact();
     let result = match held.snapshot() {
@@ -179,7 +187,7 @@ fn cycle_from(held: &mut Held, cause: Cause, sp: usize) -> Sum {
     STATS.pause(resumed - began);
     let (found, moved) = match result {
         Ok(found) => found,
-        Err(why) => return abandoned(held, why, before, (began, resumed)),
+        Err(why) => return Err(abandoned(held, why, before, (began, resumed))),
     };
     let freed = reclaim::run(held.critical());
     let ended = now_ns();
@@ -214,17 +222,17 @@ fn cycle_from(held: &mut Held, cause: Cause, sp: usize) -> Sum {
         ),
     );
     note_resurrections();
-    freed
+    Ok(freed)
 }
 
 /// Nothing was freed; `time` is when the cycle began and ended.
-fn abandoned(held: &mut Held, why: Abandon, before: usize, time: (u64, u64)) -> Sum {
+fn abandoned(held: &mut Held, why: Abandon, before: usize, time: (u64, u64)) -> Abandon {
     STATS.abandon(why);
     let pacer = held.pacer();
     pacer.abandoned(before, time.0, time.1);
     watch(before, pacer);
     tell(1, format_args!("gc: collection abandoned: {}", why.reason()));
-    Sum::default()
+    why
 }
 
 /// Stops the world, marks, moves to limbo.
