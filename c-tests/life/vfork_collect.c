@@ -1,9 +1,12 @@
 // Collections go on while parents sleep in vfork and posix_spawn, and after a child that was killed in a blocked call.
 // modes: gc
 // flags: -pthread
-// It takes 2 s; where each of them is waited for, 70. Seldom one stop meets a parent on its way in, and is given up.
+// It takes 2 s; where each of them is waited for, 70.
 // timeout: 20
-// gleaner: collect_every=256k:limbo=1
+// gleaner: collect_every=256k:limbo=1:stats=1
+// stderr[gc]: gleaner: heap: *
+// stderr[gc]: gleaner: gc: cycles *, abandoned 0
+// stderr[gc]: ...
 #include "check.h"
 #include <fcntl.h>
 #include <poll.h>

@@ -8,7 +8,7 @@
 //! # Safety
 //! Cells belong to the holder of the registry's lock; records are never unmapped.
 #![allow(unsafe_code)]
-use super::{attach, registry};
+use super::{attach, blocking, registry};
 use crate::ground::critical::{self, Critical};
 use crate::pages::metadata;
 use crate::sys::process;
@@ -60,6 +60,8 @@ pub fn announce(
         start.stack_given.store(stack_given, Ordering::Relaxed);
         start.blocks_signal.store(blocks_signal, Ordering::Relaxed);
         start.next.set(registry.starts.replace(start));
+        // From now on: the thread may collect while its maker sits in the next blocking call.
+        blocking::set_active(true);
     }
     // SAFETY: held above.
     unsafe { registry::lock().release() };
