@@ -6,12 +6,19 @@
 //! ```text
 //! RUSTFLAGS="--cfg loom" cargo test --release --test loom_stop
 //! ```
-//! Without `--cfg loom` this file is empty. Bound: 3 preemptions.
+//! Without `--cfg loom` this file is empty. Bound: 3 preemptions, or what `GLEANER_LOOM_BOUND` says.
 #![cfg(loom)]
 
 #[allow(dead_code)]
 #[path = "../src/threads/state.rs"]
 mod state;
+
+#[path = "loom/coming.rs"]
+mod coming;
+#[path = "loom/entering.rs"]
+mod entering;
+#[path = "loom/sections.rs"]
+mod sections;
 
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
@@ -124,7 +131,8 @@ impl<C: Fresh> Process<C> {
     }
     /// The handler, if a signal has come; again for one that came meanwhile, as the kernel does.
     fn poll_signal(&self) {
-        while self.signal.swap(0, Ordering::AcqRel) != 0 {
+        // The load: exchanges alone never see the other thread's store for certain, in the model.
+        while self.signal.load(Ordering::Acquire) != 0 && self.signal.swap(0, Ordering::AcqRel) != 0 {
             self.handle();
         }
     }
@@ -138,10 +146,15 @@ impl<C: Fresh> Process<C> {
     }
     /// The collector's part. `patience`: how often it looks before it gives up.
     fn collect(&self, patience: usize) -> bool {
+        self.collect_and(patience, || ())
+    }
+    fn collect_and(&self, patience: usize, stopped: impl Fn()) -> bool {
         let epoch = begin(&self.world);
-        let mut frozen = false;
+        let (mut frozen, mut sent) = (false, false);
         for _ in 0..patience {
-            if self.word.request(epoch) == Asked::Signal {
+            // Once: later signals come after a time-out only.
+            if self.word.request(epoch) == Asked::Signal && !sent {
+                sent = true;
                 self.signalled.store(1, Ordering::Release);
                 self.signal.store(1, Ordering::Release);
             }
@@ -154,6 +167,7 @@ impl<C: Fresh> Process<C> {
         if frozen {
             // SAFETY: the thread is frozen; the model checks it.
             self.data.with(|p| unsafe { *p });
+            stopped();
         }
         end(&self.world, epoch);
         frozen
@@ -162,7 +176,9 @@ impl<C: Fresh> Process<C> {
 
 fn check(model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(3);
+    // scripts/deep asks for more, or with 0 for all interleavings.
+    let bound = std::env::var("GLEANER_LOOM_BOUND").map_or(3, |n| n.parse().expect("a number"));
+    builder.preemption_bound = (bound != 0).then_some(bound);
     builder.check(model);
 }
 
