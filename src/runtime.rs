@@ -7,6 +7,7 @@
 pub mod blocking;
 pub mod collect;
 pub mod cycle;
+pub mod exec;
 pub mod exit;
 pub mod foreign;
 pub mod fork;

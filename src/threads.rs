@@ -34,6 +34,7 @@ use core::sync::atomic::{AtomicI32, AtomicU32, Ordering::*};
 
 mod attach;
 pub mod blocking;
+pub mod exec;
 pub mod fork;
 mod guests;
 mod handler;

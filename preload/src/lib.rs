@@ -5,6 +5,7 @@ mod blocking;
 mod cxx;
 mod dl;
 mod ends;
+mod exec;
 mod info;
 mod malloc;
 mod pthread;

@@ -51,6 +51,7 @@ pub fn begin(signal: Option<i32>) -> Result<(), Errno> {
     PTHREAD_CREATE.resolve();
     THRD_CREATE.resolve();
     super::blocking::resolve();
+    super::exec::resolve();
     arm();
     let Some(signal) = signal else { return Ok(()) };
     threads::attach_current(&critical::enter());

@@ -1,0 +1,61 @@
+//! exec: the new program inherits what the old one did with our signal, not what we did.
+//!
+//! The kernel hands on which signals are ignored, which are blocked and which are pending. So for the length of
+//! the call it holds ours as the program asked for it. It is one that does nothing by default, so a request that
+//! comes meanwhile is lost without harm: the collector asks again, or the exec has ended it.
+//!
+//! In a child of fork or vfork these are settings of the child alone.
+//!
+//! # Safety
+//! The handler put back is the one that stood there.
+#![allow(unsafe_code)]
+use super::{handler, handlers, host, signal_number};
+use crate::sys::process;
+use crate::sys::signal::{self, Action, Set};
+
+/// What is to be undone if the call returns.
+pub struct Settings {
+    signal: i32,
+    ignored: bool,
+    blocked: bool,
+}
+
+/// Before exec: the kernel gets the program's settings of our signal.
+pub fn hand_on() -> Settings {
+    let signal = signal_number();
+    if signal == 0 {
+        return Settings { signal, ignored: false, blocked: false };
+    }
+    let view = host::view();
+    let ignored = view.handler == libc::SIG_IGN;
+    if ignored {
+        let mask = host::strip_handler_mask(signal, view.mask);
+        let (handler, flags) = (handlers::gate_of(view.handler), view.flags as u64);
+        // SAFETY: no handler runs for an ignored signal.
+        unsafe { signal::put(signal, &Action { handler, flags, restorer: 0, mask }) };
+    }
+    let blocked = host::is_blocked();
+    if blocked {
+        signal::mask(libc::SIG_BLOCK, Set::of(signal));
+        if host::is_held() {
+            let _ = process::tgkill(process::pid(), process::tid(), signal);
+        }
+    }
+    Settings { signal, ignored, blocked }
+}
+
+impl Settings {
+    /// The call has failed.
+    pub fn take_back(&self) {
+        if self.ignored {
+            // SAFETY: the handler is written for any instruction of any thread.
+            let _ = unsafe { signal::install(self.signal, handler::on_signal, handler::flags(), Set::FULL) };
+        }
+        if self.blocked {
+            if host::is_held() {
+                signal::discard(self.signal);
+            }
+            signal::mask(libc::SIG_UNBLOCK, Set::of(self.signal));
+        }
+    }
+}
