@@ -7,7 +7,7 @@
 //!   the kernel's list at each stop and held as a guest.
 //! - [`stop_world`] gives a [`WorldStopped`]: proof that no other thread of this process runs the
 //!   program's code until it is dropped, and the way to every thread's registers and stack.
-//! - [`blocking`]: calls in which a thread gets no signal. [`handlers`]: how the program's handlers are
+//! - [`blocking`], [`locks`], [`joins`]: calls in which a thread gets no signal. [`handlers`]: how the program's handlers are
 //!   entered, in and out of such calls. [`host`]: the program's own use of our signal. [`rewind`]: system calls that the signal
 //!   interrupted begin again.
 //!
@@ -41,7 +41,9 @@ mod handler;
 pub mod handlers;
 pub mod handover;
 pub mod host;
+pub mod joins;
 pub mod lend;
+pub mod locks;
 mod record;
 mod registry;
 pub mod rewind;

@@ -73,6 +73,7 @@ fn install(strict: bool, filter: usize, call: impl FnOnce() -> c_long) -> c_long
         sandbox::installed(if strict { None } else { unsafe { read(filter) } });
         if sandbox::forbids(Need::Collect) {
             collect::never_again();
+            threads::blocking::never_again();
         }
     }
     result

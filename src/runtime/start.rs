@@ -109,6 +109,7 @@ pub fn thread(critical: &Critical) -> bool {
 /// The calling thread's last destructor runs: its cache goes to others, and what it still
 /// allocates on its way out is late.
 pub fn thread_ends() {
+    threads::joins::ending();
     let critical = critical::enter();
     crate::sys::tls::block().late.store(1, Ordering::Relaxed);
     resize::detach(&critical);

@@ -19,7 +19,7 @@
 //! The kernel passes a siginfo and a ucontext that live for the handler's run.
 #![allow(unsafe_code)]
 use super::record::{StackKind, Thread};
-use super::state::Word;
+use super::state::{State, Word};
 use super::stop::DISTRUSTED;
 use super::{WORLD, ack, blocking, current, guests, host, park, registry, rewind, state};
 use crate::ground::critical;
@@ -195,6 +195,9 @@ fn stop(me: Option<&'static Thread>, frame: &mut Frame) {
             let distrusted = DISTRUSTED.load(Acquire);
             if distrusted == WORLD.load(Acquire) {
                 freeze(me, sp, at, |word| word.arrive_from_safe(distrusted));
+            } else if me.word.state() == State::Safe {
+                // The request was lost on the way into a blocking call: let the collector look again.
+                ack();
             }
         }
         return;

@@ -11,7 +11,7 @@
 //! The asm does what vfork(2) of libc does: the return address survives in a register, because the
 //! child's frames overwrite the stack. It describes that to the unwinder.
 #![allow(unsafe_code)]
-use super::blocking::{self, ACTIVE, ENTERED};
+use super::blocking::{self, ACTIVE, ENTERED, guard};
 use super::record::Thread;
 use crate::heap::cache::{self, Cache};
 use crate::sys::{errno, tls};
@@ -23,6 +23,8 @@ use core::sync::atomic::Ordering::*;
 const LENT: u32 = 1;
 /// It was wanted back, by the child.
 const TAKEN: u32 = 2;
+/// It is put aside by a thread of its own accord.
+const ASIDE: u32 = 3;
 
 /// The rest of the exported vfork: r11 holds its [`Call`](blocking::Call)'s address.
 /// # Safety
@@ -31,21 +33,7 @@ const TAKEN: u32 = 2;
 pub unsafe extern "C" fn vfork() {
     naked_asm!(
         ".cfi_startproc",
-        "cmp dword ptr [rip + {active}], 0",
-        "je 9f",
-        "mov r10, qword ptr fs:[0]",
-        "add r10, qword ptr [rip + gleaner_tls_block@GOTTPOFF]",
-        "cmp dword ptr [r10 + {depth}], 0",
-        "jne 9f",
-        "mov r10, qword ptr [r10 + {thread}]",
-        "test r10, r10",
-        "jz 9f",
-        "cmp rsp, qword ptr [r10 + {low}]",
-        "jb 9f",
-        "cmp rsp, qword ptr [r10 + {high}]",
-        "jae 9f",
-        "cmp qword ptr [r11 + 8], 0",
-        "je 9f",
+        guard!(),
         "mov qword ptr [r10 + {spilled}], rbx",
         "mov qword ptr [r10 + {spilled} + 8], rbp",
         "mov qword ptr [r10 + {spilled} + 16], r12",
@@ -134,12 +122,30 @@ fn give_back(me: &Thread) {
     cache::set_current(unsafe { &*parked });
 }
 
-/// The allocator's slow path: the child allocates.
+/// The thread is about to be SAFE in a function of libc's that may free in the end.
+pub(super) fn put_aside(me: &Thread) {
+    if me.lent.load(Relaxed) == 0 {
+        me.parked.store(cache::current() as *const Cache as usize, Relaxed);
+        me.lent.store(ASIDE, Relaxed);
+        cache::set_current(&cache::EMPTY);
+    }
+}
+
+/// That function is over.
+pub(super) fn fetch_back(me: &Thread) {
+    if me.lent.load(Relaxed) == ASIDE {
+        give_back(me);
+        me.lent.store(0, Relaxed);
+    }
+}
+
+/// The allocator's slow path: the child allocates, or what was not to free before a stop is over.
 pub(super) fn take_back(me: &Thread) {
-    if me.lent.load(Relaxed) == LENT {
-        // SAFETY: the record of the thread whose storage this is; it sleeps.
+    let lent = me.lent.load(Relaxed);
+    if lent == LENT || lent == ASIDE {
+        // SAFETY: the record of the thread whose storage this is; it sleeps, or calls.
         unsafe { blocking::leave(me) };
         give_back(me);
-        me.lent.store(TAKEN, Relaxed);
+        me.lent.store(if lent == LENT { TAKEN } else { 0 }, Relaxed);
     }
 }

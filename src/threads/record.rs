@@ -49,11 +49,14 @@ pub struct Thread {
     /// Blocking calls made with a stack pointer in `safe_lo..stack_hi` are SAFE: this thread's own
     /// stack, which nobody who borrows its thread-local storage runs on. See `blocking`.
     pub(super) safe_lo: AtomicUsize,
-    /// Not 0 while vfork's child runs on this thread's stack, and then its cache and callee-saved
-    /// registers. The thread's own, or the child's. See `lend`.
+    /// Not 0 while the thread's cache is put aside, in `parked`; and the callee-saved registers of one
+    /// on whose stack vfork's child runs. The thread's own, or the child's. See `lend`.
     pub(super) lent: AtomicU32,
     pub(super) parked: AtomicUsize,
     pub(super) spilled: [AtomicUsize; 6],
+    /// The record of the thread that this one is joining, and of the one by which it is joined (see `joins`).
+    pub(super) joins: AtomicUsize,
+    pub(super) joined: AtomicUsize,
     /// Where an interrupted call was last made to begin again: instruction, stack pointer, by whom
     /// (see `rewind`). 0: nowhere. The thread's own, handlers included.
     pub(super) rewound: [AtomicUsize; 3],
@@ -83,6 +86,8 @@ impl Thread {
             lent: AtomicU32::new(0),
             parked: AtomicUsize::new(0),
             spilled: [const { AtomicUsize::new(0) }; 6],
+            joins: AtomicUsize::new(0),
+            joined: AtomicUsize::new(0),
             rewound: [const { AtomicUsize::new(0) }; 3],
             timing: Timing::new(),
             next: Link(Cell::new(None)),

@@ -20,6 +20,7 @@ use super::{WORLD, blocking, stacks::DeadStacks, state};
 use crate::ground::critical::{self, Critical};
 use crate::ground::lock::{Guard, Lock, Rank};
 use crate::pages::metadata;
+use crate::sys::sandbox::{self, Need};
 use crate::sys::{futex, process, signal};
 use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
@@ -97,7 +98,7 @@ pub(super) fn count_again() {
     let _critical = hold(&REGISTRY);
     // SAFETY: held by the line above.
     unsafe {
-        blocking::set_active((*REGISTRY.as_ptr()).live > 1);
+        (*REGISTRY.as_ptr()).judge();
         REGISTRY.release();
     }
 }
@@ -165,12 +166,20 @@ impl Registry {
         record.timing.reset();
         record.rewound[0].store(0, Ordering::Relaxed);
         record.lent.store(0, Ordering::Relaxed);
+        record.joins.store(0, Ordering::Relaxed);
+        record.joined.store(0, Ordering::SeqCst);
         let bucket = &mut self.buckets[tid as usize % BUCKETS];
         record.next.0.set(bucket.take());
         *bucket = Some(record);
         self.live += 1;
-        blocking::set_active(self.live > 1 && super::signal_number() != 0);
+        self.judge();
         Some(record)
+    }
+    /// Whether there is, or will be, another thread that can stop this one.
+    pub fn judge(&self) {
+        let several = self.live > 1 || self.starts.is_some();
+        let stops = super::signal_number() != 0 && !sandbox::forbids(Need::Collect);
+        blocking::set_active(several && stops);
     }
     pub fn find(&self, tid: i32) -> Option<&'static Thread> {
         let mut at = self.buckets[tid as usize % BUCKETS];

@@ -8,7 +8,7 @@
 //! # Safety
 //! Cells belong to the holder of the registry's lock; records are never unmapped.
 #![allow(unsafe_code)]
-use super::{attach, blocking, registry};
+use super::{attach, registry};
 use crate::ground::critical::{self, Critical};
 use crate::pages::metadata;
 use crate::sys::process;
@@ -61,7 +61,7 @@ pub fn announce(
         start.blocks_signal.store(blocks_signal, Ordering::Relaxed);
         start.next.set(registry.starts.replace(start));
         // From now on: the thread may collect while its maker sits in the next blocking call.
-        blocking::set_active(true);
+        registry.judge();
     }
     // SAFETY: held above.
     unsafe { registry::lock().release() };
@@ -74,7 +74,9 @@ pub fn withdraw(start: &'static Start, critical: Critical) {
     let _critical = registry::hold(registry::lock());
     // SAFETY: held by the line above.
     unsafe {
-        unlink(&mut *registry::lock().as_ptr(), start);
+        let registry = &mut *registry::lock().as_ptr();
+        unlink(registry, start);
+        registry.judge();
         registry::lock().release();
     }
 }

@@ -115,12 +115,15 @@ pub enum Entered {
 ///   ┌──────┐  request: SAFE → SAFE+e   ┌────────┐
 ///   │ SAFE │──────────────────────────►│ SAFE+e │─┐ request e': e := e'
 ///   └──────┘◄─ (a stale +e is no bar) ─└────────┘◄┘
+///      ▲
+///      └── enter_repeatable: RUN → SAFE by a plain store, over a RUN+e that came in between
 ///
 ///   frozen(e) = STOPPED+e or SAFE+e       anything → DEAD, by the holder of the registry
 /// ```
 /// `+e` is the request bit with its epoch; it means something while `world == e` only. RUN+e is
-/// still running. The collector writes only the `request` arrows; all others are the thread's
-/// own. A thread that leaves while `world == e` waits on the world's word.
+/// still running, and may yet lose its request: the collector asks at each look, and counts nobody as
+/// frozen whom this look did not find so. The collector writes only the `request` arrows; all others are the thread's
+/// own, but that an ending thread lets the one that joins it leave SAFE. A thread that leaves while `world == e` waits on the world's word.
 pub struct Word<C>(C);
 
 impl<C: Cell32> Word<C> {
@@ -214,6 +217,18 @@ impl<C: Cell32> Word<C> {
                 Err(now) => word = now,
             }
         }
+    }
+
+    /// Thread: from RUN to SAFE before a blocking call that can be begun again unseen. A store, for a
+    /// locked instruction costs more than all the rest: a request between the look and the store is lost. The
+    /// collector repeats it, and finds SAFE; its signal, if it was sent already, comes in the call.
+    /// False: the word is not plain RUN, see [`Word::enter_blocking`].
+    pub fn enter_repeatable(&self) -> bool {
+        let plain = self.0.load(Relaxed) == pack(State::Run, None);
+        if plain {
+            self.0.store(pack(State::Safe, None), Release);
+        }
+        plain
     }
 
     /// Thread, in the handler: from SAFE to STOPPED, with the registers of this moment, because the

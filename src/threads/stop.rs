@@ -75,6 +75,8 @@ pub(super) static DISTRUSTED: AtomicU32 = AtomicU32::new(0);
 const FIRST_SLEEP_NS: u64 = 100_000;
 const LAST_SLEEP_NS: u64 = 10_000_000;
 const LOOKS: u32 = 300;
+/// Some hundred nanoseconds, in pauses: longer than a store takes to be seen by everybody.
+const MOMENT: u32 = 10;
 
 /// Stops every other thread of the process by `deadline_ns` (monotonic time), or nobody.
 ///
@@ -113,6 +115,7 @@ fn stop(critical: &Critical, deadline_ns: u64) -> Result<WorldStopped<'_>, Aband
     let world = WorldStopped { registry, epoch, me };
     let mut patience = Patience { deadline_ns, sleep_ns: FIRST_SLEEP_NS, looks: 0, round: 0 };
     let mut passes = Passes { total: 0, agree: 0 };
+    ask_first(&world)?;
     let (mut send, mut looked) = (true, false);
     loop {
         let seen = ACKS.load(SeqCst);
@@ -147,6 +150,15 @@ fn is_everybody(world: &WorldStopped<'_>) -> bool {
     let mut last = true;
     world.registry.for_each(&mut |t| last &= !t.is_exiting());
     last && !sandbox::is_filtered() && tasks::count() == Some(world.registry.live)
+}
+
+/// A thread on its way into a blocking call may be past its last look for a request, and lose
+/// the one that is made now (`Word::enter_repeatable`). It is there in a moment, and then needs no signal.
+fn ask_first(world: &WorldStopped<'_>) -> Result<(), Abandon> {
+    if registered(world, false, 0)? != 0 {
+        (0..MOMENT).for_each(|_| core::hint::spin_loop());
+    }
+    Ok(())
 }
 
 /// Notes it where a thread in a blocking call cannot be counted as stopped.

@@ -126,3 +126,25 @@ fn no_request_is_lost_where_a_critical_section_ends() {
     assert!((0..=2).all(|at| request_survives([leave, look], at)));
     assert!(!(0..=2).all(|at| request_survives([look, leave], at)), "the swapped order loses one");
 }
+
+#[test]
+fn a_request_lost_on_the_way_into_a_call_is_made_again() {
+    let (world, word) = pair();
+    assert!(word.enter_repeatable());
+    assert_eq!(word.state(), State::Safe);
+    assert!(!word.enter_repeatable(), "it is not running");
+    assert_eq!(word.leave(&world), Ok(()));
+    let epoch = begin(&world);
+    assert_eq!(word.request(epoch), Asked::Signal);
+    assert!(!word.enter_repeatable(), "it is asked");
+    // As if the request had come between the look and the store.
+    word.0.store(State::Safe as u32, Release);
+    assert!(!word.is_frozen(epoch));
+    assert_eq!(word.asked(&world), None, "the handler goes on");
+    assert!(!word.arrive(epoch));
+    assert_eq!(word.request(epoch), Asked::Frozen);
+    assert!(word.is_frozen(epoch));
+    assert_eq!(word.leave(&world), Err(epoch));
+    end(&world, epoch);
+    assert_eq!(word.leave(&world), Ok(()));
+}
