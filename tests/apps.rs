@@ -7,6 +7,7 @@
 //! cargo test --test apps -- git --mode gc        one, in one mode
 //! cargo test --test apps -- --preload /usr/lib/…/libjemalloc.so.2
 //! GLEANER_TEST_OPTIONS=collect_every=4m cargo test --test apps      more options, in every mode
+//! GLEANER_TEST_TICK=5 cargo test --test apps -- --mode gc           a second thread in each program collects every 5 ms
 //! ```
 //! A script's header: `# needs: commands`, `# timeout: seconds`, `# modes: …`, and `# normalise: a sed
 //! script` for what differs from one native run to the next. In leak mode the reports go to files and
@@ -28,6 +29,7 @@ use process::{End, Outcome};
 use spec::Spec;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -156,11 +158,34 @@ fn run(app: &App, mode: &str, preload: &Preload) -> Outcome {
     command.env("HOME", &place).env("TMPDIR", &place).env("TERM", "xterm").env("PORT", port.to_string());
     command
         .env("CALLER_PATH", std::env::var_os("PATH").unwrap_or_default())
-        .envs(preload.env(mode, &options));
+        .envs(preload.env(mode, &options).into_iter().map(also_ticker));
     let limit = Duration::from_secs(app.spec.timeout(mode, 60) * if mode == "native" { 1 } else { 3 });
     let outcome = process::run(&mut command, limit, &out.join(format!("{}.{mode}.x", app.name)));
     let _ = std::fs::remove_dir_all(&place);
     outcome
+}
+
+/// The ticker stands behind the library in LD_PRELOAD, if it is asked for.
+fn also_ticker((name, value): (String, String)) -> (String, String) {
+    match ticker() {
+        Some(ticker) if name == "LD_PRELOAD" => (name, format!("{value}:{}", ticker.display())),
+        _ => (name, value),
+    }
+}
+
+/// `c-tests/plugins/ticker.c`, built once.
+fn ticker() -> Option<&'static Path> {
+    static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let build = || {
+        let period = std::env::var("GLEANER_TEST_TICK").ok()?;
+        let (source, out) = (tree::root().join("c-tests/plugins/ticker.c"), tree::target().join("ticker.so"));
+        let period = format!("-DPERIOD_MS={period}.0");
+        let mut gcc = Command::new("gcc");
+        gcc.args(["-O2", "-shared", "-fPIC", "-pthread", &period, "-o"]).arg(&out).arg(source);
+        assert!(gcc.status().expect("gcc").success());
+        Some(out)
+    };
+    BUILT.get_or_init(build).as_deref()
 }
 
 fn logs(app: &App, mode: &str) -> Vec<PathBuf> {
