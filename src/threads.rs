@@ -44,6 +44,7 @@ pub mod host;
 pub mod joins;
 pub mod lend;
 pub mod locks;
+mod passing;
 mod record;
 mod registry;
 pub mod rewind;

@@ -187,7 +187,6 @@ unsafe fn enter(record: *mut c_void) -> threads::start::Begun {
     // SAFETY: the record that `pthread_create` handed to libc; records are never unmapped.
     let begun = threads::start::begin(unsafe { &*record.cast_const().cast() });
     arm();
-    host::set_blocked(begun.blocks_signal);
     begun
 }
 

@@ -21,7 +21,7 @@
 use super::record::{StackKind, Thread};
 use super::state::{State, Word};
 use super::stop::DISTRUSTED;
-use super::{WORLD, ack, blocking, current, guests, host, park, registry, rewind, state};
+use super::{WORLD, ack, blocking, current, guests, host, park, passing, registry, rewind, state};
 use crate::ground::critical;
 use crate::heap::purge;
 use crate::sys::raw::Errno;
@@ -115,6 +115,10 @@ pub(super) unsafe extern "C" fn on_signal(signal: i32, info: *mut Info, frame: *
     if is_tick(sender) {
         tick(me, frame);
         rewind::repair(frame, me);
+        return;
+    }
+    if passing::is_offer(sender) {
+        host::offered(me, signal, info, frame);
         return;
     }
     if !is_request(sender, me) {

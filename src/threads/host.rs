@@ -5,15 +5,16 @@
 //! the program's handler, with the mask that its flags ask for; while the program blocks the
 //! signal it is held back, one deep, as the kernel holds a standard signal.
 //!
-//! What differs from the kernel: a signal sent to the process is not passed to another thread
-//! when this one blocks it, and a held one forgets its siginfo. A signalfd cannot be imitated: the signal
+//! One that was sent to the process is offered to its other threads then ([`passing`](super::passing)).
+//!
+//! What differs from the kernel: a held one forgets its siginfo. A signalfd cannot be imitated: the signal
 //! is given back to the program instead ([`handover`](super::handover)).
 //!
 //! # Safety
 //! The program's handler is called as the kernel would call it.
 #![allow(unsafe_code)]
 use super::record::Thread;
-use super::{blocking, registry, rewind, signal_number};
+use super::{blocking, passing, registry, rewind, signal_number, start};
 use crate::sys::signal::{self, Frame, Info, Set};
 use crate::sys::{process, tls};
 use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::*};
@@ -121,7 +122,7 @@ pub fn set_blocked(blocked: bool) {
     let cell = bits();
     let now = cell.load(Relaxed);
     cell.store(if blocked { now | BLOCKED } else { now & !BLOCKED }, Relaxed);
-    if !blocked && now & HELD != 0 {
+    if !blocked && (now & HELD != 0 || passing::is_waiting() && signal_number() != 0 && passing::take()) {
         cell.fetch_and(!HELD, Relaxed);
         let _ = process::tgkill(process::pid(), process::tid(), signal_number());
     }
@@ -135,7 +136,7 @@ pub fn has_run() -> bool {
 }
 /// What sigpending adds.
 pub fn is_held() -> bool {
-    bits().load(Relaxed) & HELD != 0
+    bits().load(Relaxed) & HELD != 0 || passing::is_waiting()
 }
 
 /// The mask that the program reads back.
@@ -181,7 +182,7 @@ impl Waited {
     }
     /// Whether one has come.
     pub fn take(&self) -> bool {
-        bits().fetch_and(!HELD, Relaxed) & HELD != 0
+        bits().fetch_and(!HELD, Relaxed) & HELD != 0 || passing::take()
     }
 }
 impl Drop for Waited {
@@ -192,9 +193,18 @@ impl Drop for Waited {
 
 /// In the handler: a signal that is not ours.
 pub(super) fn deliver(me: Option<&Thread>, signal: i32, info: *mut Info, frame: &mut Frame) {
-    let now = bits().load(Relaxed);
+    let mut now = bits().load(Relaxed);
+    if me.is_none() && start::is_any_under_way() {
+        // It learns in a moment what it blocks.
+        now |= BLOCKED;
+    }
+    // SAFETY: the kernel's, for the length of this call.
+    if now & (BLOCKED | WAITED) == BLOCKED && passing::offer(signal, unsafe { &*info }) {
+        rewind::repair(frame, me);
+        return;
+    }
     if now & (BLOCKED | WAITED) != 0 {
-        bits().store(now | HELD, Relaxed);
+        bits().fetch_or(HELD, Relaxed);
         if now & WAITED == 0 {
             rewind::repair(frame, me);
         }
@@ -206,6 +216,18 @@ pub(super) fn deliver(me: Option<&Thread>, signal: i32, info: *mut Info, frame: 
         libc::SIG_DFL | libc::SIG_IGN => rewind::repair(frame, me),
         _ => run(view, me, signal, info, frame),
     }
+}
+
+/// In the handler: a signal to the process that another thread blocks.
+pub(super) fn offered(me: Option<&Thread>, signal: i32, info: *mut Info, frame: &mut Frame) {
+    let starts = me.is_none() && start::is_any_under_way();
+    if starts || bits().load(Relaxed) & (BLOCKED | WAITED) == BLOCKED || !passing::take() {
+        rewind::repair(frame, me);
+        return;
+    }
+    // SAFETY: the kernel's, for the length of this call.
+    passing::disguise(unsafe { &mut *info });
+    deliver(me, signal, info, frame);
 }
 
 fn is_ignored_by_default(signal: i32) -> bool {

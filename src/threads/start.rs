@@ -8,12 +8,12 @@
 //! # Safety
 //! Cells belong to the holder of the registry's lock; records are never unmapped.
 #![allow(unsafe_code)]
-use super::{attach, registry};
+use super::{attach, host, registry};
 use crate::ground::critical::{self, Critical};
 use crate::pages::metadata;
 use crate::sys::process;
 use core::cell::Cell;
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering};
 
 pub struct Start {
     /// The thread's id, once it runs.
@@ -29,12 +29,23 @@ pub struct Start {
 // SAFETY: `next` is touched under the registry's lock only.
 unsafe impl Sync for Start {}
 
+/// Threads that do not know yet whether the program blocks our signal in them.
+static STARTING: AtomicU32 = AtomicU32::new(0);
+
+/// Whether a thread without a record may be one of these.
+pub(super) fn is_any_under_way() -> bool {
+    STARTING.load(Ordering::Relaxed) != 0
+}
+/// In the child of a fork.
+pub(super) fn reset() {
+    STARTING.store(0, Ordering::Relaxed);
+}
+
 /// What the new thread has to run.
 #[derive(Clone, Copy)]
 pub struct Begun {
     pub function: usize,
     pub argument: usize,
-    pub blocks_signal: bool,
 }
 
 /// Notes a thread that is about to be created. `None`: no memory. The caller stays in the
@@ -59,6 +70,7 @@ pub fn announce(
         start.argument.store(argument, Ordering::Relaxed);
         start.stack_given.store(stack_given, Ordering::Relaxed);
         start.blocks_signal.store(blocks_signal, Ordering::Relaxed);
+        STARTING.fetch_add(1, Ordering::Relaxed);
         start.next.set(registry.starts.replace(start));
         // From now on: the thread may collect while its maker sits in the next blocking call.
         registry.judge();
@@ -71,6 +83,7 @@ pub fn announce(
 /// The thread was not created after all.
 pub fn withdraw(start: &'static Start, critical: Critical) {
     drop(critical);
+    STARTING.fetch_sub(1, Ordering::Relaxed);
     let _critical = registry::hold(registry::lock());
     // SAFETY: held by the line above.
     unsafe {
@@ -85,12 +98,13 @@ pub fn withdraw(start: &'static Start, critical: Critical) {
 /// return the program's code may run.
 pub fn begin(start: &'static Start) -> Begun {
     start.tid.store(process::tid(), Ordering::Release);
+    host::set_blocked(start.blocks_signal.load(Ordering::Relaxed));
+    STARTING.fetch_sub(1, Ordering::Relaxed);
     let given = start.stack_given.load(Ordering::Relaxed);
     let critical = critical::enter();
     let begun = Begun {
         function: start.function.load(Ordering::Relaxed),
         argument: start.argument.load(Ordering::Relaxed),
-        blocks_signal: start.blocks_signal.load(Ordering::Relaxed),
     };
     attach::enlist_current(&critical, given, &mut |registry| unlink(registry, start));
     begun
