@@ -126,7 +126,7 @@ pub trait World {
 /// How to run a cycle.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// Mark a second time with the simple marker and compare.
+    /// Check the heap's invariants; mark a second time with the simple marker and compare.
     pub checkmark: bool,
     /// Look for pointers in disguise ([`disguise`]) to what is unreachable.
     pub disguised: bool,
@@ -187,6 +187,9 @@ pub struct Marked {
 /// An abandoned cycle leaves no trace but its memory, which is given back.
 pub fn mark(critical: &Critical, world: &mut dyn World, settings: &Settings) -> Result<Marked, Abandon> {
     let began = process::now_ns();
+    if settings.checkmark {
+        checkmark::heap();
+    }
     let bits = Bits::derive(critical, settings.checkmark).ok_or(Abandon::NoMemory)?;
     let derived = process::now_ns();
     let marked = Protected::ask(critical, world).and_then(|mut protected| {

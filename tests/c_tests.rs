@@ -77,7 +77,9 @@ fn main() -> ExitCode {
 fn programs() -> Vec<Program> {
     let base = tree::root().join("c-tests");
     let mut list = Vec::new();
-    for folder in ["entry", "cxx", "misuse", "life", "limits", "confine", "maps", "leaks", "live", "gc"] {
+    for folder in
+        ["entry", "cxx", "misuse", "life", "limits", "confine", "maps", "leaks", "live", "gc", "torture"]
+    {
         let Ok(entries) = std::fs::read_dir(base.join(folder)) else { continue };
         for source in entries.map(|e| e.expect("folder entry").path()) {
             if !matches!(source.extension().and_then(|e| e.to_str()), Some("c" | "cc")) {

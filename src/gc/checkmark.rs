@@ -17,6 +17,7 @@ use super::stack::{Entry, Stack};
 use super::{Abandon, World};
 use crate::ground::critical::Critical;
 use crate::ground::fatal;
+use crate::heap::check::{self, Broken};
 use crate::pure::addr::Addr;
 use crate::spans::span::{flag, kind};
 use crate::spans::{Span, slab};
@@ -24,6 +25,16 @@ use core::sync::atomic::Ordering;
 
 pub struct Checker {
     stack: Stack,
+}
+
+/// Ends the process if an invariant of the heap is broken. A thread stopped in a fast path has counted one
+/// slot too many or too few.
+pub fn heap() {
+    if let Err(Broken { invariant, base, class }) = check::verify(1) {
+        fatal::die(format_args!(
+            "internal error: checkmark: invariant H{invariant} of the heap is broken in the span at {base:?}, class {class}"
+        ));
+    }
 }
 
 impl Checker {

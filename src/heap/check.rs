@@ -7,12 +7,14 @@
 //! | H3 | every block on the free and the remote list is a slot below `extended`, and is there once |
 //! | H4 | `used` (less the head's one) + free blocks = `extended` |
 //! | H5 | the full tag and the full list agree: a full span has no local free block |
+//! | H6 | every block on the free and the remote list bears the mark of a free one |
 //!
 //! # Safety
 //! Reads the cells of other threads' spans: only while the world is stopped, or in a test whose
 //! other threads are quiet. A thread stopped inside a fast path may be off by one in H4; then
 //! pass `slack` 1.
 #![allow(unsafe_code)]
+use super::cache;
 use crate::pure::addr::{Addr, PAGE_SIZE};
 use crate::spans::span::{NOTIFY, flag, kind, tag};
 use crate::spans::{Block, Span, map, slab};
@@ -54,9 +56,9 @@ fn verify_span(span: &Span, slack: u32) -> Result<(), u8> {
         return Err(2);
     }
     let mut seen = [0u64; 64];
-    let free = count(span, span.free.get(), &mut seen).ok_or(3)?;
+    let free = count(span, span.free.get(), &mut seen)?;
     let remote = (span.remote.load(Ordering::Acquire) & !NOTIFY) as *mut Block;
-    count(span, remote, &mut seen).ok_or(3)?;
+    count(span, remote, &mut seen)?;
     let owner = span.owner.load(Ordering::Relaxed);
     let off = (span.used.get() + free).abs_diff(extended);
     // A head counts one more; whether a span is one is its cache's knowledge.
@@ -69,21 +71,25 @@ fn verify_span(span: &Span, slack: u32) -> Result<(), u8> {
     Ok(())
 }
 
-/// Blocks on a list; `None` if one is no slot or stands twice.
-fn count(span: &Span, mut block: *mut Block, seen: &mut [u64; 64]) -> Option<u32> {
+/// Blocks on a list, all of them slots that stand there once (H3) and are marked (H6).
+fn count(span: &Span, mut block: *mut Block, seen: &mut [u64; 64]) -> Result<u32, u8> {
     let mut n = 0;
     while !block.is_null() && block != Block::end() {
         let addr = Addr(block as usize);
-        let index = span.slot_of(addr).filter(|_| span.is_slot(addr))?;
+        let index = span.slot_of(addr).filter(|_| span.is_slot(addr)).ok_or(3)?;
         let (word, bit) = (index as usize / 64, 1u64 << (index % 64));
         if seen[word] & bit != 0 {
-            return None;
+            return Err(3);
         }
         seen[word] |= bit;
         n += 1;
         // SAFETY: the address is a slot of a live span.
-        block = unsafe { (*block).next };
+        let (marked, next) = unsafe { (cache::is_marked(block), (*block).next) };
+        if !marked {
+            return Err(6);
+        }
+        block = next;
     }
-    Some(n)
+    Ok(n)
 }
 const _: () = assert!(crate::spans::class::slots(1) <= 64 * 64);

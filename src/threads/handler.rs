@@ -69,6 +69,11 @@ pub(super) fn send_past(tid: i32, blocked: Set) {
     }
 }
 
+/// Whether no request can reach a thread with `blocked` signals.
+pub(super) fn is_past_reach(blocked: Set) -> bool {
+    blocked.has(super::signal_number()) && blocked.has(BACKUP)
+}
+
 /// Whether the backup's handler is ours. Only where libc has installed its own, at the first thread
 /// that it made: until then the signal would kill.
 fn stand_before_backup() -> bool {

@@ -37,6 +37,9 @@ pub struct Thread {
     pub exiting: AtomicU32,
     /// The epoch in which the handler caught an exiting thread. Written by the handler.
     pub caught: AtomicU32,
+    /// The epoch in which an exiting thread that was not caught is counted as frozen, since no signal reaches it.
+    /// Written by the collector.
+    pub presumed: AtomicU32,
     stack_kind: AtomicU32,
     /// Stack pointer where the thread froze. Written by the thread before it freezes.
     pub sp: AtomicUsize,
@@ -76,6 +79,7 @@ impl Thread {
             signalled: AtomicU32::new(0),
             exiting: AtomicU32::new(0),
             caught: AtomicU32::new(0),
+            presumed: AtomicU32::new(0),
             stack_kind: AtomicU32::new(0),
             sp: AtomicUsize::new(0),
             frame: AtomicUsize::new(0),

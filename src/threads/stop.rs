@@ -8,7 +8,7 @@
 //! the kernel's list until two passes agree and hold no stranger. A counting semaphore posted by the handlers was rejected: one lost or doubled post
 //! and it never fits again; here every look re-derives who is frozen.
 use super::handler::{self, GUEST_SIGNALS};
-use super::record::Thread;
+use super::record::{StackKind, Thread};
 use super::registry::{self, Held};
 use super::state::{self, Asked, State};
 use super::world::WorldStopped;
@@ -265,27 +265,36 @@ fn look_closer(thread: &Thread) -> bool {
     false
 }
 
-/// Whether a thread past its last destructor can run no code of the program any more, or is
-/// held by the handler. It is frozen as to the allocator already.
+/// Whether a thread past its last destructor is held by the handler, or can run no code of the program
+/// any more. It is frozen as to the allocator already.
 fn is_harmless(thread: &Thread, epoch: u32, send: bool, round: u32) -> bool {
-    if thread.caught.load(Acquire) == epoch || thread.word.state() == State::Stopped {
+    if thread.caught.load(Acquire) == epoch
+        || thread.presumed.load(Relaxed) == epoch
+        || thread.word.state() == State::Stopped
+    {
         return true;
     }
     if !send {
         return false;
     }
-    let over = signal(thread) == Sent::Gone
-        || (round > 0
-            && tasks::status(thread.tid.load(Relaxed)).is_some_and(|s| {
-                // libc blocks every signal for a thread's last steps; a first thread that has
-                // ended stays as a zombie.
-                matches!(s.state, b'Z' | b'X') || s.blocked.has(signal_number())
-            }));
-    if over {
+    let status = if round > 0 { tasks::status(thread.tid.load(Relaxed)) } else { None };
+    // A first thread that has ended stays as a zombie.
+    if signal(thread) == Sent::Gone || status.is_some_and(|s| matches!(s.state, b'Z' | b'X')) {
         thread.publish(0, 0);
         thread.caught.store(epoch, Release);
+        return true;
     }
-    over
+    // libc blocks every signal for a thread's last steps. So does the kernel while our handler runs, which may
+    // have been entered in a destructor of the program's and not have come to say so: the request that we just
+    // sent will hold it there, but what it knows can only be presumed to be anywhere on its stack.
+    let last_steps = status.is_some_and(|s| handler::is_past_reach(s.blocked));
+    if last_steps && thread.stack_kind() != StackKind::Main {
+        thread.presumed.store(epoch, Relaxed);
+    }
+    if let Some(status) = status {
+        handler::send_past(thread.tid.load(Relaxed), status.blocked);
+    }
+    thread.presumed.load(Relaxed) == epoch
 }
 
 /// Readings of the kernel's list.

@@ -60,9 +60,14 @@ impl Stopped {
     }
 }
 
-/// What the frozen thread left for us.
-fn of(thread: &Thread) -> Stopped {
-    let (sp, frame) = (thread.sp.load(Acquire), thread.frame.load(Acquire));
+/// What the thread, frozen in `epoch`, left for us.
+fn of(thread: &Thread, epoch: u32) -> Stopped {
+    let presumed = thread.presumed.load(Relaxed) == epoch && thread.caught.load(Acquire) != epoch;
+    let (sp, frame) = match presumed {
+        // The whole of its stack, on which its registers are if it is in the handler.
+        true => (thread.stack().0.max(1) + RED_ZONE, 0),
+        false => (thread.sp.load(Acquire), thread.frame.load(Acquire)),
+    };
     let mut stopped = Stopped {
         tid: thread.tid.load(Relaxed),
         sp: sp.saturating_sub(RED_ZONE),
@@ -102,10 +107,10 @@ impl WorldStopped<'_> {
     pub fn for_each_thread(&self, f: &mut dyn FnMut(&Stopped)) {
         self.registry.for_each(&mut |thread| {
             if !core::ptr::eq(thread, self.me) {
-                f(&of(thread));
+                f(&of(thread, self.epoch));
             }
         });
-        guests::for_each(self.epoch, &mut |thread| f(&of(thread)));
+        guests::for_each(self.epoch, &mut |thread| f(&of(thread, self.epoch)));
     }
     /// The calling thread's record: its stack's bounds and descriptor.
     pub fn me(&self) -> &'static Thread {
