@@ -16,6 +16,7 @@ pub mod leaks;
 pub mod log;
 pub mod mappings;
 pub mod memory;
+pub mod nested;
 pub mod next;
 pub mod old_signals;
 pub mod request;

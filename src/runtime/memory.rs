@@ -7,7 +7,7 @@
 //! # Safety
 //! As the C functions: pointers come from this family and are not used after they were freed.
 #![allow(unsafe_code)]
-use super::{collect, foreign, info, start, trace};
+use super::{collect, foreign, info, nested, start, trace};
 use crate::ground::critical;
 use crate::heap::large::OBJECT_MAX;
 use crate::heap::release::{self, Freed};
@@ -41,11 +41,16 @@ fn malloc_medium(n: usize) -> *mut u8 {
 #[cold]
 #[inline(never)]
 fn malloc_slow(n: usize) -> *mut u8 {
+    if nested::is() {
+        return nested::malloc(n);
+    }
     slow(n, |critical, trace| resize::alloc(critical, n, trace)).at
 }
 
 /// One attempt to allocate about `n` bytes; another after memory was found; else ENOMEM.
 fn slow(n: usize, attempt: impl Fn(&critical::Critical, Trace) -> Got) -> Got {
+    // SAFETY: the program freed it, in a handler.
+    nested::catch_up(|p| unsafe { free(p) });
     let _late = threads::late_gate();
     collect::poll(n);
     let trace = ready();
@@ -90,6 +95,9 @@ pub fn calloc(count: usize, size: usize) -> *mut u8 {
 #[cold]
 #[inline(never)]
 fn calloc_slow(n: usize) -> *mut u8 {
+    if nested::is() {
+        return nested::calloc(n);
+    }
     let got = slow(n, |critical, trace| resize::alloc(critical, n, trace));
     resize::clear(got, n);
     got.at
@@ -112,7 +120,10 @@ pub unsafe fn free(p: *mut u8) {
 #[cold]
 #[inline(never)]
 fn emptied(span: &'static Span) {
-    release::emptied(&critical::enter(), span);
+    // It can wait empty in its list.
+    if !nested::is() {
+        release::emptied(&critical::enter(), span);
+    }
 }
 
 /// # Safety
@@ -122,6 +133,10 @@ fn emptied(span: &'static Span) {
 unsafe fn free_slow(p: *mut u8) {
     if p.is_null() {
         return;
+    }
+    if nested::is() {
+        // SAFETY: the caller frees it.
+        return unsafe { nested::put_off(p) };
     }
     let _errno = errno::Saved::new();
     let _late = threads::late_gate();
@@ -160,6 +175,10 @@ unsafe fn realloc_slow(p: *mut u8, n: usize) -> *mut u8 {
         // SAFETY: forwarded.
         unsafe { free(p) };
         return core::ptr::null_mut();
+    }
+    if nested::is() {
+        // SAFETY: forwarded.
+        return unsafe { nested::realloc(p, n) };
     }
     let _late = threads::late_gate();
     collect::poll(n);
@@ -201,6 +220,9 @@ pub fn memalign(align: usize, n: usize) -> *mut u8 {
 pub fn aligned(align: usize, n: usize) -> *mut u8 {
     if align <= 16 {
         return malloc(n);
+    }
+    if nested::is() {
+        return nested::aligned(align, n);
     }
     slow(n, |critical, trace| resize::alloc_aligned(critical, n, align, trace)).at
 }

@@ -8,6 +8,7 @@
 //! # Safety
 //! Arguments are those of the C functions; libc calls `run` with the record it was given.
 #![allow(unsafe_code)]
+use super::nested;
 use super::next::Next;
 use super::old_signals;
 use super::start;
@@ -52,6 +53,7 @@ pub fn begin(signal: Option<i32>) -> Result<(), Errno> {
     THRD_CREATE.resolve();
     super::blocking::resolve();
     super::exec::resolve();
+    nested::resolve();
     arm();
     let Some(signal) = signal else { return Ok(()) };
     threads::attach_current(&critical::enter());
@@ -108,7 +110,8 @@ pub unsafe fn pthread_create(
     let roomy = if given { None } else { unsafe { with_room(attributes) } };
     let attributes = roomy.as_ref().map_or(attributes, |a| (&raw const *a).cast());
     // SAFETY: forwarded, with our body and its record in place of the program's.
-    let status = unsafe { real(thread, attributes, run, (&raw const *record).cast_mut().cast()) };
+    let call = || unsafe { real(thread, attributes, run, (&raw const *record).cast_mut().cast()) };
+    let status = nested::open(call);
     match status {
         0 => drop(critical),
         _ => threads::start::withdraw(record, critical),
@@ -128,7 +131,8 @@ pub unsafe fn thrd_create(thread: *mut c_void, body: usize, argument: *mut c_voi
     let announced = threads::start::announce(body, argument as usize, false, host::is_blocked());
     let Some((record, critical)) = announced else { return THRD_NOMEM };
     // SAFETY: forwarded, with our body and its record in place of the program's.
-    let status = unsafe { real(thread, run_c11, (&raw const *record).cast_mut().cast()) };
+    let call = || unsafe { real(thread, run_c11, (&raw const *record).cast_mut().cast()) };
+    let status = nested::open(call);
     match status {
         0 => drop(critical),
         _ => threads::start::withdraw(record, critical),

@@ -39,7 +39,8 @@ pub struct Block {
     pub memo: AtomicUsize,
     /// What the program believes of the stop signal; see `threads::host`.
     pub signal: AtomicU32,
-    pub spare_word: AtomicU32,
+    /// The depth at which libc runs inside a critical section; see `runtime::nested`.
+    pub open: AtomicU32,
     pub reserved: [AtomicUsize; 3],
 }
 const _: () = assert!(size_of::<Block>() == 64);

@@ -1,0 +1,119 @@
+//! malloc and free in a signal handler that interrupted one of our slow paths.
+//!
+//! No function of the standard allows that, and many programs do it: a handler that prints, or forks a child that
+//! allocates. The thread holds locks of ours then and would wait for itself for ever; its cache may be half changed.
+//! What the fast paths cannot do is left to the allocator that we stand in front of, whose heap nobody else uses: its
+//! blocks come back through [`foreign`](super::foreign) as any stranger's. A block that is freed waits
+//! in a list, linked through its first word, for the next slow path that interrupts nothing.
+//!
+//! # Safety
+//! The functions have the types of their C names. A block on the list was freed by the program: its first word is free.
+#![allow(unsafe_code)]
+use super::next::Next;
+use crate::ground::fatal;
+use crate::heap::resize;
+use crate::sys::{errno, tls};
+use core::ffi::c_int;
+use core::sync::atomic::{AtomicPtr, Ordering::*};
+
+// SAFETY: the types of these C functions.
+static MALLOC: Next<unsafe extern "C" fn(usize) -> *mut u8> = unsafe { Next::new(c"malloc") };
+// SAFETY: as above.
+static CALLOC: Next<unsafe extern "C" fn(usize, usize) -> *mut u8> = unsafe { Next::new(c"calloc") };
+type Memalign = unsafe extern "C" fn(*mut *mut u8, usize, usize) -> c_int;
+// SAFETY: as above.
+static MEMALIGN: Next<Memalign> = unsafe { Next::new(c"posix_memalign") };
+
+static PUT_OFF: AtomicPtr<u8> = AtomicPtr::new(core::ptr::null_mut());
+
+pub fn resolve() {
+    MALLOC.resolve();
+    CALLOC.resolve();
+    MEMALIGN.resolve();
+}
+
+/// Whether this code interrupts a critical section of this thread's.
+#[inline]
+pub fn is() -> bool {
+    let block = tls::block();
+    block.depth.load(Relaxed) > block.open.load(Relaxed)
+}
+
+/// Runs a function of libc's inside the critical section that the caller is in: what it allocates is no handler's.
+pub fn open<R>(f: impl FnOnce() -> R) -> R {
+    let block = tls::block();
+    let before = block.open.load(Relaxed);
+    block.open.store(block.depth.load(Relaxed), Relaxed);
+    let result = f();
+    block.open.store(before, Relaxed);
+    result
+}
+
+pub fn malloc(n: usize) -> *mut u8 {
+    // SAFETY: as malloc(3).
+    MALLOC.get().map_or(core::ptr::null_mut(), |f| unsafe { f(n) })
+}
+pub fn calloc(n: usize) -> *mut u8 {
+    // SAFETY: as calloc(3).
+    CALLOC.get().map_or(core::ptr::null_mut(), |f| unsafe { f(1, n) })
+}
+pub fn aligned(align: usize, n: usize) -> *mut u8 {
+    let mut p = core::ptr::null_mut();
+    // SAFETY: as posix_memalign(3); on failure it does not write.
+    MEMALIGN.get().inspect(|f| unsafe { _ = f(&mut p, align, n) });
+    p
+}
+
+/// Frees a block later, whosever it is.
+///
+/// # Safety
+/// The program has freed it.
+pub unsafe fn put_off(p: *mut u8) {
+    let mut first = PUT_OFF.load(Relaxed);
+    loop {
+        if first == p {
+            fatal::die(format_args!("free: double free of the block at {p:?}, in a signal handler"));
+        }
+        // SAFETY: a block has room for one word.
+        unsafe { p.cast::<*mut u8>().write(first) };
+        match PUT_OFF.compare_exchange(first, p, Release, Relaxed) {
+            Ok(_) => return,
+            Err(now) => first = now,
+        }
+    }
+}
+
+/// What was put off, one by one. Not nested.
+#[inline]
+pub fn catch_up(free: impl Fn(*mut u8)) {
+    if PUT_OFF.load(Relaxed).is_null() {
+        return;
+    }
+    let mut at = PUT_OFF.swap(core::ptr::null_mut(), Acquire);
+    while !at.is_null() {
+        // SAFETY: a block on the list holds the next one.
+        let next = unsafe { at.cast::<*mut u8>().read() };
+        free(at);
+        at = next;
+    }
+}
+
+/// Null where the old size cannot be known without a lock.
+///
+/// # Safety
+/// As realloc(3), `p` not null and `n` not 0.
+pub unsafe fn realloc(p: *mut u8, n: usize) -> *mut u8 {
+    // SAFETY: the program's block, which stays until it was copied.
+    unsafe {
+        let Some(old) = resize::usable_at_once(p) else {
+            errno::set(libc::ENOMEM);
+            return core::ptr::null_mut();
+        };
+        let new = malloc(n);
+        if !new.is_null() {
+            core::ptr::copy_nonoverlapping(p, new, old.min(n));
+            put_off(p);
+        }
+        new
+    }
+}
