@@ -42,9 +42,9 @@ struct shared {
     volatile size_t size;       /* what the collecting thread allocates between collections */
     void *volatile gift;        /* a block that it frees after a collection */
     void *volatile offer;       /* one that it allocates then, if there is none */
-    volatile long fed;          /* bytes that the stepper writes to `feed` once the stepped thread sleeps in a call */
+    volatile long fed;          /* bytes that the stepper writes to `feed` once there was a collection while the stepped thread slept */
     int feed;
-    long calls, steps, parked, deferred, unasked, longest;
+    long calls, steps, parked, deferred, unasked, longest, asleep;
 };
 static struct shared *shared;
 int gleaner_collect(void) __attribute__((weak));
@@ -128,6 +128,7 @@ struct tracee {
     pid_t pid, tid;
     int outstanding; /* the collection that was asked for is not over */
     int ended, status;
+    int asleep; /* a collection was asked for while it slept in this call */
 };
 
 static void fail_(const char *what, long value) {
@@ -159,27 +160,19 @@ static int syscall_of(struct tracee *t) {
     MUST(ptrace(PTRACE_GETREGS, t->tid, NULL, &regs));
     return (int)regs.orig_rax;
 }
-/* Waits for the next stop. The thread may be asleep in a call: then it is fed, once. */
-static int wait_stop(struct tracee *t) {
-    int status;
-    double begun = seconds();
-    long looks = 0;
-    for (;;) {
-        pid_t got = (pid_t)MUST(waitpid(t->tid, &status, __WALL | (shared->fed ? WNOHANG : 0)));
-        if (got == t->tid) break;
-        if (++looks % 64 == 0 && seconds() - begun > 0.001 && shared->fed) {
-            static const char text[4096] = "";
-            long n = shared->fed;
-            shared->fed = 0;
-            if (write(shared->feed, text, (size_t)n) != n) fail_("feeding", n);
-        }
-    }
+/* Notes the end of the thread. */
+static int look_at(struct tracee *t, int status) {
     if (WIFEXITED(status) || WIFSIGNALED(status)) {
         t->ended = 1;
         t->status = WEXITSTATUS(status);
         if (WIFSIGNALED(status)) fail_("the stepped thread was ended by signal", WTERMSIG(status));
     }
     return status;
+}
+static int wait_stop(struct tracee *t) {
+    int status;
+    MUST(waitpid(t->tid, &status, __WALL));
+    return look_at(t, status);
 }
 /* Follows the handler of a signal that is being delivered until it returns. Whether it waited for something. */
 static int follow_handler(struct tracee *t, long signal) {
@@ -211,6 +204,9 @@ static int through_handler(struct tracee *t) {
     if (after.rip != before.rip) fail_("the signal came late", (long)(after.rip - before.rip));
     int waited = follow_handler(t, WSTOPSIG(status));
     MUST(ptrace(PTRACE_GETREGS, t->tid, NULL, &after));
+    /* A system call that the signal has ended begins again. */
+    long value = (long)before.rax;
+    if (value <= -512 && value >= -516) return waited;
     if (after.rip != before.rip || after.rsp != before.rsp || after.rax != before.rax || after.eflags != before.eflags)
         fail_("the handler returned to another place", (long)(after.rip - before.rip));
     return waited;
@@ -245,14 +241,16 @@ static int is_stuck(struct tracee *t, long long *ran) {
     return now - *ran > 2000000;
 }
 
+static void ask(struct tracee *t) {
+    t->outstanding = 1;
+    shared->asked++;
+    futex(&shared->asked, FUTEX_WAKE, 1);
+}
+
 /* Lets a whole collection take place here if that is possible. */
 static void examine(struct tracee *t, struct shared *sum) {
     int fresh = !t->outstanding;
-    if (fresh) {
-        t->outstanding = 1;
-        shared->asked++;
-        futex(&shared->asked, FUTEX_WAKE, 1);
-    }
+    if (fresh) ask(t);
     double begun = seconds();
     int met = 0, waited = 0;
     long long ran = 0;
@@ -304,6 +302,35 @@ static int is_worn(struct tracee *t, long call) {
     return 1;
 }
 
+/* Waits for the end of one instruction. It may be a call in which the thread sleeps until it is fed: before that there is
+ * a collection. */
+static int wait_step(struct tracee *t, struct shared *sum) {
+    int status;
+    for (double begun = seconds(); shared->fed; sched_yield()) {
+        if ((pid_t)MUST(waitpid(t->tid, &status, __WALL | WNOHANG)) == t->tid) return look_at(t, status);
+        if (!is_over(t) || seconds() - begun < 0.002) continue;
+        char call[64], path[64];
+        snprintf(path, sizeof path, "/proc/%d/task/%d/syscall", t->pid, t->tid);
+        int fd = open(path, O_RDONLY);
+        ssize_t n = read(fd, call, sizeof call - 1);
+        close(fd);
+        call[n > 0 ? n : 0] = 0;
+        if (n <= 0 || call[0] < '0' || call[0] > '9' || atoi(call) == SYS_futex) continue;
+        if (!t->asleep) {
+            t->asleep = 1;
+            sum->asleep++;
+            ask(t);
+            continue;
+        }
+        static const char text[4096] = "";
+        long bytes = shared->fed;
+        shared->fed = 0;
+        t->asleep = 0;
+        if (write(shared->feed, text, (size_t)bytes) != bytes) fail_("feeding", bytes);
+    }
+    return wait_stop(t);
+}
+
 /* Steps the thread until the breakpoint behind the call, or to its end. */
 static void step_all(struct tracee *t, struct shared *sum) {
     static long call;
@@ -318,7 +345,7 @@ static void step_all(struct tracee *t, struct shared *sum) {
         if (longest > sum->longest) sum->longest = longest;
         before = sum->deferred;
         MUST(ptrace(PTRACE_SINGLESTEP, t->tid, NULL, 0));
-        int status = wait_stop(t);
+        int status = wait_step(t, sum);
         sum->steps++;
         if (t->ended) break;
         if (WSTOPSIG(status) != SIGTRAP) {
@@ -353,10 +380,11 @@ static struct shared *row_of(const char *name) {
 }
 static void print_rows(double begun) {
     long steps = 0, parked = 0, deferred = 0;
-    printf("%-28s %6s %8s %8s %8s %8s %8s\n", "call", "calls", "instr", "parked", "deferred", "unasked", "longest");
+    printf("%-28s %6s %8s %8s %8s %8s %8s %6s\n", "call", "calls", "instr", "parked", "deferred", "unasked", "longest",
+           "asleep");
     for (struct row *r = rows; r->name[0]; r++) {
-        printf("%-28s %6ld %8ld %8ld %8ld %8ld %8ld\n", r->name, r->sum.calls, r->sum.steps, r->sum.parked, r->sum.deferred,
-               r->sum.unasked, r->sum.longest);
+        printf("%-28s %6ld %8ld %8ld %8ld %8ld %8ld %6ld\n", r->name, r->sum.calls, r->sum.steps, r->sum.parked, r->sum.deferred,
+               r->sum.unasked, r->sum.longest, r->sum.asleep);
         steps += r->sum.steps, parked += r->sum.parked, deferred += r->sum.deferred;
     }
     printf("in all: %ld instructions, parked at %ld, deferred at %ld, %d collections, %.1f s\n", steps, parked, deferred,

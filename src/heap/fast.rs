@@ -4,7 +4,8 @@
 //! looked at, between any two: malloc unlinks with one store (until then the slot is free and
 //! on the list, after it the slot is handed out and its address is in a register); free links
 //! with one store, after the slot's own link is in place. The compiler fences keep that order.
-//! `used` may lag by one: only the owner reads it.
+//! `used` may lag by one: only the owner reads it. `c-tests/torture/` steps a thread through these paths and
+//! collects at each instruction.
 //!
 //! # Safety
 //! A span's free list holds only slots of that span, each at least 16 bytes, owned by nobody
