@@ -122,7 +122,7 @@ table! {
         "Collect whenever so many bytes were allocated, whatever is live: for tests. \
          0 is off.";
     checkmark: bool = false, Kind::Switch,
-        "Check the free lists, mark a second time by a simpler marker and compare, at each collection: for tests. \
+        "Check the free lists and mark a second time, more simply, at each collection: for tests. \
          A program that writes to freed memory may end by it.";
 }
 
