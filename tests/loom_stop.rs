@@ -42,8 +42,10 @@ impl Cell32 for Real {
     fn load(&self, order: Ordering) -> u32 {
         self.0.load(order)
     }
+    /// A swap of which nothing is read: the model does not order plain stores and exchanges of one cell among themselves,
+    /// as every processor does.
     fn store(&self, value: u32, order: Ordering) {
-        self.0.store(value, order)
+        self.0.swap(value, order);
     }
     fn exchange(&self, old: u32, new: u32, ok: Ordering, fail: Ordering) -> Result<u32, u32> {
         self.0.compare_exchange(old, new, ok, fail)

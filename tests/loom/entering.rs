@@ -75,3 +75,41 @@ fn a_request_that_is_there_is_not_taken_into_the_call() {
 fn a_signal_under_way_is_waited_for() {
     entering(Enter::DoesNotWait, 1);
 }
+
+/// A call that can begin again is entered by a plain store, which may wipe a request out; a signal in it is then
+/// mended by `rewind`. What remains to be shown: nobody works while the collector reads.
+fn repeatable(leaves_plainly: bool) {
+    check(move || {
+        let process = Process::<Real>::new();
+        let inner = process.clone();
+        let collector = thread::spawn(move || inner.collect(6));
+        for _ in 0..2 {
+            process.work();
+            process.poll_signal();
+            if !process.word.enter_repeatable() {
+                enter(&process, Enter::Real);
+            }
+            // The call: a signal that comes in it finds the thread SAFE, and is done with.
+            process.poll_signal();
+            if leaves_plainly {
+                process.word.revive();
+            } else {
+                process.park();
+            }
+        }
+        process.work();
+        process.poll_signal();
+        process.word.enter_safe();
+        collector.join().unwrap();
+    });
+}
+
+#[test]
+fn a_plain_store_may_enter_a_call_that_can_begin_again() {
+    repeatable(false);
+}
+#[test]
+#[should_panic(expected = "Causality violation")]
+fn but_only_an_exchange_leaves_it() {
+    repeatable(true);
+}
