@@ -2,7 +2,7 @@
 // modes: gc leak
 // native: no
 // flags: -pthread
-// timeout: 900
+// timeout: 1800
 // gleaner: min_growth=1g:limbo=1:disguised=no:checkmark=yes:deadline=60000:verbose=1
 // stdout: ...
 // stdout: in all: * instructions, parked at *
@@ -253,7 +253,7 @@ static void all_calls(void) {
     of_the_dead(48, shared->thorough ? 20 : 3);
     large(100000);
     if (shared->thorough) large(3 << 20), large(40 << 20);
-    map_grows(shared->thorough ? 80 : 3);
+    map_grows(shared->thorough ? 20 : 3);
 }
 int main(void) {
     const char *mode = getenv("MODE");
