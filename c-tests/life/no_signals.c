@@ -373,6 +373,8 @@ int main(void) {
     int held = open(lock, O_RDWR | O_CREAT, 0600);
     CHECK(flock(held, LOCK_EX) == 0);
     for (int i = 0; i < N; i++) prepare(&tests[i], i);
+    struct timespec begun;
+    clock_gettime(CLOCK_MONOTONIC, &begun);
     for (int i = 0; i < N; i++) CHECK(pthread_create(&tests[i].thread, NULL, run, &tests[i]) == 0);
     for (int i = 0; i < N; i++)
         while (!tests[i].tid) usleep(100);
@@ -382,10 +384,14 @@ int main(void) {
         for (int k = 0; k < 64; k++) kept[k] = malloc(6000);
         for (int k = 0; k < 64; k++) free(kept[k]);
     }
+    // On a machine so busy that the calls with a time-out came to it, they and their end count: 24 would be the collections.
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    int allowed = now.tv_sec - begun.tv_sec < late.tv_sec - 1 ? 0 : 5;
     for (int i = 0; i < N; i++) {
         char state;
         long n = switches(tests[i].tid, &state) - tests[i].before;
-        if (i == 0 ? ours && n < 5 : n != 0) failed = 1, fprintf(stderr, "%s: woken %ld times (%c)\n", tests[i].name, n, state);
+        if (i == 0 ? ours && n < 5 : n > allowed) failed = 1, fprintf(stderr, "%s: woken %ld times (%c)\n", tests[i].name, n, state);
     }
     flock(held, LOCK_UN);
     for (int i = 0; i < N; i++) release(&tests[i]);

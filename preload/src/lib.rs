@@ -2,6 +2,7 @@
 #![no_std]
 
 mod blocking;
+mod context;
 mod cxx;
 mod dl;
 mod ends;

@@ -83,6 +83,11 @@ pub unsafe fn put_off(p: *mut u8) {
     }
 }
 
+/// The first block that was put off: a root, and with it all of them.
+pub fn first() -> usize {
+    PUT_OFF.load(Relaxed) as usize
+}
+
 /// What was put off, one by one. Not nested.
 #[inline]
 pub fn catch_up(free: impl Fn(*mut u8)) {

@@ -373,6 +373,13 @@ pub unsafe fn signalfd(fd: c_int, set: *const sigset_t, flags: c_int) -> c_int {
     call!(SIGNALFD(fd, stripped.pointer(), flags))
 }
 
+/// Code may run on a stack that begins at `lo`.
+pub fn note_stack(lo: usize) {
+    if let Some(me) = threads::current() {
+        me.note_stack(lo);
+    }
+}
+
 /// # Safety
 /// As sigaltstack(2).
 pub unsafe fn sigaltstack(new: *const stack_t, old: *mut stack_t) -> c_int {
@@ -387,6 +394,7 @@ pub unsafe fn sigaltstack(new: *const stack_t, old: *mut stack_t) -> c_int {
             && asked.ss_flags & libc::SS_DISABLE == 0
         {
             shared_stack::claim(asked.ss_sp as usize);
+            note_stack(asked.ss_sp as usize);
         }
         let status = call!(SIGALTSTACK(new, &mut before));
         if let (0, Some(asked)) = (status, asked)

@@ -5,7 +5,7 @@
 //! entries that were written. Heap memory is read in place only where the snapshot says that it
 //! can be.
 #![allow(unsafe_code)]
-use super::exit;
+use super::{exit, nested};
 use crate::gc::{self, Abandon, Scan};
 use crate::ground::critical::Critical;
 use crate::pages::metadata;
@@ -118,7 +118,7 @@ impl<'a> Process<'a> {
         self.stopped.for_each_thread(&mut |_| count += 1);
         let mut room = Room::new(self.critical, count)?;
         let me = self.stopped.me();
-        room.push(live(self.own.sp, me.stack(), &[]));
+        room.push(live(self.own.sp, me.stack(), me.is_whole(), &[]));
         self.stopped.for_each_thread(&mut |t| room.push(of(t)));
         Some(room)
     }
@@ -149,12 +149,12 @@ fn tid_offset() -> Option<usize> {
     (tid as i32 == process::tid()).then_some(TID)
 }
 
-fn live(sp: usize, stack: (usize, usize), areas: &[(usize, usize)]) -> Live {
+fn live(sp: usize, stack: (usize, usize), whole: bool, areas: &[(usize, usize)]) -> Live {
     let on_own = stack.1 == 0 || (stack.0 <= sp && sp < stack.1);
     let mut live = Live {
         sp,
         stack,
-        frames: if on_own { Frames::AboveSp } else { Frames::Anywhere },
+        frames: if on_own && !whole { Frames::AboveSp } else { Frames::Anywhere },
         areas: [(Addr(0), Addr(0)); 3],
         count: areas.len().min(3),
     };
@@ -172,7 +172,7 @@ fn of(t: &Stopped) -> Live {
         (0, _) => t.tcb,
         (sp, _) => sp,
     };
-    live(sp, t.stack, t.areas())
+    live(sp, t.stack, t.whole && t.sp != 0, t.areas())
 }
 
 impl gc::World for Process<'_> {
@@ -181,6 +181,9 @@ impl gc::World for Process<'_> {
             let at = Addr::of(&raw const argument);
             scan(at, at.add(size_of::<usize>()));
         });
+        let put_off = nested::first();
+        let at = Addr::of(&raw const put_off);
+        scan(at, at.add(size_of::<usize>()));
         // The kernel alone may hold the memory of an alternate stack. (Other threads' are in
         // their signal frames.)
         let alternate = signal::alternate_stack();

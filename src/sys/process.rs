@@ -23,6 +23,12 @@ pub fn yield_now() {
     // SAFETY: no arguments.
     unsafe { syscall0(libc::SYS_sched_yield) };
 }
+/// Sleeps; a signal cuts it short.
+pub fn sleep_ns(ns: i64) {
+    let ts = libc::timespec { tv_sec: 0, tv_nsec: ns };
+    // SAFETY: the kernel reads one timespec.
+    unsafe { syscall2(libc::SYS_nanosleep, &raw const ts as usize, 0) };
+}
 /// How many processors this process may run on, as of the first time that it was asked.
 pub fn processors() -> u32 {
     static KNOWN: AtomicU32 = AtomicU32::new(0);

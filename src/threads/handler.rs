@@ -193,7 +193,9 @@ fn stop(me: Option<&'static Thread>, frame: &mut Frame) {
         }
         return;
     };
-    if block.depth.load(Relaxed) > 0 {
+    // A join's section holds nothing of ours: while the thread is SAFE in it the collector may distrust that.
+    let joins = me.in_join.load(Relaxed) != 0 && me.word.state() == State::Safe;
+    if block.depth.load(Relaxed) > 0 && !joins {
         block.pending.store(1, Relaxed);
         return;
     }

@@ -23,7 +23,8 @@
 #![allow(unsafe_code)]
 use super::record::Thread;
 use super::{blocking, current, lend, registry};
-use crate::sys::process;
+use crate::ground::critical;
+use crate::sys::{process, tls};
 use core::sync::atomic::Ordering::*;
 
 /// `Thread::joined`: the thread is past its last destructor, or about to be.
@@ -31,8 +32,8 @@ const ENDED: usize = 1;
 /// It is just looking after who joins it.
 const BUSY: usize = 2;
 
-/// A thread that has just been made has 2 ms to enter itself.
-const PATIENCE_NS: u64 = 2_000_000;
+/// A thread that has just been made has so long to enter itself; one that has ended long ago is looked for as long.
+const PATIENCE_NS: u64 = 200_000;
 
 /// Before a join of `thread`: whether the caller is SAFE now.
 pub(super) unsafe extern "C" fn enter(me: &'static Thread, thread: usize) -> u32 {
@@ -45,10 +46,14 @@ pub(super) unsafe extern "C" fn enter(me: &'static Thread, thread: usize) -> u32
     let entered = unsafe { blocking::enter(me) };
     // An ending thread saw either this one SAFE, or itself not joined by it.
     if entered == blocking::ENTERED && other.joined.load(SeqCst) == me as *const Thread as usize {
+        into_section(me);
         return entered;
     }
-    // SAFETY: as above.
-    unsafe { leave(me) };
+    if entered == blocking::ENTERED {
+        // SAFETY: as above.
+        unsafe { blocking::leave(me) };
+    }
+    forget(me);
     0
 }
 
@@ -59,19 +64,36 @@ pub(super) unsafe extern "C" fn leave(me: &Thread) {
     forget(me);
 }
 
+/// For the rest of the join the thread is in a critical section, in which libc may allocate: once it is RUN again it frees the
+/// dead thread's stack under a lock of libc's. Stopped there it would hold up a thread that creates another, in a
+/// critical section of its own, until the deadline.
+fn into_section(me: &Thread) {
+    let block = tls::block();
+    core::mem::forget(critical::enter());
+    me.in_join.store(1 + block.open.swap(block.depth.load(Relaxed), Relaxed), Relaxed);
+}
+fn out_of_section(me: &Thread) {
+    let before = me.in_join.swap(0, Relaxed);
+    if before != 0 {
+        tls::block().open.store(before - 1, Relaxed);
+        drop(critical::resume());
+    }
+}
+
 /// The join is over, one way or another; the thread is RUN.
 pub(super) fn forget(me: &Thread) {
     let other = me.joins.swap(0, Relaxed);
     if other == 0 {
         return;
     }
+    out_of_section(me);
     lend::fetch_back(me);
     // SAFETY: a record; they are never unmapped.
     let other = unsafe { &*(other as *const Thread) };
     let _ = other.joined.compare_exchange(me as *const Thread as usize, 0, SeqCst, SeqCst);
     // What it is about to do to this thread must not come later.
     while other.joined.load(SeqCst) == BUSY {
-        process::yield_now();
+        process::sleep_ns(20_000);
     }
 }
 
@@ -96,7 +118,7 @@ fn find(me: &Thread, thread: usize) -> Option<&'static Thread> {
         if joined.is_some() || found.is_some() || !to_come || process::now_ns() > give_up {
             return joined;
         }
-        process::yield_now();
+        process::sleep_ns(20_000);
     }
 }
 

@@ -21,7 +21,8 @@ static WAITS: AtomicU32 = AtomicU32::new(0);
 
 /// In the handler of a thread that blocks it. False: it is this thread's own matter.
 pub(super) fn offer(signal: i32, info: &Info) -> bool {
-    let to_process = !matches!(info.code, libc::SI_TKILL | libc::SI_QUEUE);
+    // sigqueue, that is; pthread_sigqueue looks the same and is the rarer one.
+    let to_process = info.code != libc::SI_TKILL;
     if !to_process || ACTIVE.load(Relaxed) == 0 || sandbox::forbids(Need::Collect) {
         return false;
     }

@@ -49,6 +49,8 @@ pub struct Thread {
     pub tcb: AtomicUsize,
     stack_lo: AtomicUsize,
     pub(super) stack_hi: AtomicUsize,
+    /// 1 once code may run on a piece of this thread's own stack as if it were another one: then all of it is live.
+    whole: AtomicU32,
     /// Blocking calls made with a stack pointer in `safe_lo..stack_hi` are SAFE: this thread's own
     /// stack, which nobody who borrows its thread-local storage runs on. See `blocking`.
     pub(super) safe_lo: AtomicUsize,
@@ -56,6 +58,8 @@ pub struct Thread {
     /// on whose stack vfork's child runs. The thread's own, or the child's. See `lend`.
     pub(super) lent: AtomicU32,
     pub(super) parked: AtomicUsize,
+    /// Not 0 while libc's join runs in a critical section: 1 more than `tls::Block::open` was. See `joins`.
+    pub(super) in_join: AtomicU32,
     pub(super) spilled: [AtomicUsize; 6],
     /// The record of the thread that this one is joining, and of the one by which it is joined (see `joins`).
     pub(super) joins: AtomicUsize,
@@ -86,9 +90,11 @@ impl Thread {
             tcb: AtomicUsize::new(0),
             stack_lo: AtomicUsize::new(0),
             stack_hi: AtomicUsize::new(0),
+            whole: AtomicU32::new(0),
             safe_lo: AtomicUsize::new(usize::MAX),
             lent: AtomicU32::new(0),
             parked: AtomicUsize::new(0),
+            in_join: AtomicU32::new(0),
             spilled: [const { AtomicUsize::new(0) }; 6],
             joins: AtomicUsize::new(0),
             joined: AtomicUsize::new(0),
@@ -101,6 +107,17 @@ impl Thread {
     pub fn stack(&self) -> (usize, usize) {
         (self.stack_lo.load(Relaxed), self.stack_hi.load(Relaxed))
     }
+    /// An alternate stack, or a coroutine's, begins at `lo`. If that is in the thread's own stack, frames below it
+    /// may be live while the stack pointer is in there.
+    pub fn note_stack(&self, lo: usize) {
+        if self.safe_lo.load(Relaxed) <= lo && lo < self.stack_hi.load(Relaxed) {
+            self.whole.store(1, Relaxed);
+        }
+    }
+    /// Whether all of the stack is live, wherever the stack pointer is.
+    pub fn is_whole(&self) -> bool {
+        self.whole.load(Relaxed) != 0
+    }
     pub fn stack_kind(&self) -> StackKind {
         match self.stack_kind.load(Relaxed) {
             1 => StackKind::Libc,
@@ -109,6 +126,7 @@ impl Thread {
         }
     }
     pub(super) fn set_stack(&self, (lo, hi): (usize, usize), kind: StackKind) {
+        self.whole.store(0, Relaxed);
         self.stack_lo.store(lo, Relaxed);
         self.stack_hi.store(hi, Relaxed);
         self.stack_kind.store(kind as u32, Relaxed);

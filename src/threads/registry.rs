@@ -141,7 +141,8 @@ pub(super) fn pause(tries: &mut u32) {
     } else if *tries < 100 {
         core::hint::spin_loop();
     } else {
-        process::yield_now();
+        // Not by yielding: to a thread of a higher priority that gives the holder nothing.
+        process::sleep_ns(20_000);
     }
 }
 
@@ -166,6 +167,7 @@ impl Registry {
         record.timing.reset();
         record.rewound[0].store(0, Ordering::Relaxed);
         record.lent.store(0, Ordering::Relaxed);
+        record.in_join.store(0, Ordering::Relaxed);
         record.joins.store(0, Ordering::Relaxed);
         record.joined.store(0, Ordering::SeqCst);
         let bucket = &mut self.buckets[tid as usize % BUCKETS];

@@ -45,6 +45,8 @@ pub struct Stopped {
     pub tcb: usize,
     areas: [(usize, usize); 3],
     count: usize,
+    /// All of `stack` is live although `sp` is in it.
+    pub whole: bool,
     /// The alternate stack, if `sp` is on it.
     pub alternate: Option<(usize, usize)>,
 }
@@ -76,6 +78,7 @@ fn of(thread: &Thread, epoch: u32) -> Stopped {
         tcb: thread.tcb.load(Relaxed),
         areas: [(0, 0); 3],
         count: 0,
+        whole: thread.is_whole(),
         alternate: None,
     };
     if thread.lent.load(Acquire) != 0 {
@@ -93,6 +96,7 @@ fn of(thread: &Thread, epoch: u32) -> Stopped {
             stopped.count = 3;
         }
         stopped.alternate = frame.alternate();
+        stopped.whole |= stopped.alternate.is_some();
     }
     stopped
 }

@@ -157,6 +157,9 @@ pub fn marked<T>(world: &mut Roots, settings: Settings, look: impl FnOnce(&Marke
 }
 pub const CHECKED: Settings = Settings { checkmark: true, disguised: false };
 
+/// For broken heaps: with checkmark the heap is verified first, and that would end the process.
+pub const UNVERIFIED: Settings = Settings { checkmark: false, disguised: false };
+
 /// Addresses of unreachable objects.
 pub fn unreachable(world: &mut Roots, settings: Settings) -> (BTreeSet<usize>, Found) {
     marked(world, settings, |marked| {
@@ -169,8 +172,11 @@ pub fn unreachable(world: &mut Roots, settings: Settings) -> (BTreeSet<usize>, F
 
 /// A whole cycle with limbo, up to the resume.
 pub fn stopped_part(world: &mut Roots, needed: u8, doom: Doom) -> Moved {
+    stopped_part_by(&CHECKED, world, needed, doom)
+}
+fn stopped_part_by(settings: &Settings, world: &mut Roots, needed: u8, doom: Doom) -> Moved {
     let critical = critical::enter();
-    let marked = gc::mark(&critical, world, &CHECKED).expect("marks");
+    let marked = gc::mark(&critical, world, settings).expect("marks");
     let moved = marked.to_limbo(&critical, needed, doom);
     marked.end(&critical);
     moved
@@ -178,6 +184,11 @@ pub fn stopped_part(world: &mut Roots, needed: u8, doom: Doom) -> Moved {
 /// A whole cycle; what went to limbo, and how many objects were freed.
 pub fn cycle(world: &mut Roots, needed: u8) -> (Moved, usize) {
     let moved = stopped_part(world, needed, Doom::Allowed);
+    (moved, gc::reclaim::run(&critical::enter()).objects)
+}
+/// The same in a heap that is broken.
+pub fn cycle_of_broken(world: &mut Roots, needed: u8) -> (Moved, usize) {
+    let moved = stopped_part_by(&UNVERIFIED, world, needed, Doom::Allowed);
     (moved, gc::reclaim::run(&critical::enter()).objects)
 }
 
