@@ -7,8 +7,10 @@
 //!   the kernel's list at each stop and held as a guest.
 //! - [`stop_world`] gives a [`WorldStopped`]: proof that no other thread of this process runs the
 //!   program's code until it is dropped, and the way to every thread's registers and stack.
-//! - [`blocking`], [`locks`], [`joins`]: calls in which a thread gets no signal. [`handlers`]: how the program's handlers are
-//!   entered, in and out of such calls. [`host`]: the program's own use of our signal. [`rewind`]: system calls that the signal
+//! - [`blocking`], [`locks`], [`joins`]: calls in which a thread gets no signal. [`handlers`]: how the
+//!   program's handlers are
+//!   entered, in and out of such calls. [`host`]: the program's own use of our signal. [`rewind`]: system
+//!   calls that the signal
 //!   interrupted begin again.
 //!
 //! Two kinds of safe point. *Blocked*: the thread is SAFE and cannot leave while the collector's
@@ -110,7 +112,8 @@ pub fn is_stopping() -> bool {
     state::is_stop(WORLD.load(Acquire))
 }
 
-/// The count of [`ACKS`] with which it has something to look at; it wakes by itself in time if that is not reached.
+/// The count of [`ACKS`] with which it has something to look at; it wakes by itself in time if that is not
+/// reached.
 static AWAITED: AtomicU32 = AtomicU32::new(0);
 
 /// Tells the collector that one more thread is frozen.

@@ -7,7 +7,8 @@
 //! cargo test --test apps -- git --mode gc        one, in one mode
 //! cargo test --test apps -- --preload /usr/lib/…/libjemalloc.so.2
 //! GLEANER_TEST_OPTIONS=collect_every=4m cargo test --test apps      more options, in every mode
-//! GLEANER_TEST_TICK=5 cargo test --test apps -- --mode gc           a second thread in each program collects every 5 ms
+//! GLEANER_TEST_TICK=5 cargo test --test apps -- --mode gc           a second thread in each program
+//! collects every 5 ms
 //! ```
 //! A script's header: `# needs: commands`, `# timeout: seconds`, `# modes: …`, and `# normalise: a sed
 //! script` for what differs from one native run to the next. In leak mode the reports go to files and

@@ -3,20 +3,10 @@
 // gleaner: collect_every=64k
 // timeout: 4
 #include "check.h"
-#include <dirent.h>
 #include <linux/io_uring.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
-
-static int threads(void) {
-    int n = 0;
-    DIR *d = opendir("/proc/self/task");
-    CHECK(d);
-    while (readdir(d)) n++;
-    closedir(d);
-    return n - 2;
-}
 
 int main(void) {
     struct io_uring_params p = {0};
@@ -32,7 +22,7 @@ int main(void) {
     *(unsigned *)(queue + p.sq_off.array) = 0;
     __atomic_store_n((unsigned *)(queue + p.sq_off.tail), 1, __ATOMIC_RELEASE);
     CHECK(syscall(SYS_io_uring_enter, ring, 1, 0, 0, NULL, 0) == 1);
-    for (int i = 0; i < 1000 && threads() < 2; i++) usleep(1000);
+    for (int i = 0; i < 1000 && status_kib("Threads") < 2; i++) usleep(1000);
     // An abandoned collection takes 200 ms.
     for (int i = 0; i < 200; i++) {
         volatile char *block = malloc(1 << 20);

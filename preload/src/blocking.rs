@@ -74,7 +74,8 @@ looking! {
     "cmp dword ptr [rdi + 8], 0", "je", locks::held_mutex:
     pthread_mutex_lock pthread_mutex_timedlock pthread_mutex_clocklock mtx_lock mtx_timedlock
 }
-// The writer that has it; where the kind (48) prefers writers, bit 1 of the first word: there is one that waits.
+// The writer that has it; where the kind (48) prefers writers, bit 1 of the first word: there is one that
+// waits.
 looking! {
     "cmp dword ptr [rdi + 24], 0\njne {call}\ncmp dword ptr [rdi + 48], 0\nje 2f\ntest dword ptr [rdi], 2", "jz", call:
     pthread_rwlock_rdlock pthread_rwlock_timedrdlock pthread_rwlock_clockrdlock

@@ -1,20 +1,14 @@
 //! makecontext: a coroutine's stack may be an array in a frame of its maker's.
 //!
 //! # Safety
-//! The real function is entered by a jump with all argument registers as they came: it takes any number of them.
+//! The real function is entered by a jump with all argument registers as they came: it takes any number of
+//! them.
 use core::arch::naked_asm;
-use core::sync::atomic::{AtomicUsize, Ordering};
-use gleaner_core::runtime::{foreign, signals};
+use gleaner_core::runtime::signals;
 
-static REAL: AtomicUsize = AtomicUsize::new(0);
-
-unsafe extern "C" fn note(context: *const libc::ucontext_t) -> usize {
+unsafe extern "C" fn before(context: *const libc::ucontext_t) -> usize {
     // SAFETY: the program's context, by the contract of makecontext(3).
-    unsafe { signals::note_stack((*context).uc_stack.ss_sp as usize) };
-    if REAL.load(Ordering::Acquire) == 0 {
-        REAL.store(foreign::look_up(c"makecontext"), Ordering::Release);
-    }
-    REAL.load(Ordering::Acquire)
+    unsafe { signals::before_makecontext(context) }
 }
 
 /// # Safety
@@ -32,7 +26,7 @@ pub unsafe extern "C" fn makecontext() {
         "push r9",
         "push rax",
         ".cfi_adjust_cfa_offset 56",
-        "call {note}",
+        "call {before}",
         "mov r11, rax",
         "pop rax",
         "pop r9",
@@ -44,6 +38,6 @@ pub unsafe extern "C" fn makecontext() {
         ".cfi_adjust_cfa_offset -56",
         "jmp r11",
         ".cfi_endproc",
-        note = sym note,
+        before = sym before,
     )
 }

@@ -47,6 +47,31 @@ pub fn depth() -> u32 {
     tls::block().depth.load(Ordering::Relaxed)
 }
 
+/// Whether this code interrupts a critical section of its thread's: it is a handler of the program's.
+#[inline]
+pub fn is_interrupted() -> bool {
+    let b = tls::block();
+    b.depth.load(Ordering::Relaxed) > b.open.load(Ordering::Relaxed)
+}
+
+/// libc runs from here on, in the section that the caller is in, and may allocate: that is no handler's
+/// doing. The value
+/// is for [`shut`].
+pub fn open() -> u32 {
+    let b = tls::block();
+    let before = b.open.load(Ordering::Relaxed);
+    b.open.store(b.depth.load(Ordering::Relaxed), Ordering::Relaxed);
+    before
+}
+/// libc is done.
+pub fn shut(before: u32) {
+    tls::block().open.store(before, Ordering::Relaxed);
+}
+/// Whether libc runs in a section of this thread's.
+pub fn is_open() -> bool {
+    tls::block().open.load(Ordering::Relaxed) != 0
+}
+
 impl Drop for Critical {
     #[inline(always)]
     fn drop(&mut self) {

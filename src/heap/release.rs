@@ -217,7 +217,8 @@ fn is_free(span: &Span, block: *mut Block) -> bool {
 }
 
 /// The first block of the local list lost its mark: the program wrote to it after it freed it. What led to
-/// it was marked, so it is a free slot. If its link is sound all the same, nothing is lost. If it is null (`free(p); p->next = 0;`
+/// it was marked, so it is a free slot. If its link is sound all the same, nothing is lost. If it is null
+/// (`free(p); p->next = 0;`
 /// is a common mistake), the blocks behind it are lost, and the program lives. Otherwise this is the end.
 pub fn mend_first(span: &Span) {
     let block = span.free.get();

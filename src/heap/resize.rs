@@ -22,6 +22,12 @@ pub struct Got {
     /// See [`large::Object`].
     sparse: bool,
 }
+impl Got {
+    /// A block of another allocator's, or null.
+    pub const fn foreign(at: *mut u8) -> Got {
+        Got { at, ..NONE }
+    }
+}
 const NONE: Got = Got { at: core::ptr::null_mut(), zeroed: false, sparse: false };
 
 /// Makes the first `n` bytes of a new object zero.

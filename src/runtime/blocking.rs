@@ -1,6 +1,7 @@
 //! Which functions of libc can block, and where the real ones are.
 //!
-//! Not in the list are functions that allocate or free before they wait (popen, pclose, getaddrinfo, stdio), or call the
+//! Not in the list are functions that allocate or free before they wait (popen, pclose, getaddrinfo,
+//! stdio), or call the
 //! program while they do (pthread_once). They are interrupted and begun again (`threads::rewind`). A name for
 //! which another library stands between us and libc is passed through untouched: its code is not libc's.
 //!

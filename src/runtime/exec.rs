@@ -1,37 +1,24 @@
 //! The exec family.
 //!
 //! # Safety
-//! Arguments are those of the C functions. The list of a variadic one lies in memory as `argv` does: the entry in
+//! Arguments are those of the C functions. The list of a variadic one lies in memory as `argv` does: the
+//! entry in
 //! preload/ lays it down so.
 #![allow(unsafe_code)]
-use super::next::Next;
+use super::next::{Next, behind};
 use crate::threads::exec;
 use core::ffi::c_int;
 
 type List = *const *const i8;
 type Path = *const i8;
-// SAFETY: the types of these C functions.
-static EXECVE: Next<unsafe extern "C" fn(Path, List, List) -> c_int> = unsafe { Next::new(c"execve") };
-// SAFETY: as above.
-static EXECV: Next<unsafe extern "C" fn(Path, List) -> c_int> = unsafe { Next::new(c"execv") };
-// SAFETY: as above.
-static EXECVP: Next<unsafe extern "C" fn(Path, List) -> c_int> = unsafe { Next::new(c"execvp") };
-// SAFETY: as above.
-static EXECVPE: Next<unsafe extern "C" fn(Path, List, List) -> c_int> = unsafe { Next::new(c"execvpe") };
-// SAFETY: as above.
-static FEXECVE: Next<unsafe extern "C" fn(c_int, List, List) -> c_int> = unsafe { Next::new(c"fexecve") };
-type ExecveAt = unsafe extern "C" fn(c_int, Path, List, List, c_int) -> c_int;
-// SAFETY: as above.
-static EXECVEAT: Next<ExecveAt> = unsafe { Next::new(c"execveat") };
-
-/// Looks the real ones up: a child of vfork must not.
-pub fn resolve() {
-    EXECVE.resolve();
-    EXECV.resolve();
-    EXECVP.resolve();
-    EXECVPE.resolve();
-    FEXECVE.resolve();
-    EXECVEAT.resolve();
+// Looked up at start: a child of vfork must not.
+behind! {
+    EXECVE = c"execve": unsafe extern "C" fn(Path, List, List) -> c_int;
+    EXECV = c"execv": unsafe extern "C" fn(Path, List) -> c_int;
+    EXECVP = c"execvp": unsafe extern "C" fn(Path, List) -> c_int;
+    EXECVPE = c"execvpe": unsafe extern "C" fn(Path, List, List) -> c_int;
+    FEXECVE = c"fexecve": unsafe extern "C" fn(c_int, List, List) -> c_int;
+    EXECVEAT = c"execveat": unsafe extern "C" fn(c_int, Path, List, List, c_int) -> c_int;
 }
 
 fn failing<F: Copy>(real: &Next<F>, call: impl FnOnce(F) -> c_int) -> c_int {

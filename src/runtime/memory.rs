@@ -7,7 +7,8 @@
 //! # Safety
 //! As the C functions: pointers come from this family and are not used after they were freed.
 #![allow(unsafe_code)]
-use super::{collect, foreign, info, nested, start, trace};
+use super::nested::{self, MIN_ALIGN};
+use super::{collect, foreign, info, start, trace};
 use crate::ground::critical;
 use crate::heap::large::OBJECT_MAX;
 use crate::heap::release::{self, Freed};
@@ -41,14 +42,21 @@ fn malloc_medium(n: usize) -> *mut u8 {
 #[cold]
 #[inline(never)]
 fn malloc_slow(n: usize) -> *mut u8 {
-    if nested::is() {
-        return nested::malloc(n);
-    }
-    slow(n, |critical, trace| resize::alloc(critical, n, trace)).at
+    slow(n, MIN_ALIGN, |critical, trace| resize::alloc(critical, n, trace)).at
 }
 
-/// One attempt to allocate about `n` bytes; another after memory was found; else ENOMEM.
-fn slow(n: usize, attempt: impl Fn(&critical::Critical, Trace) -> Got) -> Got {
+/// One attempt to allocate about `n` bytes at a multiple of `align`; another after memory was found; else
+/// ENOMEM.
+fn slow(n: usize, align: usize, attempt: impl Fn(&critical::Critical, Trace) -> Got) -> Got {
+    let got =
+        if critical::is_interrupted() { Got::foreign(nested::alloc(align, n)) } else { ours(n, attempt) };
+    if got.at.is_null() {
+        errno::set(libc::ENOMEM);
+    }
+    got
+}
+
+fn ours(n: usize, attempt: impl Fn(&critical::Critical, Trace) -> Got) -> Got {
     // SAFETY: the program freed it, in a handler.
     nested::catch_up(|p| unsafe { free(p) });
     let _late = threads::late_gate();
@@ -61,9 +69,6 @@ fn slow(n: usize, attempt: impl Fn(&critical::Critical, Trace) -> Got) -> Got {
         let critical = critical::enter();
         info::trim_all(&critical);
         got = attempt(&critical, trace);
-    }
-    if got.at.is_null() {
-        errno::set(libc::ENOMEM);
     }
     got
 }
@@ -95,10 +100,7 @@ pub fn calloc(count: usize, size: usize) -> *mut u8 {
 #[cold]
 #[inline(never)]
 fn calloc_slow(n: usize) -> *mut u8 {
-    if nested::is() {
-        return nested::calloc(n);
-    }
-    let got = slow(n, |critical, trace| resize::alloc(critical, n, trace));
+    let got = slow(n, MIN_ALIGN, |critical, trace| resize::alloc(critical, n, trace));
     resize::clear(got, n);
     got.at
 }
@@ -121,7 +123,7 @@ pub unsafe fn free(p: *mut u8) {
 #[inline(never)]
 fn emptied(span: &'static Span) {
     // It can wait empty in its list.
-    if !nested::is() {
+    if !critical::is_interrupted() {
         release::emptied(&critical::enter(), span);
     }
 }
@@ -134,7 +136,7 @@ unsafe fn free_slow(p: *mut u8) {
     if p.is_null() {
         return;
     }
-    if nested::is() {
+    if critical::is_interrupted() {
         // SAFETY: the caller frees it.
         return unsafe { nested::put_off(p) };
     }
@@ -176,9 +178,13 @@ unsafe fn realloc_slow(p: *mut u8, n: usize) -> *mut u8 {
         unsafe { free(p) };
         return core::ptr::null_mut();
     }
-    if nested::is() {
+    if critical::is_interrupted() {
         // SAFETY: forwarded.
-        return unsafe { nested::realloc(p, n) };
+        let new = unsafe { nested::realloc(p, n) };
+        if new.is_null() {
+            errno::set(libc::ENOMEM);
+        }
+        return new;
     }
     let _late = threads::late_gate();
     collect::poll(n);
@@ -218,13 +224,10 @@ pub fn memalign(align: usize, n: usize) -> *mut u8 {
 
 /// `n` bytes at a multiple of `align`, a power of two.
 pub fn aligned(align: usize, n: usize) -> *mut u8 {
-    if align <= 16 {
+    if align <= MIN_ALIGN {
         return malloc(n);
     }
-    if nested::is() {
-        return nested::aligned(align, n);
-    }
-    slow(n, |critical, trace| resize::alloc_aligned(critical, n, align, trace)).at
+    slow(n, align, |critical, trace| resize::alloc_aligned(critical, n, align, trace)).at
 }
 
 /// aligned_alloc: glibc 2.36 takes any power of two, and like memalign what is none.

@@ -1,63 +1,36 @@
 //! malloc and free in a signal handler that interrupted one of our slow paths.
 //!
-//! No function of the standard allows that, and many programs do it: a handler that prints, or forks a child that
-//! allocates. The thread holds locks of ours then and would wait for itself for ever; its cache may be half changed.
-//! What the fast paths cannot do is left to the allocator that we stand in front of, whose heap nobody else uses: its
+//! No function of the standard allows that, and many programs do it: a handler that prints, or forks a
+//! child that
+//! allocates. The thread holds locks of ours then and would wait for itself for ever; its cache may be half
+//! changed.
+//! What the fast paths cannot do is left to the allocator that we stand in front of, whose heap nobody else
+//! uses: its
 //! blocks come back through [`foreign`](super::foreign) as any stranger's. A block that is freed waits
 //! in a list, linked through its first word, for the next slow path that interrupts nothing.
 //!
 //! # Safety
-//! The functions have the types of their C names. A block on the list was freed by the program: its first word is free.
+//! The functions have the types of their C names. A block on the list was freed by the program: its first
+//! word is free.
 #![allow(unsafe_code)]
-use super::next::Next;
+use super::next::{Next, behind};
 use crate::ground::fatal;
 use crate::heap::resize;
-use crate::sys::{errno, tls};
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicPtr, Ordering::*};
 
-// SAFETY: the types of these C functions.
-static MALLOC: Next<unsafe extern "C" fn(usize) -> *mut u8> = unsafe { Next::new(c"malloc") };
-// SAFETY: as above.
-static CALLOC: Next<unsafe extern "C" fn(usize, usize) -> *mut u8> = unsafe { Next::new(c"calloc") };
 type Memalign = unsafe extern "C" fn(*mut *mut u8, usize, usize) -> c_int;
-// SAFETY: as above.
-static MEMALIGN: Next<Memalign> = unsafe { Next::new(c"posix_memalign") };
+behind! {
+    MEMALIGN = c"posix_memalign": Memalign;
+}
+
+/// What every block is aligned to.
+pub const MIN_ALIGN: usize = 16;
 
 static PUT_OFF: AtomicPtr<u8> = AtomicPtr::new(core::ptr::null_mut());
 
-pub fn resolve() {
-    MALLOC.resolve();
-    CALLOC.resolve();
-    MEMALIGN.resolve();
-}
-
-/// Whether this code interrupts a critical section of this thread's.
-#[inline]
-pub fn is() -> bool {
-    let block = tls::block();
-    block.depth.load(Relaxed) > block.open.load(Relaxed)
-}
-
-/// Runs a function of libc's inside the critical section that the caller is in: what it allocates is no handler's.
-pub fn open<R>(f: impl FnOnce() -> R) -> R {
-    let block = tls::block();
-    let before = block.open.load(Relaxed);
-    block.open.store(block.depth.load(Relaxed), Relaxed);
-    let result = f();
-    block.open.store(before, Relaxed);
-    result
-}
-
-pub fn malloc(n: usize) -> *mut u8 {
-    // SAFETY: as malloc(3).
-    MALLOC.get().map_or(core::ptr::null_mut(), |f| unsafe { f(n) })
-}
-pub fn calloc(n: usize) -> *mut u8 {
-    // SAFETY: as calloc(3).
-    CALLOC.get().map_or(core::ptr::null_mut(), |f| unsafe { f(1, n) })
-}
-pub fn aligned(align: usize, n: usize) -> *mut u8 {
+/// A block of libc's; null without a word in errno.
+pub fn alloc(align: usize, n: usize) -> *mut u8 {
     let mut p = core::ptr::null_mut();
     // SAFETY: as posix_memalign(3); on failure it does not write.
     MEMALIGN.get().inspect(|f| unsafe { _ = f(&mut p, align, n) });
@@ -103,19 +76,16 @@ pub fn catch_up(free: impl Fn(*mut u8)) {
     }
 }
 
-/// Null where the old size cannot be known without a lock.
+/// Null where the old size cannot be known without a lock, or there is no memory; errno is for the caller.
 ///
 /// # Safety
 /// As realloc(3), `p` not null and `n` not 0.
 pub unsafe fn realloc(p: *mut u8, n: usize) -> *mut u8 {
     // SAFETY: the program's block, which stays until it was copied.
     unsafe {
-        let Some(old) = resize::usable_at_once(p) else {
-            errno::set(libc::ENOMEM);
-            return core::ptr::null_mut();
-        };
-        let new = malloc(n);
-        if !new.is_null() {
+        let old = resize::usable_at_once(p);
+        let new = if old.is_some() { alloc(MIN_ALIGN, n) } else { core::ptr::null_mut() };
+        if let (false, Some(old)) = (new.is_null(), old) {
             core::ptr::copy_nonoverlapping(p, new, old.min(n));
             put_off(p);
         }

@@ -42,3 +42,18 @@ impl<F: Copy> Next<F> {
         (at != 0).then(|| unsafe { core::mem::transmute_copy(&at) })
     }
 }
+
+/// Functions of libc that ours stand in front of, by name and type; `resolve` looks all of them up.
+macro_rules! behind {
+    ($($constant:ident = $name:literal: $type:ty;)*) => {
+        $(
+            // SAFETY: the type of the C function.
+            static $constant: Next<$type> = unsafe { Next::new($name) };
+        )*
+        /// Looks all of them up.
+        pub fn resolve() {
+            $($constant.resolve();)*
+        }
+    };
+}
+pub(super) use behind;

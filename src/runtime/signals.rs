@@ -8,25 +8,13 @@
 //! Arguments are those of the C functions of these names; sets are at least eight bytes, of
 //! which the kernel looks at eight.
 #![allow(unsafe_code)]
-use super::next::Next;
+use super::next::{Next, behind};
 use crate::sys::signal::{SA_RESTORER, Set};
 use crate::sys::{errno, process};
 use crate::threads::{self, handlers, handover, host, shared_stack};
 use core::ffi::{c_int, c_void};
 use libc::{sigaction as Action, siginfo_t, sigset_t, stack_t, timespec};
 
-macro_rules! behind {
-    ($($constant:ident = $name:literal: $type:ty;)*) => {
-        $(
-            // SAFETY: the type of the C function.
-            static $constant: Next<$type> = unsafe { Next::new($name) };
-        )*
-        /// Looks all of them up.
-        pub fn resolve() {
-            $($constant.resolve();)*
-        }
-    };
-}
 behind! {
     SIGACTION = c"sigaction": unsafe extern "C" fn(c_int, *const Action, *mut Action) -> c_int;
     SIGNAL = c"signal": unsafe extern "C" fn(c_int, usize) -> usize;
@@ -37,6 +25,7 @@ behind! {
     PTHREAD_SIGMASK = c"pthread_sigmask": unsafe extern "C" fn(c_int, *const sigset_t, *mut sigset_t) -> c_int;
     SIGPENDING = c"sigpending": unsafe extern "C" fn(*mut sigset_t) -> c_int;
     SIGNALFD = c"signalfd": unsafe extern "C" fn(c_int, *const sigset_t, c_int) -> c_int;
+    MAKECONTEXT = c"makecontext": unsafe extern "C" fn();
     SIGALTSTACK = c"sigaltstack": unsafe extern "C" fn(*const stack_t, *mut stack_t) -> c_int;
 }
 
@@ -373,8 +362,19 @@ pub unsafe fn signalfd(fd: c_int, set: *const sigset_t, flags: c_int) -> c_int {
     call!(SIGNALFD(fd, stripped.pointer(), flags))
 }
 
+/// Before makecontext(3): a coroutine's stack may be an array in a frame of its maker's. Where the real
+/// function is.
+///
+/// # Safety
+/// A context of the program's, whose stack is set.
+pub unsafe fn before_makecontext(context: *const libc::ucontext_t) -> usize {
+    // SAFETY: the caller's promise.
+    note_stack(unsafe { (*context).uc_stack.ss_sp } as usize);
+    MAKECONTEXT.resolve()
+}
+
 /// Code may run on a stack that begins at `lo`.
-pub fn note_stack(lo: usize) {
+fn note_stack(lo: usize) {
     if let Some(me) = threads::current() {
         me.note_stack(lo);
     }

@@ -66,7 +66,8 @@ pub fn begin(signal: Option<i32>) -> Result<(), Errno> {
     Ok(())
 }
 
-/// The calling thread's end will be told; nothing for one whose last destructor ran. Outside critical sections: libc may allocate.
+/// The calling thread's end will be told; nothing for one whose last destructor ran. Outside critical
+/// sections: libc may allocate.
 pub fn arm() {
     let key = KEY.load(Ordering::Acquire);
     if key != 0 && crate::sys::tls::block().late.load(Ordering::Relaxed) == 0 {
@@ -109,9 +110,10 @@ pub unsafe fn pthread_create(
     // SAFETY: the caller's attributes.
     let roomy = if given { None } else { unsafe { with_room(attributes) } };
     let attributes = roomy.as_ref().map_or(attributes, |a| (&raw const *a).cast());
+    let before = critical::open();
     // SAFETY: forwarded, with our body and its record in place of the program's.
-    let call = || unsafe { real(thread, attributes, run, (&raw const *record).cast_mut().cast()) };
-    let status = nested::open(call);
+    let status = unsafe { real(thread, attributes, run, (&raw const *record).cast_mut().cast()) };
+    critical::shut(before);
     match status {
         0 => drop(critical),
         _ => threads::start::withdraw(record, critical),
@@ -130,9 +132,10 @@ pub unsafe fn thrd_create(thread: *mut c_void, body: usize, argument: *mut c_voi
     }
     let announced = threads::start::announce(body, argument as usize, false, host::is_blocked());
     let Some((record, critical)) = announced else { return THRD_NOMEM };
+    let before = critical::open();
     // SAFETY: forwarded, with our body and its record in place of the program's.
-    let call = || unsafe { real(thread, run_c11, (&raw const *record).cast_mut().cast()) };
-    let status = nested::open(call);
+    let status = unsafe { real(thread, run_c11, (&raw const *record).cast_mut().cast()) };
+    critical::shut(before);
     match status {
         0 => drop(critical),
         _ => threads::start::withdraw(record, critical),
@@ -161,7 +164,8 @@ const SMALL: usize = 256 << 10;
 /// Our handler's and the slow paths' share of it; the kernel's comes on top.
 const ROOM: usize = 16 << 10;
 
-/// The attributes of a thread that asks libc for a small stack, with room for a stop signal below what it asked for: the
+/// The attributes of a thread that asks libc for a small stack, with room for a stop signal below what it
+/// asked for: the
 /// signal's frame takes 3 KiB with AVX-512 and 11 with AMX, and a thread that has not got that dies.
 /// Its pages are touched only by a thread that would have died. The copy is not to be destroyed: it shares what
 /// the program's owns.

@@ -39,7 +39,7 @@ pub struct Block {
     pub memo: AtomicUsize,
     /// What the program believes of the stop signal; see `threads::host`.
     pub signal: AtomicU32,
-    /// The depth at which libc runs inside a critical section; see `runtime::nested`.
+    /// The depth at which libc runs inside a critical section; see `ground::critical`.
     pub open: AtomicU32,
     pub reserved: [AtomicUsize; 3],
 }

@@ -28,7 +28,8 @@
 //!
 //! Locks look first whether they will wait (`locks`); a join wakes up as RUN (`joins`).
 //!
-//! Rejected: what allocates before it waits (getaddrinfo, fopen, stdio), or calls the program (pthread_once): interrupted,
+//! Rejected: what allocates before it waits (getaddrinfo, fopen, stdio), or calls the program
+//! (pthread_once): interrupted,
 //! and begun again by libc or by `rewind`.
 //!
 //! # Safety
@@ -225,7 +226,8 @@ routine!(
 );
 routine!("gleaner_joining", joins::enter, joins::leave, ["jmp 5f"], ["jmp 7f"],);
 unsafe extern "C" {
-    /// The rest of an exported function: r11 holds its [`Call`]'s address, everything else is as the caller left it.
+    /// The rest of an exported function: r11 holds its [`Call`]'s address, everything else is as the caller
+    /// left it.
     #[link_name = "gleaner_blocking"]
     pub fn call();
     /// The same for a call that the stop's handler can make begin again so that nobody sees it.

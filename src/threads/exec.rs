@@ -1,15 +1,15 @@
 //! exec: the new program inherits what the old one did with our signal, not what we did.
 //!
 //! The kernel hands on which signals are ignored, which are blocked and which are pending. So for the length of
-//! the call it holds ours as the program asked for it. It is one that does nothing by default, so a request that
-//! comes meanwhile is lost without harm: the collector asks again, or the exec has ended it.
+//! the call it holds ours as the program asked for it. A request that comes meanwhile is lost without harm: the
+//! collector asks again, or the exec has ended it.
 //!
 //! In a child of fork or vfork these are settings of the child alone.
 //!
 //! # Safety
 //! The handler put back is the one that stood there.
 #![allow(unsafe_code)]
-use super::{handler, handlers, host, signal_number};
+use super::{handler, host, signal_number};
 use crate::sys::process;
 use crate::sys::signal::{self, Action, Set};
 
@@ -26,13 +26,10 @@ pub fn hand_on() -> Settings {
     if signal == 0 {
         return Settings { signal, ignored: false, blocked: false };
     }
-    let view = host::view();
-    let ignored = view.handler == libc::SIG_IGN;
+    let ignored = host::view().handler == libc::SIG_IGN;
     if ignored {
-        let mask = host::strip_handler_mask(signal, view.mask);
-        let (handler, flags) = (handlers::gate_of(view.handler), view.flags as u64);
-        // SAFETY: no handler runs for an ignored signal.
-        unsafe { signal::put(signal, &Action { handler, flags, restorer: 0, mask }) };
+        // SAFETY: no handler runs for an ignored signal; exec forgets its flags and mask.
+        unsafe { signal::put(signal, &Action { handler: libc::SIG_IGN, ..Action::default() }) };
     }
     let blocked = host::is_blocked();
     if blocked {

@@ -194,7 +194,7 @@ fn stop(me: Option<&'static Thread>, frame: &mut Frame) {
         return;
     };
     // A join's section holds nothing of ours: while the thread is SAFE in it the collector may distrust that.
-    let joins = me.in_join.load(Relaxed) != 0 && me.word.state() == State::Safe;
+    let joins = critical::is_open() && me.word.state() == State::Safe;
     if block.depth.load(Relaxed) > 0 && !joins {
         block.pending.store(1, Relaxed);
         return;
@@ -217,7 +217,8 @@ fn stop(me: Option<&'static Thread>, frame: &mut Frame) {
 }
 
 /// What the interrupted code published is put back before it goes on: it may be about to enter a
-/// blocking call. (`arrive` fails for a thread that is SAFE, whose published stack the collector may be reading: so
+/// blocking call. (`arrive` fails for a thread that is SAFE, whose published stack the collector may be
+/// reading: so
 /// `arrive_from_safe` comes only where the collector does not.)
 fn freeze(me: &Thread, sp: usize, frame: usize, arrive: impl FnOnce(&Word<AtomicU32>) -> bool) {
     let before = (me.sp.load(Relaxed), me.frame.load(Relaxed));

@@ -122,7 +122,7 @@ pub fn set_blocked(blocked: bool) {
     let cell = bits();
     let now = cell.load(Relaxed);
     cell.store(if blocked { now | BLOCKED } else { now & !BLOCKED }, Relaxed);
-    if !blocked && (now & HELD != 0 || passing::is_waiting() && signal_number() != 0 && passing::take()) {
+    if !blocked && (now & HELD != 0 || passing::take()) {
         cell.fetch_and(!HELD, Relaxed);
         let _ = process::tgkill(process::pid(), process::tid(), signal_number());
     }
@@ -191,13 +191,15 @@ impl Drop for Waited {
     }
 }
 
+/// In the handler: what the program believes. A thread that starts learns in a moment what it blocks.
+fn bits_of(me: Option<&Thread>) -> u32 {
+    let starts = me.is_none() && start::is_any_under_way();
+    bits().load(Relaxed) | if starts { BLOCKED } else { 0 }
+}
+
 /// In the handler: a signal that is not ours.
 pub(super) fn deliver(me: Option<&Thread>, signal: i32, info: *mut Info, frame: &mut Frame) {
-    let mut now = bits().load(Relaxed);
-    if me.is_none() && start::is_any_under_way() {
-        // It learns in a moment what it blocks.
-        now |= BLOCKED;
-    }
+    let now = bits_of(me);
     // SAFETY: the kernel's, for the length of this call.
     if now & (BLOCKED | WAITED) == BLOCKED && passing::offer(signal, unsafe { &*info }) {
         rewind::repair(frame, me);
@@ -220,13 +222,13 @@ pub(super) fn deliver(me: Option<&Thread>, signal: i32, info: *mut Info, frame: 
 
 /// In the handler: a signal to the process that another thread blocks.
 pub(super) fn offered(me: Option<&Thread>, signal: i32, info: *mut Info, frame: &mut Frame) {
-    let starts = me.is_none() && start::is_any_under_way();
-    if starts || bits().load(Relaxed) & (BLOCKED | WAITED) == BLOCKED || !passing::take() {
+    if bits_of(me) & (BLOCKED | WAITED) == BLOCKED || !passing::take() {
         rewind::repair(frame, me);
         return;
     }
+    // As if kill had sent it here.
     // SAFETY: the kernel's, for the length of this call.
-    passing::disguise(unsafe { &mut *info });
+    unsafe { (*info).code = libc::SI_USER };
     deliver(me, signal, info, frame);
 }
 

@@ -3,8 +3,9 @@
 //! After the wait libc moves the result out of the dead thread's descriptor and may free what
 //! belonged to that thread, all without asking us; a thread that does that must be running. So the
 //! thread that ends lets the one that joins it be RUN again, in its last destructor ([`ending`]): libc's
-//! wait lasts until the kernel has seen the end, which is later. From then on the joining thread is one
-//! that sleeps in a system call, and would be signalled, for some microseconds.
+//! wait lasts until the kernel has seen the end, which is later. From then on, for some microseconds, the
+//! joining
+//! thread is RUN in a critical section: a request waits until libc is done.
 //!
 //! ```text
 //! joined:  0 ──────► joiner's record ──► 0        by the joining thread
@@ -24,7 +25,7 @@
 use super::record::Thread;
 use super::{blocking, current, lend, registry};
 use crate::ground::critical;
-use crate::sys::{process, tls};
+use crate::sys::process;
 use core::sync::atomic::Ordering::*;
 
 /// `Thread::joined`: the thread is past its last destructor, or about to be.
@@ -32,7 +33,8 @@ const ENDED: usize = 1;
 /// It is just looking after who joins it.
 const BUSY: usize = 2;
 
-/// A thread that has just been made has so long to enter itself; one that has ended long ago is looked for as long.
+/// A thread that has just been made has so long to enter itself; one that has ended long ago is looked for
+/// as long.
 const PATIENCE_NS: u64 = 200_000;
 
 /// Before a join of `thread`: whether the caller is SAFE now.
@@ -46,7 +48,12 @@ pub(super) unsafe extern "C" fn enter(me: &'static Thread, thread: usize) -> u32
     let entered = unsafe { blocking::enter(me) };
     // An ending thread saw either this one SAFE, or itself not joined by it.
     if entered == blocking::ENTERED && other.joined.load(SeqCst) == me as *const Thread as usize {
-        into_section(me);
+        // For the rest of the join a critical section: once it is RUN again the thread frees the dead one's
+        // stack,
+        // under a lock of libc's. Stopped there it would hold up a thread that creates another, in a
+        // critical section of its own, until the deadline. (No call of ours is made from inside of one.)
+        core::mem::forget(critical::enter());
+        critical::open();
         return entered;
     }
     if entered == blocking::ENTERED {
@@ -64,29 +71,16 @@ pub(super) unsafe extern "C" fn leave(me: &Thread) {
     forget(me);
 }
 
-/// For the rest of the join the thread is in a critical section, in which libc may allocate: once it is RUN again it frees the
-/// dead thread's stack under a lock of libc's. Stopped there it would hold up a thread that creates another, in a
-/// critical section of its own, until the deadline.
-fn into_section(me: &Thread) {
-    let block = tls::block();
-    core::mem::forget(critical::enter());
-    me.in_join.store(1 + block.open.swap(block.depth.load(Relaxed), Relaxed), Relaxed);
-}
-fn out_of_section(me: &Thread) {
-    let before = me.in_join.swap(0, Relaxed);
-    if before != 0 {
-        tls::block().open.store(before - 1, Relaxed);
-        drop(critical::resume());
-    }
-}
-
 /// The join is over, one way or another; the thread is RUN.
 pub(super) fn forget(me: &Thread) {
     let other = me.joins.swap(0, Relaxed);
     if other == 0 {
         return;
     }
-    out_of_section(me);
+    if critical::is_open() {
+        critical::shut(0);
+        drop(critical::resume());
+    }
     lend::fetch_back(me);
     // SAFETY: a record; they are never unmapped.
     let other = unsafe { &*(other as *const Thread) };

@@ -122,6 +122,11 @@ fn give_back(me: &Thread) {
     cache::set_current(unsafe { &*parked });
 }
 
+/// Whether the thread's callee-saved registers are in its record, for a child of vfork.
+pub(super) fn to_child(thread: &Thread) -> bool {
+    matches!(thread.lent.load(Acquire), LENT | TAKEN)
+}
+
 /// The thread is about to be SAFE in a function of libc's that may free in the end.
 pub(super) fn put_aside(me: &Thread) {
     if me.lent.load(Relaxed) == 0 {

@@ -1,12 +1,11 @@
-//! A signal of the program's that was sent to the process while the thread that the kernel chose blocks it in the program's eyes.
+//! A signal of the program's that was sent to the process while the thread that the kernel chose blocks it
+//! in the program's eyes.
 //!
-//! The kernel never sees our signal blocked, so it may choose any thread; had it seen, it would have chosen one that takes the
-//! signal. So it is offered to all others: the first that does not block it, or waits for it, has it. Where none does it
+//! The kernel never sees our signal blocked, so it may choose any thread; had it seen, it would have chosen
+//! one that takes the
+//! signal. So it is offered to all others: the first that does not block it, or waits for it, has it. Where
+//! none does it
 //! waits for the process, one deep, until a thread unblocks it or waits for it.
-//!
-//! # Safety
-//! The siginfo is the kernel's, for the length of the handler.
-#![allow(unsafe_code)]
 use super::blocking::ACTIVE;
 use super::registry;
 use crate::sys::sandbox::{self, Need};
@@ -21,9 +20,8 @@ static WAITS: AtomicU32 = AtomicU32::new(0);
 
 /// In the handler of a thread that blocks it. False: it is this thread's own matter.
 pub(super) fn offer(signal: i32, info: &Info) -> bool {
-    // sigqueue, that is; pthread_sigqueue looks the same and is the rarer one.
-    let to_process = info.code != libc::SI_TKILL;
-    if !to_process || ACTIVE.load(Relaxed) == 0 || sandbox::forbids(Need::Collect) {
+    // What pthread_sigqueue sends looks as sigqueue's does, and is the rarer one.
+    if info.code == libc::SI_TKILL || ACTIVE.load(Relaxed) == 0 || sandbox::forbids(Need::Collect) {
         return false;
     }
     if WAITS.swap(1, SeqCst) == 1 {
@@ -42,19 +40,14 @@ pub(super) fn is_offer(info: &Info) -> bool {
     info.code == OFFER && info.pid == registry::pid()
 }
 
-/// As the taker is to see it: sent by kill.
-pub(super) fn disguise(info: &mut Info) {
-    info.code = libc::SI_USER;
-}
-
 #[inline]
-pub fn is_waiting() -> bool {
+pub(super) fn is_waiting() -> bool {
     WAITS.load(SeqCst) != 0
 }
 
 /// The calling thread takes what waits for the process. False: somebody else has it.
 #[inline]
-pub fn take() -> bool {
+pub(super) fn take() -> bool {
     is_waiting() && WAITS.swap(0, SeqCst) == 1
 }
 

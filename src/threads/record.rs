@@ -37,7 +37,8 @@ pub struct Thread {
     pub exiting: AtomicU32,
     /// The epoch in which the handler caught an exiting thread. Written by the handler.
     pub caught: AtomicU32,
-    /// The epoch in which an exiting thread that was not caught is counted as frozen, since no signal reaches it.
+    /// The epoch in which an exiting thread that was not caught is counted as frozen, since no signal
+    /// reaches it.
     /// Written by the collector.
     pub presumed: AtomicU32,
     stack_kind: AtomicU32,
@@ -49,7 +50,8 @@ pub struct Thread {
     pub tcb: AtomicUsize,
     stack_lo: AtomicUsize,
     pub(super) stack_hi: AtomicUsize,
-    /// 1 once code may run on a piece of this thread's own stack as if it were another one: then all of it is live.
+    /// 1 once code may run on a piece of this thread's own stack as if it were another one: then all of it
+    /// is live.
     whole: AtomicU32,
     /// Blocking calls made with a stack pointer in `safe_lo..stack_hi` are SAFE: this thread's own
     /// stack, which nobody who borrows its thread-local storage runs on. See `blocking`.
@@ -58,8 +60,6 @@ pub struct Thread {
     /// on whose stack vfork's child runs. The thread's own, or the child's. See `lend`.
     pub(super) lent: AtomicU32,
     pub(super) parked: AtomicUsize,
-    /// Not 0 while libc's join runs in a critical section: 1 more than `tls::Block::open` was. See `joins`.
-    pub(super) in_join: AtomicU32,
     pub(super) spilled: [AtomicUsize; 6],
     /// The record of the thread that this one is joining, and of the one by which it is joined (see `joins`).
     pub(super) joins: AtomicUsize,
@@ -94,7 +94,6 @@ impl Thread {
             safe_lo: AtomicUsize::new(usize::MAX),
             lent: AtomicU32::new(0),
             parked: AtomicUsize::new(0),
-            in_join: AtomicU32::new(0),
             spilled: [const { AtomicUsize::new(0) }; 6],
             joins: AtomicUsize::new(0),
             joined: AtomicUsize::new(0),
@@ -107,7 +106,8 @@ impl Thread {
     pub fn stack(&self) -> (usize, usize) {
         (self.stack_lo.load(Relaxed), self.stack_hi.load(Relaxed))
     }
-    /// An alternate stack, or a coroutine's, begins at `lo`. If that is in the thread's own stack, frames below it
+    /// An alternate stack, or a coroutine's, begins at `lo`. If that is in the thread's own stack, frames
+    /// below it
     /// may be live while the stack pointer is in there.
     pub fn note_stack(&self, lo: usize) {
         if self.safe_lo.load(Relaxed) <= lo && lo < self.stack_hi.load(Relaxed) {

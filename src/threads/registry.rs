@@ -167,7 +167,6 @@ impl Registry {
         record.timing.reset();
         record.rewound[0].store(0, Ordering::Relaxed);
         record.lent.store(0, Ordering::Relaxed);
-        record.in_join.store(0, Ordering::Relaxed);
         record.joins.store(0, Ordering::Relaxed);
         record.joined.store(0, Ordering::SeqCst);
         let bucket = &mut self.buckets[tid as usize % BUCKETS];

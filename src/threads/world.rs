@@ -4,12 +4,12 @@
 //! A frame is read while its thread stays in the handler that the kernel laid it down for: from
 //! the stop to the resume, which is this token's life.
 #![allow(unsafe_code)]
-use super::guests;
 use super::record::{StackKind, Thread};
 use super::registry::Held;
 use super::stacks::DeadStack;
 use super::start;
 use super::{WORLD, state};
+use super::{guests, lend};
 use crate::pure::addr::Addr;
 use crate::sys::futex;
 use crate::sys::signal::Frame;
@@ -52,7 +52,8 @@ pub struct Stopped {
 }
 
 impl Stopped {
-    /// Memory that holds registers: general, the alternate stack's base, vector. Empty when they are on the stack.
+    /// Memory that holds registers: general, the alternate stack's base, vector. Empty when they are on the
+    /// stack.
     pub fn areas(&self) -> &[(usize, usize)] {
         &self.areas[..self.count]
     }
@@ -81,7 +82,7 @@ fn of(thread: &Thread, epoch: u32) -> Stopped {
         whole: thread.is_whole(),
         alternate: None,
     };
-    if thread.lent.load(Acquire) != 0 {
+    if lend::to_child(thread) {
         let at = thread.spilled.as_ptr() as usize;
         stopped.areas[0] = (at, at + size_of_val(&thread.spilled));
         stopped.count = 1;

@@ -1,4 +1,5 @@
-//! Free lists that make no sense, free slots with pointers to them, unpadded, large, huge and protected objects.
+//! Free lists that make no sense, free slots with pointers to them, unpadded, large, huge and protected
+//! objects.
 use crate::fixture::*;
 use gleaner_core::gc::{Abandon, Settings};
 use std::collections::BTreeSet;

@@ -1,6 +1,7 @@
 //! ST6: threads come and go while the world is stopped, and the collector knows that it has all of them.
 //!
-//! A thread of `pthread_create` registers before it works; one of a raw clone works, and nobody knows it but the kernel.
+//! A thread of `pthread_create` registers before it works; one of a raw clone works, and nobody knows it
+//! but the kernel.
 use super::*;
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -58,7 +58,8 @@ impl InSection {
     }
 }
 
-/// A thread goes through a section twice, against a collector. In the section it changes what the collector reads,
+/// A thread goes through a section twice, against a collector. In the section it changes what the collector
+/// reads,
 /// in two steps with a lock-like word over them.
 fn section(exit: Exit, stops: usize) {
     check(move || {
