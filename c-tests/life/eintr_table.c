@@ -108,7 +108,12 @@ static void *be_late(void *arg) {
     case ACCEPT: close(accept(l->fd, NULL, NULL)); break;
     case SHUT: close(l->fd); break;
     case RELEASE: pthread_mutex_unlock(l->object); break;
-    case OPEN: close(open(l->object, strncmp(l->object, "/proc", 5) ? O_WRONLY : O_RDONLY)); break;
+    case OPEN: {
+        int fd = open(l->object, strncmp(l->object, "/proc", 5) ? O_WRONLY : O_RDONLY);
+        CHECK(fd >= 0);
+        close(fd);
+        break;
+    }
     case UNLOCK: flock(l->fd, LOCK_UN); break;
     case MESSAGE: CHECK(msgsnd(l->fd, &message, 8, 0) == 0); break;
     case TAKE: CHECK(msgrcv(l->fd, &message, 8, 0, 0) == 8); break;
@@ -303,8 +308,11 @@ static void files(void) {
     CHECK(mkfifo(fifo, 0600) == 0);
     int fd;
     LATE("open FIFO", OPEN, 0, fifo, (fd = open(fifo, O_RDONLY)) < 0);
+    /* A reader left over would let the late thread open and close the FIFO before this one waits. */
+    close(fd);
     FILE *stream;
     LATE("fopen FIFO", OPEN, 0, fifo, (stream = fopen(fifo, "r")) == NULL);
+    fclose(stream);
     ROW("getaddrinfo", 0, ({ struct addrinfo *list = NULL; int r = getaddrinfo("localhost", "80", NULL, &list); freeaddrinfo(list); r; }));
     unlink(fifo);
 }
