@@ -11,6 +11,7 @@
 //! L6  threads   registry, per-thread state machine, the SIGURG stop → a WorldStopped token
 //! L5  heap      thread caches, size-class pages, large objects, remote frees, realloc
 //! L4  spans     size classes, span descriptors, address → span → object
+//! L3  cleanups  functions that the program wants called when memory is dead, and their queue
 //! L3  pages     summary-tree page allocator; ranges (B-tree of mappings); metadata arenas
 //! L2  ground    ranked futex lock, critical sections, fixed-buffer output, the only abort
 //! L1  sys       raw syscalls, vm, futex, signal, errno, TLS
@@ -57,6 +58,7 @@
 #![cfg_attr(not(test), no_std)]
 #![deny(unsafe_code)]
 
+pub mod cleanups;
 pub mod gc;
 pub mod ground;
 pub mod heap;

@@ -37,6 +37,12 @@ struct Program {
     spec: Spec,
 }
 
+impl Program {
+    fn calls_us(&self) -> bool {
+        self.name.starts_with("api/") || self.name.starts_with("examples/")
+    }
+}
+
 fn main() -> ExitCode {
     let args = Args::from_env();
     let preload = args.preload();
@@ -48,7 +54,9 @@ fn main() -> ExitCode {
         if built.is_err() {
             continue;
         }
-        for &mode in preload.modes() {
+        // What calls us by name must run without us as well.
+        let without: &[&str] = if program.calls_us() && preload.is_gleaner() { &["native"] } else { &[] };
+        for &mode in preload.modes().iter().chain(without) {
             if program.spec.runs_in(mode) && args.mode.as_deref().is_none_or(|m| m == mode) {
                 jobs.push((program, mode));
             }
@@ -77,9 +85,10 @@ fn main() -> ExitCode {
 fn programs() -> Vec<Program> {
     let base = tree::root().join("c-tests");
     let mut list = Vec::new();
-    for folder in
-        ["entry", "cxx", "misuse", "life", "limits", "confine", "maps", "leaks", "live", "gc", "torture"]
-    {
+    for folder in [
+        "entry", "cxx", "misuse", "life", "limits", "confine", "maps", "leaks", "live", "gc", "api",
+        "torture",
+    ] {
         let Ok(entries) = std::fs::read_dir(base.join(folder)) else { continue };
         for source in entries.map(|e| e.expect("folder entry").path()) {
             if !matches!(source.extension().and_then(|e| e.to_str()), Some("c" | "cc")) {
@@ -102,7 +111,7 @@ fn modified(path: &Path) -> Option<SystemTime> {
 
 /// The time of the last change to a shared header or plugin: older programs are rebuilt.
 fn newest_source() -> Option<SystemTime> {
-    let folders = ["c-tests/include", "c-tests/plugins"];
+    let folders = ["include", "c-tests/include", "c-tests/plugins"];
     let entries = folders.iter().filter_map(|f| std::fs::read_dir(tree::root().join(f)).ok()).flatten();
     entries.filter_map(|e| modified(&e.ok()?.path())).max()
 }
@@ -138,6 +147,7 @@ fn compile(
     let mut command = Command::new(if cxx { "c++" } else { "cc" });
     command.args(["-O2", "-g", "-Wall", "-Wextra", "-Wno-unused-result", "-Wno-unused-parameter"]);
     command.args(["-fno-builtin", "-I"]).arg(tree::root().join("c-tests/include"));
+    command.arg("-I").arg(tree::root().join("include"));
     command.args(extra).args(if cxx { &["-std=c++20"][..] } else { &["-std=gnu17", "-D_GNU_SOURCE"] });
     command.arg(source).arg("-o").arg(to);
     command.args(spec.one("flags", "").unwrap_or("").split_whitespace());

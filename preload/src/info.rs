@@ -1,10 +1,10 @@
-//! malloc's inspection functions, and one of our own.
+//! malloc's inspection functions.
 //!
 //! # Safety
 //! `fwrite` is libc's, on the stream that the caller gave.
 #![allow(clippy::missing_safety_doc)]
 use core::ffi::{c_int, c_void};
-use gleaner_core::runtime::{info, request};
+use gleaner_core::runtime::info;
 
 #[repr(C)]
 pub struct Mallinfo<T> {
@@ -68,9 +68,4 @@ pub unsafe extern "C" fn malloc_info(options: c_int, stream: *mut libc::FILE) ->
         unsafe { libc::fwrite(bytes.as_ptr() as *const c_void, 1, bytes.len(), stream) };
     });
     0
-}
-/// Ours: gleaner(7).
-#[unsafe(no_mangle)]
-pub extern "C" fn gleaner_collect() -> c_int {
-    request::collect()
 }

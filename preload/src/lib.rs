@@ -1,6 +1,7 @@
 //! `libgleaner.so`: C signatures only, one line each into the core's runtime.
 #![no_std]
 
+mod api;
 mod blocking;
 mod context;
 mod cxx;

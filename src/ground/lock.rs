@@ -40,6 +40,8 @@ pub enum Rank {
     Huge,
     /// Unused caches.
     Caches,
+    /// Promises to call a function of the program's when memory is dead.
+    Cleanups,
     /// Side arrays.
     Sides,
     /// Span descriptors and the address map.

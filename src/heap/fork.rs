@@ -9,6 +9,7 @@
 //! `hold` in prepare, then exactly one of `release` (parent) and `reset` (child).
 #![allow(unsafe_code)]
 use super::{cache, kept, large, purge, shared};
+use crate::cleanups;
 use crate::ground::critical::Critical;
 use crate::pages;
 use crate::spans::{side, slab};
@@ -20,6 +21,7 @@ pub fn prepare(critical: &Critical) {
     kept::KEPT.hold(critical);
     large::HUGE.hold(critical);
     cache::UNUSED.hold(critical);
+    cleanups::lock().hold(critical);
     side::LISTS.hold(critical);
     slab::FREE.hold(critical);
     pages::fork_prepare(critical);
@@ -33,6 +35,7 @@ pub unsafe fn parent() {
         pages::fork_parent();
         slab::FREE.release();
         side::LISTS.release();
+        cleanups::lock().release();
         cache::UNUSED.release();
         large::HUGE.release();
         kept::KEPT.release();
@@ -49,6 +52,8 @@ pub unsafe fn child() {
         pages::fork_child();
         slab::FREE.reset();
         side::LISTS.reset();
+        cleanups::lock().reset();
+        cleanups::fork_child();
         cache::UNUSED.reset();
         large::HUGE.reset();
         kept::KEPT.reset();

@@ -43,6 +43,11 @@ pub fn at_exit() -> Outcome {
     cycle::enter().run(check).unwrap_or(Outcome::Abandoned)
 }
 
+/// A check while the program runs. Outside of critical sections.
+pub fn now() -> Outcome {
+    cycle::enter().run(check).unwrap_or(Outcome::Abandoned)
+}
+
 fn check(held: &mut Held, sp: usize) -> Outcome {
     let Some((critical, snapshot)) = held.snapshot() else { return Outcome::Abandoned };
     modules::refresh(critical);

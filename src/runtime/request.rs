@@ -18,19 +18,10 @@ use core::sync::atomic::Ordering::Relaxed;
 /// that is under way: what the caller dropped before the call has been looked at when it returns.
 pub fn collect() -> c_int {
     let _errno = errno::Saved::new();
-    start::process();
-    let mode = start::options().mode;
-    if mode == Mode::Malloc {
-        return libc::ENOSYS;
-    }
-    if sandbox::forbids(Need::Collect) {
-        return libc::EPERM;
-    }
-    // A handler that interrupted the allocator, a thread past its last destructor, vfork's child.
-    let cannot = critical::depth() != 0 || tls::block().late.load(Relaxed) != 0;
-    if cannot || process::pid() != threads::pid() {
-        return libc::EBUSY;
-    }
+    let mode = match possible() {
+        Ok(mode) => mode,
+        Err(why) => return why,
+    };
     let mut held = cycle::enter();
     let result = match mode {
         Mode::Gc => collect::requested(&mut held),
@@ -40,6 +31,24 @@ pub fn collect() -> c_int {
         Ok(()) => 0,
         Err(why) => number(why),
     }
+}
+
+/// The mode, if a cycle can be begun here and now.
+pub(super) fn possible() -> Result<Mode, c_int> {
+    start::process();
+    let mode = start::options().mode;
+    if mode == Mode::Malloc {
+        return Err(libc::ENOSYS);
+    }
+    if sandbox::forbids(Need::Collect) {
+        return Err(libc::EPERM);
+    }
+    // A handler that interrupted the allocator, a thread past its last destructor, vfork's child.
+    let cannot = critical::depth() != 0 || tls::block().late.load(Relaxed) != 0;
+    if cannot || process::pid() != threads::pid() {
+        return Err(libc::EBUSY);
+    }
+    Ok(mode)
 }
 
 fn number(why: Abandon) -> c_int {
