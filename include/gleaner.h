@@ -20,6 +20,7 @@
 #include <dlfcn.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #ifdef __cplusplus
@@ -55,6 +56,11 @@ struct gleaner_figures {
     uint64_t cleanups_promised, cleanups_due, cleanups_run;
 };
 
+/* Many pins that end together. One word, to be opened before use; may lie on the stack. */
+struct gleaner_scope {
+    uint64_t word;
+};
+
 /* The functions. Programs call the wrappers below. A library may have fewer of them than this header
  * (`size` tells, in bytes), or more. */
 struct gleaner_table {
@@ -64,6 +70,17 @@ struct gleaner_table {
     int (*stats)(struct gleaner_figures *to, size_t size);
     size_t (*run_cleanups)(void);
     int (*cleanup_thread)(void);
+    int (*pin)(const void *);
+    int (*unpin)(const void *);
+    int (*pin_range)(const void *, size_t);
+    int (*unpin_range)(const void *, size_t);
+    void *(*alloc_pinned)(size_t);
+    int (*scope_open)(struct gleaner_scope *);
+    int (*scope_pin)(struct gleaner_scope *, const void *);
+    int (*scope_pin_range)(struct gleaner_scope *, const void *, size_t);
+    int (*scope_close)(struct gleaner_scope *);
+    int (*report_pins)(int fd);
+    int (*ignore_object)(const void *);
 };
 
 /* The table, or a null pointer. Any thread may come first. */
@@ -109,6 +126,64 @@ static inline size_t gleaner_run_cleanups(void) { return GLEANER_CALL_((size_t)0
 /* From now on a thread of the library's calls the cleanups as they become due, with all signals
  * blocked. A child of fork has none until it calls this again. */
 static inline int gleaner_cleanup_thread(void) { return GLEANER_CALL_(GLEANER_ABSENT, cleanup_thread, ()); }
+
+/* --- Pins ---------------------------------------------------------------------------------------
+ * While an object is pinned its memory stays what it is: not reclaimed, not reused, not moved, even if the program
+ * frees or reallocates it meanwhile: then it is held, and goes with the last unpin. For memory that somebody knows of
+ * whom no collector sees: the kernel (io_uring, ioctl), a device, another process. Pins are counted. They do not recurse: what
+ * a pinned object points to is reachable, no more. Not promised: mlock, MADV_DONTFORK, residency.
+ *
+ * Any byte of the object that the program may use names it; one past the end does not.
+ * EFAULT: the object is dead; EOVERFLOW: 2^32 - 1 pins; ENOMEM; EBUSY: in a signal handler that interrupted the allocator;
+ * GLEANER_NOT_OURS: no object of the library's (a global, the stack, a mapping): nothing to be done. */
+static inline int gleaner_pin(const void *p) { return GLEANER_CALL_(GLEANER_ABSENT, pin, (p)); }
+
+/* One pin less. ENOENT: it has none. */
+static inline int gleaner_unpin(const void *p) { return GLEANER_CALL_(GLEANER_ABSENT, unpin, (p)); }
+
+/* Pins every object that has a byte in the range: all or none. EINVAL: the range is empty, or wraps. */
+static inline int gleaner_pin_range(const void *p, size_t n) {
+    return GLEANER_CALL_(GLEANER_ABSENT, pin_range, (p, n));
+}
+
+/* Takes one pin from each pinned object of the range. Objects that were born there since and pinned by others lose one
+ * too: a scope knows its own. */
+static inline int gleaner_unpin_range(const void *p, size_t n) {
+    return GLEANER_CALL_(GLEANER_ABSENT, unpin_range, (p, n));
+}
+
+/* A block for free(), pinned until then. Absent: malloc. */
+static inline void *gleaner_alloc_pinned(size_t n) { return GLEANER_CALL_(malloc(n), alloc_pinned, (n)); }
+
+/* A scope keeps its pins until it is closed. ECANCELED: it is closed, or was never opened. Threads may share
+ * one. A scope that nobody can close any more is reported, and its pins stay. */
+static inline int gleaner_scope_open(struct gleaner_scope *scope) {
+    scope->word = 0;
+    return GLEANER_CALL_(GLEANER_ABSENT, scope_open, (scope));
+}
+static inline int gleaner_scope_pin(struct gleaner_scope *scope, const void *p) {
+    return GLEANER_CALL_(GLEANER_ABSENT, scope_pin, (scope, p));
+}
+static inline int gleaner_scope_pin_range(struct gleaner_scope *scope, const void *p, size_t n) {
+    return GLEANER_CALL_(GLEANER_ABSENT, scope_pin_range, (scope, p, n));
+}
+static inline int gleaner_scope_close(struct gleaner_scope *scope) {
+    return GLEANER_CALL_(GLEANER_ABSENT, scope_close, (scope));
+}
+static inline void gleaner_scope_end_(struct gleaner_scope *scope) { (void)gleaner_scope_close(scope); }
+
+/* GLEANER_SCOPE(name); in a block: an open scope that is closed where the block is left. */
+#define GLEANER_SCOPE(name)                                                     \
+    __attribute__((cleanup(gleaner_scope_end_))) struct gleaner_scope name = {0}; \
+    (void)gleaner_scope_open(&name)
+
+/* Writes a line to the descriptor for each pinned object and each open scope: how often, from where, since when. */
+static inline int gleaner_report_pins(int fd) { return GLEANER_CALL_(GLEANER_ABSENT, report_pins, (fd)); }
+
+/* Neither the object nor what only it leads to is a leak, or garbage, until it is freed. */
+static inline int gleaner_ignore_object(const void *p) {
+    return GLEANER_CALL_(GLEANER_ABSENT, ignore_object, (p));
+}
 
 #ifdef __cplusplus
 }

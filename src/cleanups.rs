@@ -13,29 +13,28 @@
 //!                     | cancel                                           ^
 //!                     +--------------------------------------------------+
 //! ```
-//! An [`Id`] carries the generation of its entry, so an id that outlived its entry says DONE, however often
+//! An [`Id`] carries the generation of its entry (`pages::pool`), so an id that outlived its entry says DONE, however often
 //! the entry was used again. At most once: an entry leaves PROMISED one time, under the lock.
 //!
-//! Numbers: 40 bytes an entry, in chunks of 256, 512, 1024 … of metadata, which no collection scans; so neither
+//! Numbers: 48 bytes an entry, in a pool of metadata, which no collection scans; so neither
 //! argument nor address keeps anything alive. Rejected: a queue of copies (it would have to
 //! grow where nothing may fail); one lock for each user (cancel against push is then two steps).
 //!
 //! Lock: rank `Cleanups`, taken inside, for a few instructions.
 //!
 //! # Safety
-//! The chunks are metadata, zeroed and for ever; an entry's index is below `made` and so inside its chunk. Entries are
-//! touched under the lock only.
+//! `fork_child` looks at the table without its lock, in a process of one thread.
 #![allow(unsafe_code)]
 use crate::ground::critical::Critical;
 use crate::ground::lock::{Lock, Rank};
-use crate::pages::metadata;
+use crate::pages::pool::Pool;
 use crate::sys::futex;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 /// `void f(uintptr_t address, size_t size, uintptr_t argument)`, as an address.
 pub type Function = usize;
 
-/// A promise: entry and generation. Never 0.
+/// A promise: the word of its entry. Never 0.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Id(u64);
 
@@ -46,15 +45,6 @@ impl Id {
     /// Any word may come from the program.
     pub fn from_word(word: u64) -> Option<Id> {
         (word as u32 != 0).then_some(Id(word))
-    }
-    fn new(index: u32, generation: u32) -> Id {
-        Id((generation as u64) << 32 | (index as u64 + 1))
-    }
-    fn index(self) -> u32 {
-        (self.0 as u32).wrapping_sub(1)
-    }
-    fn generation(self) -> u32 {
-        (self.0 >> 32) as u32
     }
 }
 
@@ -80,48 +70,40 @@ pub struct Due {
 /// What [`cancel`] found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Cancelled {
-    /// It will not be called.
-    Cancelled,
+    /// It will not be called. `address` is what [`note`] was told, or 0.
+    Cancelled { address: usize },
     /// It is about to be called, or being called.
     QueuedOrRunning,
     /// It was called or cancelled before, or never was.
     Done,
 }
 
-const FREE: u8 = 0;
-const PROMISED: u8 = 1;
-const DUE: u8 = 2;
-const RUNNING: u8 = 3;
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    Promised,
+    Due,
+    Running,
+}
 
-#[repr(C)]
 struct Entry {
     function: Function,
     argument: usize,
+    /// While it is promised: whatever the user wants to find again.
     address: usize,
     size: usize,
-    generation: u32,
-    /// Free list or queue: index + 1.
+    /// In the queue: number + 1.
     next: u32,
-    state: u8,
-    scope: u8,
+    state: State,
+    scope: Scope,
 }
 
-/// The first chunk has 2^8 entries, each other one twice as many as the one before.
-const FIRST: u32 = 8;
-const CHUNKS: usize = 22;
-
 pub struct Table {
-    chunks: [*mut Entry; CHUNKS],
-    /// Entries that were ever used.
-    made: u32,
-    /// First free entry, first and last due one: index + 1, or 0.
-    free: u32,
+    entries: Pool<Entry>,
+    /// First and last due entry: number + 1, or 0.
     first: u32,
     last: u32,
     counts: Counts,
 }
-// SAFETY: the chunks are used under the lock only.
-unsafe impl Send for Table {}
 
 /// How many there are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -135,47 +117,13 @@ pub struct Counts {
 
 impl Table {
     pub const fn new() -> Table {
-        Table {
-            chunks: [core::ptr::null_mut(); CHUNKS],
-            made: 0,
-            free: 0,
-            first: 0,
-            last: 0,
-            counts: Counts { promised: 0, due: 0, run: 0, cancelled: 0 },
-        }
+        let counts = Counts { promised: 0, due: 0, run: 0, cancelled: 0 };
+        Table { entries: Pool::new(), first: 0, last: 0, counts }
     }
 
-    /// Chunk and place of an entry.
-    fn place(index: u32) -> (usize, usize) {
-        let n = index + (1 << FIRST);
-        let chunk = n.ilog2() - FIRST;
-        (chunk as usize, (n - (1 << (chunk + FIRST))) as usize)
-    }
-    fn entry(&mut self, index: u32) -> Option<&mut Entry> {
-        if index >= self.made {
-            return None;
-        }
-        let (chunk, place) = Self::place(index);
-        // SAFETY: an entry that was made lies in its chunk; the table is borrowed.
-        Some(unsafe { &mut *self.chunks[chunk].add(place) })
-    }
-    fn of(&mut self, id: Id) -> Option<&mut Entry> {
-        self.entry(id.index()).filter(|e| e.generation == id.generation() && e.state != FREE)
-    }
-
-    fn take(&mut self, critical: &Critical) -> Option<u32> {
-        if self.free != 0 {
-            let index = self.free - 1;
-            self.free = self.entry(index)?.next;
-            return Some(index);
-        }
-        let (chunk, _) = Self::place(self.made);
-        if self.chunks.get(chunk)?.is_null() {
-            let bytes = size_of::<Entry>() << (chunk as u32 + FIRST);
-            self.chunks[chunk] = metadata::alloc(critical, bytes, align_of::<Entry>())?.ptr();
-        }
-        self.made += 1;
-        Some(self.made - 1)
+    fn of(&mut self, id: Id) -> Option<(u32, &mut Entry)> {
+        let number = self.entries.number(id.0)?;
+        Some((number, self.entries.get(number)?))
     }
 
     pub fn register(
@@ -185,107 +133,89 @@ impl Table {
         argument: usize,
         scope: Scope,
     ) -> Option<Id> {
-        let index = self.take(critical)?;
-        let entry = self.entry(index)?;
-        (entry.function, entry.argument, entry.scope) = (function, argument, scope as u8);
-        (entry.state, entry.next) = (PROMISED, 0);
-        let id = Id::new(index, entry.generation);
+        let state = State::Promised;
+        let entry = Entry { function, argument, address: 0, size: 0, next: 0, state, scope };
+        let number = self.entries.take(critical, entry)?;
         self.counts.promised += 1;
-        Some(id)
+        Some(Id(self.entries.word(number)))
     }
 
     pub fn push(&mut self, id: Id, address: usize, size: usize) -> bool {
-        let Some(entry) = self.of(id).filter(|e| e.state == PROMISED) else { return false };
+        let Some((number, entry)) = self.of(id).filter(|(_, e)| e.state == State::Promised) else {
+            return false;
+        };
         (entry.address, entry.size) = (address, size);
-        (entry.state, entry.next) = (DUE, 0);
-        let (me, last) = (id.index() + 1, self.last);
-        match last.checked_sub(1).and_then(|last| self.entry(last)) {
-            Some(last) => last.next = me,
-            None => self.first = me,
-        }
-        self.last = me;
+        (entry.state, entry.next) = (State::Due, 0);
+        self.append(number);
         self.counts.promised -= 1;
         self.counts.due += 1;
         true
     }
 
+    fn append(&mut self, number: u32) {
+        match self.last.checked_sub(1).and_then(|last| self.entries.get(last)) {
+            Some(last) => last.next = number + 1,
+            None => self.first = number + 1,
+        }
+        self.last = number + 1;
+    }
+
     pub fn pop(&mut self) -> Option<Due> {
-        let index = self.first.checked_sub(1)?;
-        let entry = self.entry(index)?;
-        entry.state = RUNNING;
-        let due = Due {
-            id: Id::new(index, entry.generation),
-            function: entry.function,
-            address: entry.address,
-            size: entry.size,
-            argument: entry.argument,
-        };
-        let next = entry.next;
+        let number = self.first.checked_sub(1)?;
+        let id = Id(self.entries.word(number));
+        let entry = self.entries.get(number)?;
+        entry.state = State::Running;
+        let Entry { function, address, size, argument, next, .. } = *entry;
         self.first = next;
         if next == 0 {
             self.last = 0;
         }
         self.counts.due -= 1;
-        Some(due)
+        Some(Due { id, function, address, size, argument })
     }
 
     pub fn done(&mut self, id: Id) {
-        if self.of(id).is_some_and(|e| e.state == RUNNING) {
-            self.give(id.index());
+        if let Some((number, _)) = self.of(id).filter(|(_, e)| e.state == State::Running) {
+            self.entries.give(number);
             self.counts.run += 1;
         }
     }
 
     pub fn cancel(&mut self, id: Id) -> Cancelled {
-        match self.of(id).map(|e| e.state) {
-            Some(PROMISED) => {
-                self.give(id.index());
+        match self.of(id) {
+            Some((number, entry)) if entry.state == State::Promised => {
+                let address = entry.address;
+                self.entries.give(number);
                 self.counts.promised -= 1;
                 self.counts.cancelled += 1;
-                Cancelled::Cancelled
+                Cancelled::Cancelled { address }
             }
             Some(_) => Cancelled::QueuedOrRunning,
             None => Cancelled::Done,
         }
     }
 
-    fn give(&mut self, index: u32) {
-        let free = self.free;
-        let Some(entry) = self.entry(index) else { return };
-        entry.state = FREE;
-        entry.generation = entry.generation.wrapping_add(1);
-        entry.next = free;
-        self.free = index + 1;
-    }
-
     /// In the child of a fork: what another thread was calling is none of this process's, nor is what
     /// belongs to the parent alone.
     pub fn forked(&mut self) {
-        let (mut first, mut last) = (0, 0);
         let mut at = core::mem::take(&mut self.first);
-        while let Some(index) = at.checked_sub(1) {
-            let Some(entry) = self.entry(index) else { break };
+        self.last = 0;
+        while let Some(number) = at.checked_sub(1) {
+            let Some(entry) = self.entries.get(number) else { break };
             at = core::mem::take(&mut entry.next);
-            if entry.scope == Scope::ThisProcess as u8 {
-                continue;
+            if entry.scope == Scope::EachProcess {
+                self.append(number);
             }
-            match u32::checked_sub(last, 1).and_then(|last| self.entry(last)) {
-                Some(last) => last.next = index + 1,
-                None => first = index + 1,
-            }
-            last = index + 1;
         }
-        (self.first, self.last) = (first, last);
         let (mut due, mut promised) = (0, 0);
-        for index in 0..self.made {
-            let Some(entry) = self.entry(index) else { continue };
-            let parents = entry.scope == Scope::ThisProcess as u8;
+        for number in 0..self.entries.bound() {
+            let Some(entry) = self.entries.get(number) else { continue };
+            let parents = entry.scope == Scope::ThisProcess;
             match entry.state {
-                RUNNING => self.give(index),
-                DUE | PROMISED if parents => self.give(index),
-                PROMISED => promised += 1,
-                DUE => due += 1,
-                _ => {}
+                State::Running => self.entries.give(number),
+                _ if parents => self.entries.give(number),
+                State::Promised => promised += 1,
+                State::Due => due += 1,
             }
         }
         (self.counts.due, self.counts.promised) = (due, promised);
@@ -313,6 +243,13 @@ pub fn lock() -> &'static Lock<Table> {
 /// memory.
 pub fn register(critical: &Critical, function: Function, argument: usize, scope: Scope) -> Option<Id> {
     TABLE.lock(critical).register(critical, function, argument, scope)
+}
+
+/// Keeps an address with a promise that is not due: [`cancel`] tells it, so that its user finds its own record.
+pub fn note(critical: &Critical, id: Id, address: usize) {
+    if let Some((_, entry)) = TABLE.lock(critical).of(id).filter(|(_, e)| e.state == State::Promised) {
+        entry.address = address;
+    }
 }
 
 /// The memory `address`, `size` is dead: its function is due. False, and nothing happens, if the promise was

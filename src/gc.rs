@@ -45,10 +45,12 @@ pub mod pacer;
 pub mod protected;
 pub mod queue;
 pub mod reclaim;
+mod special;
 pub mod stack;
 pub mod stats;
 
 use crate::ground::critical::Critical;
+use crate::heap::special as heap_special;
 use crate::pure::addr::Addr;
 use crate::sys::process;
 use bits::Bits;
@@ -154,6 +156,8 @@ impl Sum {
 pub struct Found {
     pub allocated: Sum,
     pub unreachable: Sum,
+    /// What only pins led to.
+    pub pinned: Sum,
     /// What only pointers in disguise led to.
     pub disguised: Disguised,
     /// Bytes of roots that were scanned.
@@ -230,7 +234,12 @@ impl Marked {
     /// Moves what is unreachable to limbo, for the `needed`-th consecutive time to doom (see
     /// [`limbo`]). Before the world resumes.
     pub fn to_limbo(&self, critical: &Critical, needed: u8, doom: limbo::Doom) -> limbo::Moved {
-        limbo::update(critical, needed, doom, &self.protected)
+        let moved = limbo::update(critical, needed, doom, &self.protected);
+        if moved.doomed.objects != 0 {
+            special::clear_weak_of_doomed(critical);
+        }
+        heap_special::forget_idle(false);
+        moved
     }
     /// Gives the cycle's memory back. The world may run again.
     pub fn end(mut self, critical: &Critical) {

@@ -14,6 +14,7 @@
 //! | ≤ 64 KiB | class by arithmetic → span of slots |
 //! | ≤ 32 MiB | a freed one that was [`kept`], or pages of the page allocator, one span an object ([`large`]) |
 //! | more | a mapping of its own; realloc moves it by mremap |
+pub mod attached;
 pub mod cache;
 pub mod check;
 pub mod fast;
@@ -26,8 +27,10 @@ pub mod misuse;
 pub mod purge;
 pub mod release;
 pub mod resize;
+pub mod scopes;
 pub mod shared;
 pub mod slots;
+pub mod special;
 pub mod stacks;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -48,6 +48,7 @@ mod invariants;
 pub mod metadata;
 mod os;
 pub mod own;
+pub mod pool;
 pub mod ranges;
 mod scavenge;
 mod search_addr;

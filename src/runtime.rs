@@ -21,6 +21,7 @@ pub mod memory;
 pub mod nested;
 pub mod next;
 pub mod old_signals;
+pub mod pins;
 pub mod request;
 pub mod sandbox;
 pub mod signals;

@@ -6,12 +6,12 @@ use std::collections::VecDeque;
 /// What the table promises, as plainly as it can be said.
 #[derive(Default)]
 struct Model {
-    all: Vec<(Id, u8)>,
+    all: Vec<(Id, Option<State>)>,
     queue: VecDeque<Id>,
 }
 
 impl Model {
-    fn state(&mut self, at: usize) -> Option<&mut (Id, u8)> {
+    fn state(&mut self, at: usize) -> Option<&mut (Id, Option<State>)> {
         let len = self.all.len();
         self.all.get_mut(if len == 0 { 0 } else { at % len })
     }
@@ -29,13 +29,13 @@ proptest! {
                 0 | 1 => {
                     let id = table.register(&critical, at, at + 1, Scope::EachProcess).unwrap();
                     prop_assert!(model.all.iter().all(|known| known.0 != id));
-                    model.all.push((id, PROMISED));
+                    model.all.push((id, Some(State::Promised)));
                 }
                 2 => if let Some(known) = model.state(at) {
-                    let fresh = known.1 == PROMISED;
+                    let fresh = known.1 == Some(State::Promised);
                     prop_assert_eq!(table.push(known.0, at, 7), fresh);
                     if fresh {
-                        known.1 = DUE;
+                        known.1 = Some(State::Due);
                         let id = known.0;
                         model.queue.push_back(id);
                     }
@@ -48,25 +48,25 @@ proptest! {
                         prop_assert_eq!(table.cancel(due.id), Cancelled::QueuedOrRunning);
                         table.done(due.id);
                         prop_assert_eq!(table.cancel(due.id), Cancelled::Done);
-                        model.all.iter_mut().find(|k| k.0 == due.id).unwrap().1 = FREE;
+                        model.all.iter_mut().find(|k| k.0 == due.id).unwrap().1 = None;
                     }
                 }
                 _ => if let Some(known) = model.state(at) {
                     let told = table.cancel(known.0);
                     let truth = match known.1 {
-                        PROMISED => Cancelled::Cancelled,
-                        DUE => Cancelled::QueuedOrRunning,
+                        Some(State::Promised) => Cancelled::Cancelled { address: 0 },
+                        Some(State::Due) => Cancelled::QueuedOrRunning,
                         _ => Cancelled::Done,
                     };
                     prop_assert_eq!(told, truth);
-                    if truth == Cancelled::Cancelled {
-                        known.1 = FREE;
+                    if matches!(truth, Cancelled::Cancelled { .. }) {
+                        known.1 = None;
                     }
                 },
             }
             let count = |state| model.all.iter().filter(|k| k.1 == state).count() as u64;
-            prop_assert_eq!(table.counts.promised, count(PROMISED));
-            prop_assert_eq!(table.counts.due, count(DUE));
+            prop_assert_eq!(table.counts.promised, count(Some(State::Promised)));
+            prop_assert_eq!(table.counts.due, count(Some(State::Due)));
         }
     }
 }
@@ -113,7 +113,9 @@ fn a_child_has_what_is_its_own() {
     assert_eq!(table.pop().unwrap().id, due);
     assert!(table.pop().is_none());
     table.done(running);
-    for (id, told) in [(parents, Cancelled::Done), (own, Cancelled::Cancelled), (running, Cancelled::Done)] {
+    for (id, told) in
+        [(parents, Cancelled::Done), (own, Cancelled::Cancelled { address: 0 }), (running, Cancelled::Done)]
+    {
         assert_eq!(table.cancel(id), told);
     }
 }

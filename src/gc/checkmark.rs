@@ -64,7 +64,7 @@ impl Checker {
         }
     }
 
-    fn reach(&mut self, object: Option<Object>) {
+    pub fn reach(&mut self, object: Option<Object>) {
         let Some(object) = object else { return };
         let (at, mask) = (object.index as usize / 64, 1 << (object.index % 64));
         let word = own_white(object.span, at);

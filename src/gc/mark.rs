@@ -30,7 +30,7 @@ use super::filter::{self, BLOCK, Window};
 use super::object::{self, Colour};
 use super::protected::Protected;
 use super::queue::Queue;
-use super::{Abandon, Found, Settings, World, disguise};
+use super::{Abandon, Found, Settings, World, disguise, special};
 use crate::ground::critical::Critical;
 use crate::heap::large;
 use crate::pure::addr::{Addr, PAGE_SIZE};
@@ -100,6 +100,10 @@ pub fn run(
         }
     });
     done = done.and_then(|()| marker.finish(world));
+    done = done.and_then(|()| {
+        marker.found.pinned = special::mark(&mut marker, &mut checker, world)?;
+        Ok(())
+    });
     if let Some(mut checker) = checker {
         done = done.and_then(|()| checker.finish(world, protected));
         checker_end(checker, critical, done.is_ok());

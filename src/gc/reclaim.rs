@@ -11,7 +11,7 @@
 use super::Sum;
 use crate::ground::critical::Critical;
 use crate::heap::limbo::{DOOMED, IN, Limbo};
-use crate::heap::{cache, large, live, release, stacks};
+use crate::heap::{cache, large, live, release, special, stacks};
 use crate::spans::span::{kind, tag};
 use crate::spans::{Block, Span, slab};
 use core::sync::atomic::{AtomicU64, Ordering, fence};
@@ -58,6 +58,7 @@ fn free_each(
         if span.kind() != kind::SLOTS {
             doomed.store(0, Ordering::Release);
             freed.add(1, span.size.get());
+            special::reclaimed(critical, span, 0);
             large::free(critical, span);
             return;
         }
@@ -74,6 +75,7 @@ fn free_each(
         if on_no_list {
             freed.add(1, span.size.get());
             stacks::set(span, index, stacks::Origin::default());
+            special::reclaimed(critical, span, index);
             release::give_slot(critical, span, block);
         }
     }

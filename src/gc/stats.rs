@@ -94,6 +94,7 @@ pub static STATS: Stats = Stats {
 impl Stats {
     pub fn complete(&self, found: &Found) {
         self.cycles.add(1);
+        live::CYCLES.fetch_add(1, Ordering::Relaxed);
         self.reachable.set(found.reachable());
         self.root_bytes.set(found.root_bytes as u64);
         self.disguised.add(found.disguised.objects as u64);

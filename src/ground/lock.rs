@@ -40,6 +40,12 @@ pub enum Rank {
     Huge,
     /// Unused caches.
     Caches,
+    /// Pins' scopes.
+    Scopes,
+    /// Cleanups and weak handles of objects.
+    Attached,
+    /// The making of what special objects need.
+    Special,
     /// Promises to call a function of the program's when memory is dead.
     Cleanups,
     /// Side arrays.

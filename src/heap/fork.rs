@@ -8,7 +8,7 @@
 //! # Safety
 //! `hold` in prepare, then exactly one of `release` (parent) and `reset` (child).
 #![allow(unsafe_code)]
-use super::{cache, kept, large, purge, shared};
+use super::{attached, cache, kept, large, purge, scopes, shared, special};
 use crate::cleanups;
 use crate::ground::critical::Critical;
 use crate::pages;
@@ -21,6 +21,9 @@ pub fn prepare(critical: &Critical) {
     kept::KEPT.hold(critical);
     large::HUGE.hold(critical);
     cache::UNUSED.hold(critical);
+    scopes::SCOPES.hold(critical);
+    attached::TABLE.hold(critical);
+    special::MAKING.hold(critical);
     cleanups::lock().hold(critical);
     side::LISTS.hold(critical);
     slab::FREE.hold(critical);
@@ -36,6 +39,9 @@ pub unsafe fn parent() {
         slab::FREE.release();
         side::LISTS.release();
         cleanups::lock().release();
+        special::MAKING.release();
+        attached::TABLE.release();
+        scopes::SCOPES.release();
         cache::UNUSED.release();
         large::HUGE.release();
         kept::KEPT.release();
@@ -53,6 +59,9 @@ pub unsafe fn child() {
         slab::FREE.reset();
         side::LISTS.reset();
         cleanups::lock().reset();
+        special::MAKING.reset();
+        attached::TABLE.reset();
+        scopes::SCOPES.reset();
         cleanups::fork_child();
         cache::UNUSED.reset();
         large::HUGE.reset();

@@ -102,6 +102,15 @@ impl Limbo {
     }
 }
 
+/// The program got slot `index` of a tagged span by a weak handle: it is out of limbo, and nothing was hidden. The collector
+/// has not taken it: it clears handles first.
+pub fn revive(span: &Span, index: u32) {
+    let (at, mask) = (index as usize / 64, 1 << (index % 64));
+    if let Some(limbo) = Limbo::of(span).filter(|limbo| at < limbo.words()) {
+        limbo.word(IN, at).fetch_and(!mask, Ordering::AcqRel);
+    }
+}
+
 /// The program handed slot `index` of a span that is tagged LIMBO to `call`. If the slot was in
 /// limbo, the program had it although no pointer led to it: that is noted, and the object is the
 /// program's again. Ends the process if the collector has taken it already.

@@ -9,6 +9,8 @@ use crate::spans::{Span, slab};
 use core::sync::atomic::{AtomicIsize, AtomicU64, Ordering};
 
 static LIVE: AtomicIsize = AtomicIsize::new(0);
+/// Complete collections so far.
+pub static CYCLES: AtomicU64 = AtomicU64::new(0);
 /// Frees (or reallocs …) of objects that were in limbo: proof that the program hides pointers.
 pub static RESURRECTED: AtomicU64 = AtomicU64::new(0);
 /// Address of the newest one.

@@ -12,6 +12,7 @@
 //! under the heap lock while the span is abandoned.
 #![allow(unsafe_code)]
 use super::cache::{self, Cache};
+use super::special::{self, Fate};
 use super::{large, limbo, live, misuse, shared, slots, stacks};
 use crate::ground::critical::Critical;
 use crate::pages;
@@ -35,13 +36,19 @@ pub unsafe fn free(critical: &Critical, p: *mut u8) -> Freed {
     let addr = Addr(p as usize);
     let Some(span) = map::lookup(addr) else { return Freed::Foreign };
     let index = check(span, addr, "free");
+    if !special::any_in(span) || special::freed(critical, span, index) == Fate::Goes {
+        give(critical, span, index);
+    }
+    Freed::Ours
+}
+
+/// Gives an object back that nothing holds.
+pub fn give(critical: &Critical, span: &'static Span, index: u32) {
     if span.kind() != kind::SLOTS {
-        large::free(critical, span);
-        return Freed::Ours;
+        return large::free(critical, span);
     }
     stacks::set(span, index, stacks::Origin::default());
-    give_slot(critical, span, p as *mut Block);
-    Freed::Ours
+    give_slot(critical, span, span.slot(index).ptr());
 }
 
 /// The object at exactly `addr`, handed out and not freed as far as can be told, or the end. If
@@ -57,7 +64,8 @@ pub fn check(span: &'static Span, addr: Addr, call: &str) -> u32 {
     }
     let block: *mut Block = addr.ptr();
     // SAFETY: a slot of a live span is mapped and has 16 bytes.
-    if span.kind() == kind::SLOTS && unsafe { cache::is_marked(block) } {
+    let free = span.kind() == kind::SLOTS && unsafe { cache::is_marked(block) };
+    if free || special::is_held(span, index) {
         misuse::double_free(call, addr);
     }
     index

@@ -5,7 +5,7 @@
 #![allow(unsafe_code)]
 use super::cache::{self, Cache};
 use super::release::{self, Freed};
-use super::{fast, large, shared, slots, stacks};
+use super::{fast, large, shared, slots, special, stacks};
 use crate::ground::critical::{self, Critical};
 use crate::pure::addr::{Addr, PAGE_SIZE, round_up};
 use crate::spans::span::{flag, kind};
@@ -131,7 +131,7 @@ pub unsafe fn usable_size(p: *const u8, call: &str) -> Option<usize> {
 
 /// The byte behind the end stays ours (see `class`), unless an object took the whole slot.
 #[inline(always)]
-fn usable(span: &Span) -> usize {
+pub fn usable(span: &Span) -> usize {
     span.size.get() - (span.flags.load(Ordering::Relaxed) & flag::UNPADDED == 0) as usize
 }
 
@@ -159,12 +159,15 @@ pub unsafe fn realloc(p: *mut u8, n: usize, trace: impl FnOnce() -> Trace) -> Re
     } else {
         let trace = trace();
         let Some(span) = map::lookup(Addr(p as usize)) else { return Resized::Foreign };
+        // A pinned object stays where it is, to its last byte.
         if span.kind() != kind::SLOTS
+            && !special::is_pinned(span, 0)
             && let Some(moved) = large::resize(&critical, span, n)
         {
             if trace.stack != 0 {
                 stacks::record(&critical, span, 0, trace.stack, n);
             }
+            special::relocate(&critical, span, Addr(p as usize), Addr(moved as usize));
             return Resized::Done(moved);
         }
         alloc(&critical, n, trace).at
@@ -176,6 +179,9 @@ pub unsafe fn realloc(p: *mut u8, n: usize, trace: impl FnOnce() -> Trace) -> Re
     // SAFETY: both objects hold that many bytes and differ.
     unsafe {
         core::ptr::copy_nonoverlapping(p, new, old.min(n));
+        if let Some(span) = map::lookup(Addr(p as usize)).filter(|span| special::any_in(span)) {
+            special::relocate(&critical::enter(), span, Addr(p as usize), Addr(new as usize));
+        }
         match fast::free(p) {
             fast::Freed::Done => {}
             fast::Freed::Emptied(span) => release::emptied(&critical::enter(), span),

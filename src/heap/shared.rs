@@ -42,14 +42,13 @@ pub fn adopt(critical: &Critical, cache: &'static Cache, class: usize) -> Option
     // SAFETY: listed spans are valid for ever.
     while let Some(span) = unsafe { lists.0[class].get().as_ref() } {
         unlink(&lists.0[class], span);
-        let tags = span.owner.load(Ordering::Relaxed) & tag::ALL & !tag::FULL;
         collect_remote(span);
         if span.used.get() < span.slots.get() {
-            span.owner.store(cache.id() | tags, Ordering::Release);
+            slots::change_owner(span, cache.id(), 0);
             return Some(span);
         }
         // Nothing free in it: it is this thread's full span from now on.
-        span.owner.store(cache.id() | tags | tag::FULL, Ordering::Release);
+        slots::change_owner(span, cache.id(), tag::FULL);
         span.remote.fetch_or(NOTIFY, Ordering::AcqRel);
         link(&cache.full, span);
     }
@@ -109,9 +108,8 @@ fn leave(critical: &Critical, span: &'static Span) {
         return;
     }
     let lists = ABANDONED.lock(critical);
-    let tags = span.owner.load(Ordering::Relaxed) & tag::ALL & !tag::FULL;
     link(&lists.0[span.class.get() as usize], span);
-    span.owner.store(tags, Ordering::Release);
+    slots::change_owner(span, 0, 0);
 }
 
 /// A slot for a thread that has no cache any more.

@@ -82,15 +82,21 @@ fn fill_up(cache: &'static Cache, class: usize, head: &'static Span) -> bool {
     true
 }
 
-/// Sets a tag of a span that is the caller's. No read-modify-write: nobody else sets tags but while
-/// the world is stopped, and a LIMBO that the collector takes away just now may as well stay.
+/// Sets a tag. Others set and clear theirs in the same word at any time (`special`, the collector).
 pub fn set_tag(span: &Span, tag: usize) {
-    span.owner.store(span.owner.load(Ordering::Relaxed) | tag, Ordering::Relaxed);
+    span.owner.fetch_or(tag, Ordering::AcqRel);
 }
 
-/// The opposite, under the same rule.
+/// The opposite.
 pub fn clear_tag(span: &Span, tag: usize) {
-    span.owner.store(span.owner.load(Ordering::Relaxed) & !tag, Ordering::Relaxed);
+    span.owner.fetch_and(!tag, Ordering::AcqRel);
+}
+
+/// `id` is the span's owner from now on. Its tags stay, but for FULL, which is as told.
+pub fn change_owner(span: &Span, id: usize, full: usize) {
+    let kept = tag::ALL & !tag::FULL;
+    let new = |old: usize| Some(id | (old & kept) | full);
+    let _ = span.owner.fetch_update(Ordering::AcqRel, Ordering::Relaxed, new);
 }
 
 /// Puts up to a page's worth of never used slots on the list. False if there are none left.

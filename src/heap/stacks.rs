@@ -7,7 +7,12 @@
 use crate::ground::critical::Critical;
 use crate::spans::Span;
 use crate::spans::side;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// In place of a stack: allocated where the program wanted no leaks reported.
+pub const IGNORED: u32 = u32::MAX;
+/// There may be such an object.
+pub static ANY_IGNORED: AtomicBool = AtomicBool::new(false);
 
 /// One object's origin: stack id, and the bytes of its slot that were not asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

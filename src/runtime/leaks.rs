@@ -5,10 +5,11 @@
 #![allow(unsafe_code)]
 use super::cycle::{self, Held};
 use super::world::{OwnStack, Process, SPARSE};
-use super::{exit, log, start};
-use crate::gc::{self, Abandon, Marked, Settings, World};
+use super::{exit, log, pins, start};
+use crate::gc::{self, Abandon, Marked, Settings, Sum, World};
 use crate::ground::critical::Critical;
 use crate::ground::out;
+use crate::heap::scopes;
 use crate::leak::group::{self, Edges, Group, Kind, Object, Words};
 use crate::leak::modules;
 use crate::leak::record::About;
@@ -16,6 +17,7 @@ use crate::leak::report::{self, Order, Verdict};
 use crate::leak::scratch::List;
 use crate::pure::addr::Addr;
 use crate::roots::Snapshot;
+use crate::sys::memory::Memory;
 use crate::sys::process;
 use crate::sys::sandbox::{self, Need};
 use crate::threads;
@@ -51,10 +53,41 @@ pub fn now() -> Outcome {
 fn check(held: &mut Held, sp: usize) -> Outcome {
     let Some((critical, snapshot)) = held.snapshot() else { return Outcome::Abandoned };
     modules::refresh(critical);
-    match find(critical, snapshot, sp) {
-        Ok(groups) => tell(critical, &groups),
+    let mut lost = List::new(critical);
+    match find(critical, snapshot, sp, &mut lost) {
+        Ok((groups, pinned)) => {
+            tell_pins(critical, pinned, &lost);
+            tell(critical, &groups)
+        }
         Err(why) => not_made(why),
     }
+}
+
+/// What is pinned still, and what nothing but pins leads to. No leaks, and yet forgotten, perhaps.
+fn tell_pins(critical: &Critical, pinned: Sum, lost: &[u64]) {
+    if !pins::any(critical) {
+        return;
+    }
+    log::with(&mut |fd| {
+        if pinned.objects != 0 {
+            let Sum { objects, bytes } = pinned;
+            out::say(fd, format_args!("only pins lead to {bytes} bytes in {objects} objects"));
+        }
+        pins::report(critical, fd, lost);
+    });
+}
+
+/// Scopes that nobody can close any more. The world is stopped.
+fn lost_scopes(critical: &Critical, marked: &Marked, lost: &mut List<'_, u64>) {
+    let memory = Memory::open();
+    scopes::each(critical, |scope| {
+        let mut word = [0];
+        let intact = memory.read_words(Addr(scope.home), &mut word) == Ok(1) && word[0] as u64 == scope.word;
+        if !intact || marked.resolve(scope.home).is_some() {
+            // Without memory for the list it is reported as an open one.
+            let _ = lost.push(scope.word);
+        }
+    });
 }
 
 fn not_made(why: Abandon) -> Outcome {
@@ -62,9 +95,14 @@ fn not_made(why: Abandon) -> Outcome {
     Outcome::Abandoned
 }
 
-/// Groups of unreachable objects. The world is stopped meanwhile. `sp`: the calling thread's
+/// Groups of unreachable objects, and what only pins lead to. The world is stopped meanwhile. `sp`: the calling thread's
 /// registers and frames lie there and above.
-fn find<'c>(critical: &'c Critical, snapshot: &mut Snapshot, sp: usize) -> Result<List<'c, Group>, Abandon> {
+fn find<'c>(
+    critical: &'c Critical,
+    snapshot: &mut Snapshot,
+    sp: usize,
+    lost: &mut List<'c, u64>,
+) -> Result<(List<'c, Group>, Sum), Abandon> {
     let deadline = process::now_ns() + start::options().deadline as u64 * 1_000_000;
     let stopped = threads::stop_world(critical, deadline)?;
     let (_, hi) = stopped.me().stack();
@@ -72,9 +110,10 @@ fn find<'c>(critical: &'c Critical, snapshot: &mut Snapshot, sp: usize) -> Resul
     let mut host = Process::new(critical, &stopped, snapshot, own)?;
     let settings = Settings { checkmark: start::options().checkmark, disguised: false };
     let marked = gc::mark(critical, &mut host, &settings)?;
-    let groups = group_all(critical, &marked, host);
+    lost_scopes(critical, &marked, lost);
+    let (groups, pinned) = (group_all(critical, &marked, host), marked.found.pinned);
     marked.end(critical);
-    groups
+    Ok((groups?, pinned))
 }
 
 fn group_all<'c>(

@@ -17,10 +17,42 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 /// Descriptors a slab: with its one-descriptor head, 8 KiB.
 const PER_SLAB: usize = 63;
 
-#[repr(C, align(128))]
+/// A slab stands at a multiple of its size, so that a descriptor leads to it.
+#[repr(C, align(8192))]
 struct Slab {
     next: AtomicPtr<Slab>,
+    /// [`Extras`] of its descriptors, once one of them has any.
+    extras: AtomicPtr<Extras>,
     spans: [Span; PER_SLAB],
+}
+const _: () = assert!(size_of::<Slab>() == align_of::<Slab>());
+
+/// For each descriptor of a slab a word that `heap::special` uses: there is no room in the descriptor.
+pub struct Extras([AtomicPtr<u64>; PER_SLAB]);
+
+/// The word of `span`, a descriptor of a slab, or `None` while its slab has none.
+#[inline(always)]
+pub fn extra(span: &'static Span) -> Option<&'static AtomicPtr<u64>> {
+    let at = span as *const Span as usize;
+    let slab = (at & !(size_of::<Slab>() - 1)) as *const Slab;
+    // SAFETY: descriptors live in slabs, which stay; extras are zeroed metadata, for ever.
+    unsafe {
+        let extras = (*slab).extras.load(Ordering::Acquire).as_ref()?;
+        let number = (at - &raw const (*slab).spans as usize) / size_of::<Span>();
+        Some(&extras.0[number])
+    }
+}
+
+/// [`extra`], made if there is none. `None`: no memory.
+pub fn make_extra(critical: &Critical, span: &'static Span) -> Option<&'static AtomicPtr<u64>> {
+    if extra(span).is_none() {
+        let fresh: *mut Extras = metadata::alloc(critical, size_of::<Extras>(), 8)?.ptr();
+        let slab = (span as *const Span as usize & !(size_of::<Slab>() - 1)) as *const Slab;
+        // SAFETY: as in `extra`. Who comes second leaves its own unused.
+        let word = unsafe { &(*slab).extras };
+        let _ = word.compare_exchange(core::ptr::null_mut(), fresh, Ordering::AcqRel, Ordering::Acquire);
+    }
+    extra(span)
 }
 
 /// The free descriptors, linked through `next`.

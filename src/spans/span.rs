@@ -50,7 +50,7 @@ pub mod tag {
     pub const FULL: usize = 1;
     /// Some slots are in limbo: a free of one is a resurrection.
     pub const LIMBO: usize = 2;
-    /// Frees are watched (leak mode).
+    /// Frees are watched (leak mode, and where an object is special).
     pub const WATCH: usize = 4;
     pub const ALL: usize = 63;
 }
@@ -76,6 +76,8 @@ pub mod flag {
     pub const BROKEN: u8 = 2;
     /// A large object in a mapping of its own: of kind HUGE, while it is not KEPT.
     pub const OWN_MAPPING: u8 = 4;
+    /// Some object is pinned or otherwise special (`heap::special`). Its owner word has the tag WATCH.
+    pub const SPECIAL: u8 = 8;
 }
 
 /// Bit 0 of [`Span::remote`]: the owner wants to hear of the next remote free.
