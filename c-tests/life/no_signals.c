@@ -177,6 +177,7 @@ CASE(waitpid, waitpid(o->child, NULL, 0))
 CASE(wait4, wait4(o->child, NULL, 0, NULL))
 CASE(waitid, ({ siginfo_t i; waitid(P_PID, o->child, &i, WEXITED); }))
 CASE(system, system("sleep 4"))
+CASE(pclose, pclose(popen("exec sleep 4", "w")))
 CASE(posix_spawn, ({
          pid_t pid;
          posix_spawn_file_actions_t actions;
@@ -225,7 +226,7 @@ static struct test {
     C(pthread_cond_timedwait), C(pthread_cond_clockwait), C(cnd_wait), C(cnd_timedwait), C(pthread_barrier_wait),
     C(pthread_join), C(pthread_timedjoin_np), C(pthread_clockjoin_np), C(thrd_join), C(msgrcv), C(msgsnd), C(semop),
     C(semtimedop), C(mq_receive), C(mq_timedreceive), C(mq_send), C(mq_timedsend), C(aio_suspend), C(waitpid), C(wait4),
-    C(waitid), C(system), C(posix_spawn), C(vfork), C(open), C(open64), C(openat), C(creat), C(flock), C(lockf), C(fcntl),
+    C(waitid), C(system), C(pclose), C(posix_spawn), C(vfork), C(open), C(open64), C(openat), C(creat), C(flock), C(lockf), C(fcntl),
 };
 enum { N = sizeof tests / sizeof *tests };
 

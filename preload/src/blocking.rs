@@ -5,7 +5,7 @@
 #![allow(clippy::missing_safety_doc)]
 use core::arch::naked_asm;
 use gleaner_core::runtime::blocking::{CALLS, offset};
-use gleaner_core::threads::blocking::{call, call_join, call_repeatable};
+use gleaner_core::threads::blocking::{call, call_aside, call_join, call_repeatable};
 use gleaner_core::threads::{lend, locks};
 
 macro_rules! blocking {
@@ -47,6 +47,8 @@ macro_rules! looking {
 
 blocking! { lend::vfork: vfork __vfork }
 blocking! { call_join: pthread_join pthread_timedjoin_np pthread_clockjoin_np thrd_join }
+// Flushes, waits, and frees in the end. (fclose may call the program: fopencookie.)
+blocking! { call_aside: pclose }
 // Calls that many programs make all the time to find that they need not wait.
 blocking! { call_repeatable: poll __poll epoll_wait }
 
@@ -61,7 +63,7 @@ blocking! {
     pthread_cond_wait pthread_cond_timedwait pthread_cond_clockwait
     cnd_wait cnd_timedwait pthread_barrier_wait
     msgrcv msgsnd semop semtimedop mq_receive mq_timedreceive mq_send mq_timedsend aio_suspend aio_suspend64
-    wait __wait waitpid __waitpid wait3 wait4 waitid posix_spawn posix_spawnp system
+    wait __wait waitpid __waitpid wait3 wait4 waitid
     open __open open64 __open64 __open_2 __open64_2 openat openat64 __openat_2 __openat64_2 creat creat64
     open_by_handle_at flock lockf lockf64 close __close dup2 __dup2 dup3
     fsync fdatasync syncfs sync msync sync_file_range fallocate fallocate64 posix_fallocate posix_fallocate64

@@ -1,4 +1,4 @@
-//! The exec family of C.
+//! The exec family of C, and what makes a child that executes another program.
 //!
 //! # Safety
 //! Each function has the contract of its C name; see exec(3). In the variadic ones the caller's registers
@@ -9,7 +9,7 @@
 #![allow(clippy::missing_safety_doc)]
 use crate::malloc::family;
 use core::arch::naked_asm;
-use core::ffi::c_int;
+use core::ffi::{c_int, c_void};
 use gleaner_core::runtime::exec;
 
 type Path = *const i8;
@@ -23,6 +23,12 @@ family! {
     fn fexecve(fd: c_int, argv: List, envp: List) -> c_int = exec::fexecve(fd, argv, envp);
     fn execveat(fd: c_int, path: Path, argv: List, envp: List, flags: c_int) -> c_int =
         exec::execveat(fd, path, argv, envp, flags);
+    fn posix_spawn(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> c_int =
+        exec::posix_spawn([a, b, c, d, e, f]);
+    fn posix_spawnp(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> c_int =
+        exec::posix_spawnp([a, b, c, d, e, f]);
+    fn system(command: Path) -> c_int = exec::system(command);
+    fn popen(command: Path, kind: Path) -> *mut c_void = exec::popen(command, kind);
 }
 
 unsafe extern "C" fn list(path: Path, argv: List) -> c_int {

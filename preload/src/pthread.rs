@@ -1,4 +1,4 @@
-//! Threads: creation.
+//! Threads: creation, and what frees one that has ended.
 //!
 //! # Safety
 //! Each function has the contract of its C name.
@@ -12,4 +12,8 @@ family! {
         threads::pthread_create(thread, attributes, body, argument);
     fn thrd_create(thread: *mut c_void, body: usize, argument: *mut c_void) -> c_int =
         threads::thrd_create(thread, body, argument);
+    fn pthread_tryjoin_np(thread: usize, result: *mut *mut c_void) -> c_int =
+        threads::pthread_tryjoin_np(thread, result);
+    fn pthread_detach(thread: usize) -> c_int = threads::pthread_detach(thread);
+    fn thrd_detach(thread: usize) -> c_int = threads::thrd_detach(thread);
 }

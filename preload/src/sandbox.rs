@@ -6,7 +6,7 @@
 use core::arch::naked_asm;
 use core::ffi::{c_int, c_long};
 use core::sync::atomic::{AtomicUsize, Ordering};
-use gleaner_core::runtime::sandbox;
+use gleaner_core::runtime::{exec, sandbox};
 
 static REAL_PRCTL: AtomicUsize = AtomicUsize::new(0);
 
@@ -21,6 +21,11 @@ unsafe extern "C" fn prctl_seccomp(option: c_int, mode: usize, filter: usize, d:
 unsafe extern "C" fn syscall_seccomp(n: c_long, a: usize, b: usize, c: usize, d: usize, e: usize) -> c_long {
     // SAFETY: the caller's.
     unsafe { sandbox::syscall(n, a, b, c, d, e) }
+}
+
+unsafe extern "C" fn syscall_exec(n: c_long, a: usize, b: usize, c: usize, d: usize, e: usize) -> c_long {
+    // SAFETY: the caller's.
+    unsafe { exec::syscall(n, [a, b, c, d, e]) }
 }
 
 /// # Safety
@@ -68,7 +73,14 @@ pub unsafe extern "C" fn syscall() {
         "je {seccomp}",
         "cmp rdi, {nr_prctl}",
         "je {seccomp}",
+        "cmp rdi, {nr_execve}",
+        "je {execute}",
+        "cmp rdi, {nr_execveat}",
+        "je {execute}",
         "jmp {waiting}",
+        nr_execve = const libc::SYS_execve,
+        nr_execveat = const libc::SYS_execveat,
+        execute = sym syscall_exec,
         nr_seccomp = const libc::SYS_seccomp,
         nr_prctl = const libc::SYS_prctl,
         seccomp = sym syscall_seccomp,

@@ -1,6 +1,6 @@
 //! Which functions of libc can block, and where the real ones are.
 //!
-//! Not in the list are functions that allocate or free before they wait (popen, pclose, getaddrinfo,
+//! Not in the list are functions that allocate or free before they wait (popen, getaddrinfo,
 //! stdio), or call the
 //! program while they do (pthread_once). They are interrupted and begun again (`threads::rewind`). A name for
 //! which another library stands between us and libc is passed through untouched: its code is not libc's.
@@ -13,8 +13,8 @@ use core::arch::naked_asm;
 use core::ffi::{CStr, c_void};
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
-/// All of them. Those from `sigsuspend` on are reached through functions of ours (`signals`).
-pub const NAMES: [&CStr; 153] = [
+/// All of them. Those from `posix_spawn` on are reached through functions of ours (`exec`, `signals`).
+pub const NAMES: [&CStr; 154] = [
     c"vfork",
     c"__vfork",
     c"pthread_join",
@@ -95,9 +95,7 @@ pub const NAMES: [&CStr; 153] = [
     c"wait3",
     c"wait4",
     c"waitid",
-    c"posix_spawn",
-    c"posix_spawnp",
-    c"system",
+    c"pclose",
     c"open",
     c"__open",
     c"open64",
@@ -160,6 +158,9 @@ pub const NAMES: [&CStr; 153] = [
     c"fcntl64",
     c"__fcntl",
     c"syscall",
+    c"posix_spawn",
+    c"posix_spawnp",
+    c"system",
     c"sigsuspend",
     c"sigtimedwait",
     c"sigwait",

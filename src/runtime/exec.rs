@@ -1,4 +1,4 @@
-//! The exec family.
+//! The exec family, and what makes a child that executes another program.
 //!
 //! # Safety
 //! Arguments are those of the C functions. The list of a variadic one lies in memory as `argv` does: the
@@ -6,8 +6,9 @@
 //! preload/ lays it down so.
 #![allow(unsafe_code)]
 use super::next::{Next, behind};
-use crate::threads::exec;
-use core::ffi::c_int;
+use crate::pure::addr::Addr;
+use crate::threads::exec::{self, Heir};
+use core::ffi::{c_int, c_void};
 
 type List = *const *const i8;
 type Path = *const i8;
@@ -19,6 +20,25 @@ behind! {
     EXECVPE = c"execvpe": unsafe extern "C" fn(Path, List, List) -> c_int;
     FEXECVE = c"fexecve": unsafe extern "C" fn(c_int, List, List) -> c_int;
     EXECVEAT = c"execveat": unsafe extern "C" fn(c_int, Path, List, List, c_int) -> c_int;
+    POPEN = c"popen": unsafe extern "C" fn(Path, Path) -> *mut c_void;
+}
+super::blocking::wrapped! {
+    fn blocking_spawn = "posix_spawn";
+    fn blocking_spawnp = "posix_spawnp";
+    fn blocking_system = "system";
+}
+type Six = unsafe extern "C" fn(usize, usize, usize, usize, usize, usize) -> c_int;
+
+/// Calls one of these.
+///
+/// # Safety
+/// The arguments are those of the C function.
+unsafe fn block(function: unsafe extern "C" fn(), heir: Heir, [a, b, c, d, e, f]: [usize; 6]) -> c_int {
+    let settings = exec::hand_on(heir);
+    // SAFETY: it takes up to six words in registers.
+    let result = unsafe { core::mem::transmute::<unsafe extern "C" fn(), Six>(function)(a, b, c, d, e, f) };
+    settings.take_back();
+    result
 }
 
 fn failing<F: Copy>(real: &Next<F>, call: impl FnOnce(F) -> c_int) -> c_int {
@@ -26,7 +46,7 @@ fn failing<F: Copy>(real: &Next<F>, call: impl FnOnce(F) -> c_int) -> c_int {
         crate::sys::errno::set(libc::ENOSYS);
         return -1;
     };
-    let settings = exec::hand_on();
+    let settings = exec::hand_on(Heir::Itself);
     let result = call(real);
     settings.take_back();
     result
@@ -81,4 +101,50 @@ pub unsafe fn execle(path: Path, argv: List) -> c_int {
         }
         execve(path, argv, end.add(1).read().cast())
     }
+}
+
+/// # Safety
+/// The six words of posix_spawn(3).
+pub unsafe fn posix_spawn(words: [usize; 6]) -> c_int {
+    // SAFETY: forwarded.
+    unsafe { block(blocking_spawn, Heir::Child, words) }
+}
+/// # Safety
+/// The six words of posix_spawnp(3).
+pub unsafe fn posix_spawnp(words: [usize; 6]) -> c_int {
+    // SAFETY: forwarded.
+    unsafe { block(blocking_spawnp, Heir::Child, words) }
+}
+/// # Safety
+/// As system(3).
+pub unsafe fn system(command: Path) -> c_int {
+    // SAFETY: forwarded.
+    unsafe { block(blocking_system, Heir::Awaited, [command as usize, 0, 0, 0, 0, 0]) }
+}
+/// # Safety
+/// As popen(3).
+pub unsafe fn popen(command: Path, kind: Path) -> *mut c_void {
+    let Some(real) = POPEN.get() else {
+        crate::sys::errno::set(libc::ENOSYS);
+        return core::ptr::null_mut();
+    };
+    let settings = exec::hand_on(Heir::Child);
+    // SAFETY: forwarded.
+    let stream = unsafe { real(command, kind) };
+    settings.take_back();
+    stream
+}
+/// # Safety
+/// syscall(2) with the number of execve or execveat.
+pub unsafe fn syscall(number: i64, [a, b, c, d, e]: [usize; 5]) -> i64 {
+    let path = |at: usize| Addr(at).ptr::<i8>().cast_const();
+    let list = |at: usize| Addr(at).ptr::<*const i8>().cast_const();
+    // SAFETY: forwarded.
+    let result = unsafe {
+        match number {
+            libc::SYS_execveat => execveat(a as c_int, path(b), list(c), list(d), e as c_int),
+            _ => execve(path(a), list(b), list(c)),
+        }
+    };
+    result.into()
 }

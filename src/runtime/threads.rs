@@ -9,14 +9,14 @@
 //! Arguments are those of the C functions; libc calls `run` with the record it was given.
 #![allow(unsafe_code)]
 use super::nested;
-use super::next::Next;
+use super::next::{Next, behind};
 use super::old_signals;
 use super::start;
 use crate::ground::critical;
 use crate::heap::purge;
 use crate::sys::raw::Errno;
 use crate::sys::sandbox::{self, Need};
-use crate::threads::{self, host};
+use crate::threads::{self, host, joins};
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -25,10 +25,13 @@ type Body = unsafe extern "C" fn(*mut c_void) -> *mut c_void;
 type CreateC11 = unsafe extern "C" fn(*mut c_void, BodyC11, *mut c_void) -> c_int;
 type BodyC11 = unsafe extern "C" fn(*mut c_void) -> c_int;
 
-// SAFETY: the types of these C functions.
-static PTHREAD_CREATE: Next<Create> = unsafe { Next::new(c"pthread_create") };
-// SAFETY: as above.
-static THRD_CREATE: Next<CreateC11> = unsafe { Next::new(c"thrd_create") };
+behind! {
+    PTHREAD_CREATE = c"pthread_create": Create;
+    THRD_CREATE = c"thrd_create": CreateC11;
+    TRYJOIN = c"pthread_tryjoin_np": unsafe extern "C" fn(usize, *mut *mut c_void) -> c_int;
+    DETACH = c"pthread_detach": unsafe extern "C" fn(usize) -> c_int;
+    DETACH_C11 = c"thrd_detach": unsafe extern "C" fn(usize) -> c_int;
+}
 const THRD_ERROR: c_int = 2;
 const THRD_NOMEM: c_int = 3;
 
@@ -49,8 +52,7 @@ pub fn begin(signal: Option<i32>) -> Result<(), Errno> {
     if unsafe { libc::pthread_key_create(&mut key, Some(last_destructor)) } == 0 {
         KEY.store(key + 1, Ordering::Release);
     }
-    PTHREAD_CREATE.resolve();
-    THRD_CREATE.resolve();
+    resolve();
     super::blocking::resolve();
     super::exec::resolve();
     nested::resolve();
@@ -141,6 +143,25 @@ pub unsafe fn thrd_create(thread: *mut c_void, body: usize, argument: *mut c_voi
         _ => threads::start::withdraw(record, critical),
     }
     status
+}
+
+/// # Safety
+/// As pthread_tryjoin_np(3).
+pub unsafe fn pthread_tryjoin_np(thread: usize, result: *mut *mut c_void) -> c_int {
+    // SAFETY: forwarded.
+    TRYJOIN.get().map_or(libc::ENOSYS, |real| joins::in_section(|| unsafe { real(thread, result) }))
+}
+/// # Safety
+/// As pthread_detach(3).
+pub unsafe fn pthread_detach(thread: usize) -> c_int {
+    // SAFETY: forwarded.
+    DETACH.get().map_or(libc::ENOSYS, |real| joins::in_section(|| unsafe { real(thread) }))
+}
+/// # Safety
+/// As thrd_detach(3).
+pub unsafe fn thrd_detach(thread: usize) -> c_int {
+    // SAFETY: forwarded.
+    DETACH_C11.get().map_or(THRD_ERROR, |real| joins::in_section(|| unsafe { real(thread) }))
 }
 
 /// Whether the stack will be one that the program made, or one without a guard: after the

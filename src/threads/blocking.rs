@@ -38,7 +38,7 @@
 #![allow(unsafe_code)]
 use super::record::Thread;
 use super::state::{Entered, State};
-use super::{WORLD, ack, current, joins, park};
+use super::{WORLD, ack, current, exec, joins, lend, park};
 use crate::sys::{futex, process, tls};
 use core::arch::global_asm;
 use core::mem::offset_of;
@@ -225,6 +225,7 @@ routine!(
     safe = const State::Safe as u32,
 );
 routine!("gleaner_joining", joins::enter, joins::leave, ["jmp 5f"], ["jmp 7f"],);
+routine!("gleaner_aside", enter_aside, leave_aside, ["jmp 5f"], ["jmp 7f"],);
 unsafe extern "C" {
     /// The rest of an exported function: r11 holds its [`Call`]'s address, everything else is as the caller
     /// left it.
@@ -236,6 +237,9 @@ unsafe extern "C" {
     /// The same for pthread_join and its like: the first argument is a thread.
     #[link_name = "gleaner_joining"]
     pub fn call_join();
+    /// The same for a function that frees after it has waited: its first free waits for the end of a stop.
+    #[link_name = "gleaner_aside"]
+    pub fn call_aside();
 }
 
 /// How often a thread looks for a signal that is on its way before it goes on without.
@@ -275,6 +279,21 @@ pub(super) unsafe extern "C" fn enter(me: &Thread) -> u32 {
     }
 }
 
+unsafe extern "C" fn enter_aside(me: &Thread) -> u32 {
+    lend::put_aside(me);
+    // SAFETY: the calling thread's own record.
+    let entered = unsafe { enter(me) };
+    if entered != ENTERED {
+        lend::fetch_back(me);
+    }
+    entered
+}
+unsafe extern "C" fn leave_aside(me: &Thread) {
+    // SAFETY: the calling thread's own record.
+    unsafe { leave(me) };
+    lend::fetch_back(me);
+}
+
 /// The program's code runs in a thread that says that it is in a blocking call: the frame of that
 /// call is gone, in a way that nobody told us.
 #[cold]
@@ -310,6 +329,7 @@ unsafe extern "C" fn personality(_version: i32, actions: i32, _class: u64, _what
         && let Some(me) = current()
     {
         run_again(me);
+        exec::forget(me);
     }
     URC_CONTINUE_UNWIND
 }

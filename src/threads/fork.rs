@@ -9,7 +9,7 @@
 //! # Safety
 //! prepare, then parent or child, on one thread.
 #![allow(unsafe_code)]
-use super::{current, guests, passing, registry, start};
+use super::{current, exec, guests, passing, registry, start};
 use crate::ground::critical::Critical;
 use crate::sys::process;
 use crate::sys::sandbox::{self, Need};
@@ -38,6 +38,7 @@ pub unsafe fn child() {
     guests::reset();
     passing::reset();
     start::reset();
+    exec::reset();
     registry::nobody_waits();
     // SAFETY: held since `prepare`, and there is no other thread.
     let registry = unsafe { &mut *registry::lock().as_ptr() };

@@ -193,9 +193,12 @@ fn stop(me: Option<&'static Thread>, frame: &mut Frame) {
         }
         return;
     };
-    // A join's section holds nothing of ours: while the thread is SAFE in it the collector may distrust that.
-    let joins = critical::is_open() && me.word.state() == State::Safe;
-    if block.depth.load(Relaxed) > 0 && !joins {
+    // Where libc runs in a section, nothing of ours is held. A thread that is SAFE there may be distrusted by the
+    // collector, and one that waits for another would wait beyond the section's end if that one is stopped.
+    let waits = critical::is_open()
+        && critical::depth() == 1
+        && (me.word.state() == State::Safe || rewind::waits_for_another(frame));
+    if block.depth.load(Relaxed) > 0 && !waits {
         block.pending.store(1, Relaxed);
         return;
     }

@@ -16,6 +16,10 @@
 //! the answer. A thread that ends by a raw system call tells nobody: for that the joining one's
 //! cache is put aside as for vfork (`lend`), so that its first free waits for the end of a stop.
 //!
+//! Who joins a thread that has ended already, or detaches one, waits for nothing, but takes the same lock of
+//! libc's: all of that is in a critical section ([`enter`], [`in_section`]). Whether an unknown
+//! thread has ended is read where libc itself looks: the word that the kernel clears.
+//!
 //! Rejected: to wait for a semaphore of ours first and to call libc then. A thread that is detached, joined
 //! by another or waits for us in turn would have to be answered by us, and not as libc does.
 //!
@@ -23,24 +27,65 @@
 //! Records are never unmapped. `joins` is 0 or a record's address, `joined` that or one of two small numbers.
 #![allow(unsafe_code)]
 use super::record::Thread;
-use super::{blocking, current, lend, registry};
+use super::{blocking, current, lend, registry, start};
 use crate::ground::critical;
+use crate::pure::addr::Addr;
 use crate::sys::process;
-use core::sync::atomic::Ordering::*;
+use core::sync::atomic::{AtomicI32, Ordering::*};
 
 /// `Thread::joined`: the thread is past its last destructor, or about to be.
 const ENDED: usize = 1;
 /// It is just looking after who joins it.
 const BUSY: usize = 2;
 
-/// A thread that has just been made has so long to enter itself; one that has ended long ago is looked for
-/// as long.
-const PATIENCE_NS: u64 = 200_000;
+/// `Thread::joins` of one that is in a section and joins nobody whom we know.
+const NOBODY: usize = 1;
 
-/// Before a join of `thread`: whether the caller is SAFE now.
+/// A thread that has been made, but has not said that it runs, has so long to do so.
+const PATIENCE_NS: u64 = 50_000_000;
+/// The same where libc's word for it cannot be read, so that it may as well have ended long ago.
+const SHORT_PATIENCE_NS: u64 = 200_000;
+
+/// Where glibc keeps a thread's id, which the kernel clears at the thread's end, behind its thread pointer:
+/// the same place in all versions since 2.4. Used only where the calling thread's own id is found there.
+const TID_AT: usize = 720;
+
+/// The id that libc has for `thread`, 0 if it has ended.
+fn tid_of(me: &Thread, thread: usize) -> Option<i32> {
+    let read = |tcb: usize| {
+        // SAFETY: descriptors of threads are longer; a join of one that is none is libc's to read, too.
+        unsafe { Addr(tcb + TID_AT).ptr::<AtomicI32>().as_ref() }.map(|tid| tid.load(Acquire))
+    };
+    let own = me.tcb.load(Relaxed);
+    if thread == 0 || own == 0 || read(own) != Some(me.tid.load(Relaxed)) {
+        return None;
+    }
+    read(thread)
+}
+
+/// Calls what takes libc's locks of threads and waits for nothing.
+pub fn in_section<R>(call: impl FnOnce() -> R) -> R {
+    let critical = critical::enter();
+    let before = critical::open();
+    let result = call();
+    critical::shut(before);
+    drop(critical);
+    result
+}
+
+/// Before a join of `thread`: whether [`leave`] is to be called after it. The caller is SAFE then, or in a
+/// section.
 pub(super) unsafe extern "C" fn enter(me: &'static Thread, thread: usize) -> u32 {
     let sp = me.sp.load(Relaxed);
-    let Some(other) = find(me, thread) else { return 0 };
+    let other = match find(me, thread) {
+        Found::Here(other) => other,
+        Found::Ended if me.joins.load(Relaxed) == 0 => {
+            me.joins.store(NOBODY, Relaxed);
+            open_section();
+            return blocking::ENTERED;
+        }
+        Found::Ended | Found::Unknown => return 0,
+    };
     me.joins.store(other as *const Thread as usize, Relaxed);
     lend::put_aside(me);
     me.publish(sp, 0);
@@ -52,8 +97,7 @@ pub(super) unsafe extern "C" fn enter(me: &'static Thread, thread: usize) -> u32
         // stack,
         // under a lock of libc's. Stopped there it would hold up a thread that creates another, in a
         // critical section of its own, until the deadline. (No call of ours is made from inside of one.)
-        core::mem::forget(critical::enter());
-        critical::open();
+        open_section();
         return entered;
     }
     if entered == blocking::ENTERED {
@@ -62,6 +106,12 @@ pub(super) unsafe extern "C" fn enter(me: &'static Thread, thread: usize) -> u32
     }
     forget(me);
     0
+}
+
+/// Until [`forget`].
+fn open_section() {
+    core::mem::forget(critical::enter());
+    critical::open();
 }
 
 /// After it.
@@ -81,6 +131,9 @@ pub(super) fn forget(me: &Thread) {
         critical::shut(0);
         drop(critical::resume());
     }
+    if other == NOBODY {
+        return;
+    }
     lend::fetch_back(me);
     // SAFETY: a record; they are never unmapped.
     let other = unsafe { &*(other as *const Thread) };
@@ -91,28 +144,71 @@ pub(super) fn forget(me: &Thread) {
     }
 }
 
-/// The thread to be joined, now known to be joined by `me`.
-fn find(me: &Thread, thread: usize) -> Option<&'static Thread> {
-    let give_up = process::now_ns() + PATIENCE_NS;
+enum Found {
+    /// Alive, and now known to be joined by the one that asks.
+    Here(&'static Thread),
+    /// Past its last destructor, or about to be, or gone.
+    Ended,
+    /// Joined by another, or nobody whom we know, or the one that asks.
+    Unknown,
+}
+
+/// The thread to be joined.
+fn find(me: &Thread, thread: usize) -> Found {
+    let begun = process::now_ns();
     loop {
+        let tid = tid_of(me, thread);
+        if tid == Some(0) {
+            return Found::Ended;
+        }
         let critical = registry::hold(registry::lock());
         // SAFETY: held by the line above, released below.
         let registry = unsafe { &*registry::lock().as_ptr() };
-        let (mut found, to_come) = (None, registry.starts.is_some());
+        let mut found = None;
         registry.for_each(&mut |t| {
-            if t.tcb.load(Relaxed) == thread && !t.is_exiting() && !core::ptr::eq(t, me) {
+            // One that ended by a raw system call may have left a record with the same descriptor.
+            let same = tid.is_none_or(|tid| tid == t.tid.load(Relaxed));
+            if t.tcb.load(Relaxed) == thread && same && !core::ptr::eq(t, me) {
                 found = Some(t);
             }
         });
         let mine = me as *const Thread as usize;
-        let joined = found.filter(|t| t.joined.compare_exchange(0, mine, SeqCst, SeqCst).is_ok());
+        let answer = match found {
+            Some(t) if t.is_exiting() => Some(Found::Ended),
+            Some(t) => match t.joined.compare_exchange(0, mine, SeqCst, SeqCst) {
+                Ok(_) => Some(Found::Here(t)),
+                Err(ENDED | BUSY) => Some(Found::Ended),
+                Err(_) => Some(Found::Unknown),
+            },
+            None if process::now_ns() - begun < patience(registry, tid) => None,
+            // It may have gone since.
+            None if tid_of(me, thread) == Some(0) => Some(Found::Ended),
+            None => Some(Found::Unknown),
+        };
         // SAFETY: as above.
         unsafe { registry::lock().release() };
         drop(critical);
-        if joined.is_some() || found.is_some() || !to_come || process::now_ns() > give_up {
-            return joined;
+        if let Some(answer) = answer {
+            return answer;
         }
         process::sleep_ns(20_000);
+    }
+}
+
+/// How long to wait for a thread that is not in the registry. One that runs already waits for nothing but the
+/// registry.
+fn patience(registry: &registry::Registry, tid: Option<i32>) -> u64 {
+    let (mut runs, mut is_made) = (false, false);
+    start::for_each(registry.starts, &mut |s| {
+        let its = s.tid.load(Acquire);
+        runs |= tid == Some(its);
+        is_made |= its == 0;
+    });
+    match tid {
+        _ if runs => u64::MAX,
+        Some(_) if is_made => PATIENCE_NS,
+        None if registry.starts.is_some() => SHORT_PATIENCE_NS,
+        _ => 0,
     }
 }
 

@@ -64,6 +64,8 @@ pub struct Thread {
     /// The record of the thread that this one is joining, and of the one by which it is joined (see `joins`).
     pub(super) joins: AtomicUsize,
     pub(super) joined: AtomicUsize,
+    /// 1 while the kernel blocks our signal for the length of a call, see `exec`.
+    pub(super) masked: AtomicU32,
     /// Where an interrupted call was last made to begin again: instruction, stack pointer, by whom
     /// (see `rewind`). 0: nowhere. The thread's own, handlers included.
     pub(super) rewound: [AtomicUsize; 3],
@@ -97,6 +99,7 @@ impl Thread {
             spilled: [const { AtomicUsize::new(0) }; 6],
             joins: AtomicUsize::new(0),
             joined: AtomicUsize::new(0),
+            masked: AtomicU32::new(0),
             rewound: [const { AtomicUsize::new(0) }; 3],
             timing: Timing::new(),
             next: Link(Cell::new(None)),

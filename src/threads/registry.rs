@@ -168,6 +168,7 @@ impl Registry {
         record.rewound[0].store(0, Ordering::Relaxed);
         record.lent.store(0, Ordering::Relaxed);
         record.joins.store(0, Ordering::Relaxed);
+        record.masked.store(0, Ordering::Relaxed);
         record.joined.store(0, Ordering::SeqCst);
         let bucket = &mut self.buckets[tid as usize % BUCKETS];
         record.next.0.set(bucket.take());
@@ -246,6 +247,8 @@ impl Registry {
         if let Some(me) = me {
             me.tid.store(tid, Ordering::Relaxed);
             me.signalled.store(0, Ordering::Relaxed);
+            me.joins.store(0, Ordering::Relaxed);
+            me.joined.store(0, Ordering::SeqCst);
             me.next.0.set(None);
             me.word.revive();
             self.buckets[tid as usize % BUCKETS] = Some(me);

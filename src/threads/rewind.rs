@@ -169,6 +169,20 @@ fn restarting(frame: &Frame) -> Option<i64> {
     (code[CODE - 2..] == SYSCALL && number(&code[..CODE - 2], &frame.regs) == Some(nr)).then_some(nr)
 }
 
+/// Whether the interrupted code waits for another thread, in a futex's wait, or is about to.
+pub(super) fn waits_for_another(frame: &Frame) -> bool {
+    let regs = &frame.regs;
+    let wait = matches!(regs.rsi as i32 & 127, libc::FUTEX_WAIT | libc::FUTEX_WAIT_BITSET);
+    let given_up = || {
+        let code = code_before(regs.rip as usize);
+        code[CODE - 2..] == SYSCALL && number(&code[..CODE - 2], regs) == Some(libc::SYS_futex)
+    };
+    match regs.rax as i64 {
+        libc::SYS_futex => wait && restarting(frame).is_some(),
+        rax => rax == -(libc::EINTR as i64) && wait && given_up(),
+    }
+}
+
 /// Calls that a handler with SA_RESTART lets begin again and one without makes fail.
 fn is_restartable(nr: i64) -> bool {
     matches!(
