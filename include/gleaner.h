@@ -37,6 +37,14 @@ extern "C" {
 /* gleaner_check_leaks: there are leaks, and they were reported. */
 #define GLEANER_LEAKS (-3)
 
+/* gleaner_cancel: the cleanup is due, or being called. */
+#define GLEANER_QUEUED (-4)
+/* gleaner_cancel, gleaner_weak_drop: it is over, or never was. */
+#define GLEANER_DONE (-5)
+
+/* Flag of registrations: a child of fork does not inherit it. */
+#define GLEANER_THIS_PROCESS 1u
+
 /* A function to be called when memory is dead. The memory is given as integers: it may be gone already,
  * or belong to somebody else. */
 typedef void (*gleaner_cleanup_function)(uintptr_t address, size_t size, uintptr_t argument);
@@ -81,6 +89,13 @@ struct gleaner_table {
     int (*scope_close)(struct gleaner_scope *);
     int (*report_pins)(int fd);
     int (*ignore_object)(const void *);
+    int (*register_root)(const void *, size_t);
+    int (*unregister_root)(const void *, size_t);
+    int (*add_cleanup)(const void *, gleaner_cleanup_function, uintptr_t, unsigned, uint64_t *);
+    int (*cancel)(uint64_t);
+    int (*weak_make)(const void *, uint64_t *);
+    void *(*weak_get)(uint64_t);
+    int (*weak_drop)(uint64_t);
 };
 
 /* The table, or a null pointer. Any thread may come first. */
@@ -183,6 +198,49 @@ static inline int gleaner_report_pins(int fd) { return GLEANER_CALL_(GLEANER_ABS
 /* Neither the object nor what only it leads to is a leak, or garbage, until it is freed. */
 static inline int gleaner_ignore_object(const void *p) {
     return GLEANER_CALL_(GLEANER_ABSENT, ignore_object, (p));
+}
+
+/* Words at aligned places of the range are looked at for pointers, whatever the memory is. As often as it is
+ * registered. EINVAL, ENOMEM; ENOENT: no such range is registered. */
+static inline int gleaner_register_root(const void *p, size_t n) {
+    return GLEANER_CALL_(GLEANER_ABSENT, register_root, (p, n));
+}
+static inline int gleaner_unregister_root(const void *p, size_t n) {
+    return GLEANER_CALL_(GLEANER_ABSENT, unregister_root, (p, n));
+}
+
+/* --- Cleanups and weak handles ------------------------------------------------------------------
+ * An object is dead when the program frees it, or when a collection reclaims it (mode gc). realloc does not end it: what is
+ * attached moves along.
+ *
+ * A cleanup is a function to be called when the object at p is dead, with the address and size it had, and `argument`. An object
+ * may have several; their order is not specified, and cycles are no matter, since nothing that is registered keeps
+ * anything alive. It is called by gleaner_run_cleanups or the thread of gleaner_cleanup_thread. It may do
+ * anything. The library that holds the function stays loaded. `handle` may be null.
+ * EINVAL: no function, unknown flags, or an argument that points into the object; EFAULT, ENOMEM, EBUSY, GLEANER_NOT_OURS as
+ * for pins. */
+static inline int gleaner_add_cleanup(const void *p, gleaner_cleanup_function function, uintptr_t argument,
+                                      unsigned flags, uint64_t *handle) {
+    if (handle) *handle = 0;
+    return GLEANER_CALL_(GLEANER_ABSENT, add_cleanup, (p, function, argument, flags, handle));
+}
+
+/* 0: it will not be called; GLEANER_QUEUED; GLEANER_DONE. Handles of cleanups that are over are never taken for new ones. */
+static inline int gleaner_cancel(uint64_t handle) { return GLEANER_CALL_(GLEANER_ABSENT, cancel, (handle)); }
+
+/* A weak handle does not keep its object alive. The same byte of the same object has the same handle, so that handles can be
+ * compared; each gleaner_weak_make needs its gleaner_weak_drop. Absent: the handle is 0. */
+static inline int gleaner_weak_make(const void *p, uint64_t *handle) {
+    *handle = 0;
+    return GLEANER_CALL_(GLEANER_ABSENT, weak_make, (p, handle));
+}
+
+/* The pointer that the handle was made of (or where realloc moved it to), or a null pointer: the object is dead, the handle
+ * is 0 or no handle. What it returns keeps the object alive like any other pointer. Handles are
+ * cleared before cleanups are called. */
+static inline void *gleaner_weak_get(uint64_t handle) { return GLEANER_CALL_(NULL, weak_get, (handle)); }
+static inline int gleaner_weak_drop(uint64_t handle) {
+    return GLEANER_CALL_(GLEANER_ABSENT, weak_drop, (handle));
 }
 
 #ifdef __cplusplus

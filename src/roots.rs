@@ -49,11 +49,12 @@ mod growing;
 pub mod guarded;
 mod heap;
 pub mod mappings;
+pub mod regions;
 mod snapshot;
 mod stacks;
 mod visit;
 
-pub use heap::visit_heap;
+pub use heap::{visit_heap, visit_region};
 pub use snapshot::{Access, Snapshot, Summary};
 pub use stacks::RED_ZONE;
 pub use visit::{Visited, visit};

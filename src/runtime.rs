@@ -5,6 +5,7 @@
 //! needs dlsym (other allocators' free, pthread_create) comes with [`start::process`], run by
 //! our constructor or by the first call that needs it.
 pub mod api;
+pub mod attached;
 pub mod blocking;
 pub mod cleanups;
 pub mod collect;
@@ -16,6 +17,7 @@ pub mod fork;
 pub mod info;
 pub mod leaks;
 pub mod log;
+pub mod lsan;
 pub mod mappings;
 pub mod memory;
 pub mod nested;

@@ -8,7 +8,7 @@
 use crate::malloc::family;
 use core::arch::naked_asm;
 use core::ffi::{c_int, c_uint, c_void};
-use gleaner_core::runtime::{api, cleanups, pins, request};
+use gleaner_core::runtime::{api, attached, cleanups, lsan, pins, request};
 
 /// GLEANER_API_VERSION: changes when a program compiled with an older header would misunderstand us.
 const VERSION: c_uint = 1;
@@ -27,6 +27,14 @@ family! {
     fn gleaner_scope_close(scope: *mut u64) -> c_int = pins::close(scope);
     fn gleaner_report_pins(fd: c_int) -> c_int = pins::report_to(fd);
     fn gleaner_ignore_object(p: usize) -> c_int = pins::ignore(p);
+    fn gleaner_register_root(p: usize, n: usize) -> c_int = lsan::register_root(p, n);
+    fn gleaner_unregister_root(p: usize, n: usize) -> c_int = lsan::unregister_root(p, n);
+    fn gleaner_add_cleanup(p: usize, function: usize, argument: usize, flags: c_uint, handle: *mut u64) -> c_int =
+        attached::add_cleanup(p, function, argument, flags, handle);
+    fn gleaner_cancel(handle: u64) -> c_int = attached::cancel(handle);
+    fn gleaner_weak_make(p: usize, handle: *mut u64) -> c_int = attached::make_weak(p, handle);
+    fn gleaner_weak_get(handle: u64) -> usize = attached::get(handle);
+    fn gleaner_weak_drop(handle: u64) -> c_int = attached::drop_weak(handle);
 }
 
 /// Functions that are told where they were called: the return address follows their arguments.
@@ -78,6 +86,13 @@ pub struct Table {
     scope_close: unsafe extern "C" fn(*mut u64) -> c_int,
     report_pins: unsafe extern "C" fn(c_int) -> c_int,
     ignore_object: unsafe extern "C" fn(usize) -> c_int,
+    register_root: unsafe extern "C" fn(usize, usize) -> c_int,
+    unregister_root: unsafe extern "C" fn(usize, usize) -> c_int,
+    add_cleanup: unsafe extern "C" fn(usize, usize, usize, c_uint, *mut u64) -> c_int,
+    cancel: unsafe extern "C" fn(u64) -> c_int,
+    weak_make: unsafe extern "C" fn(usize, *mut u64) -> c_int,
+    weak_get: unsafe extern "C" fn(u64) -> usize,
+    weak_drop: unsafe extern "C" fn(u64) -> c_int,
 }
 
 static TABLE: Table = Table {
@@ -99,6 +114,13 @@ static TABLE: Table = Table {
     scope_close: gleaner_scope_close,
     report_pins: gleaner_report_pins,
     ignore_object: gleaner_ignore_object,
+    register_root: gleaner_register_root,
+    unregister_root: gleaner_unregister_root,
+    add_cleanup: gleaner_add_cleanup,
+    cancel: gleaner_cancel,
+    weak_make: gleaner_weak_make,
+    weak_get: gleaner_weak_get,
+    weak_drop: gleaner_weak_drop,
 };
 
 /// The table, if this library understands programs of that version.

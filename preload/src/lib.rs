@@ -9,6 +9,7 @@ mod dl;
 mod ends;
 mod exec;
 mod info;
+mod lsan;
 mod malloc;
 mod pthread;
 mod sandbox;

@@ -26,6 +26,8 @@ pub enum Rank {
     Threads,
     /// The tree of the program's mappings.
     Ranges,
+    /// Roots that the program named.
+    Regions,
     /// Distinct call stacks.
     Depot,
     /// Unwind rule caches that are not per thread.

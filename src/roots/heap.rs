@@ -3,7 +3,7 @@
 use super::guarded::Reader;
 use super::snapshot::{Access, Work};
 use super::{RootError, RootKind, RootVisitor, Snapshot, Words};
-use crate::pure::addr::Addr;
+use crate::pure::addr::{Addr, PAGE_SIZE};
 use crate::sys::pagemap::{PageMap, Pages, Want};
 
 /// Shows what `lo..hi`, a range of whole pages of the heap, may hold.
@@ -14,12 +14,41 @@ pub fn visit_heap(
     visitor: &mut dyn RootVisitor,
 ) -> Result<(), RootError> {
     let closed = snapshot.heap_access(lo, hi) == Access::Closed;
+    visit_pages(snapshot, lo, hi, closed, visitor)
+}
+
+/// Shows what `lo..hi` may hold, whatever is mapped there, if anything is: by copies only. Words in pages that cannot be
+/// read hold nothing.
+pub fn visit_region(
+    snapshot: &mut Snapshot,
+    lo: Addr,
+    hi: Addr,
+    visitor: &mut dyn RootVisitor,
+) -> Result<(), RootError> {
+    const WORD: usize = size_of::<usize>();
+    let (lo, hi) = (lo.align_up(WORD), hi.align_down(WORD));
+    if lo >= hi {
+        return Ok(());
+    }
+    match visit_pages(snapshot, lo, hi, true, visitor) {
+        Err(RootError::Unreadable(_)) => Ok(()),
+        other => other,
+    }
+}
+
+fn visit_pages(
+    snapshot: &mut Snapshot,
+    lo: Addr,
+    hi: Addr,
+    closed: bool,
+    visitor: &mut dyn RootVisitor,
+) -> Result<(), RootError> {
     let Work { regions, buffer, .. } = &mut snapshot.work;
     let (regions, mut reader) = (regions.as_mut_slice(), Reader::new(buffer.as_mut_slice()));
     let mut map = PageMap::open();
-    let mut at = lo;
-    while at < hi {
-        let (count, next) = map.scan(at, hi, Want::Any, regions);
+    let (mut at, end) = (lo.align_down(PAGE_SIZE), hi.align_up(PAGE_SIZE));
+    while at < end {
+        let (count, next) = map.scan(at, end, Want::Any, regions);
         for region in &regions[..count] {
             let (lo, hi) = (Addr(region.lo.max(lo.0)), Addr(region.hi.min(hi.0)));
             if !closed {

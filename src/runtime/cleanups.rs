@@ -11,15 +11,20 @@
 //! The function's address came from the program, with the promise that it has this type. The thread's body is
 //! a C function.
 #![allow(unsafe_code)]
-use super::{signals, threads as host};
+use super::{foreign, signals, threads as host};
 use crate::cleanups::{self, Due};
 use crate::ground::critical;
+use crate::leak::unwind::find;
+use crate::sys::path::Path;
 use crate::sys::process;
 use core::ffi::{c_int, c_void};
-use core::sync::atomic::{AtomicI32, Ordering};
+use core::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
+type Open = unsafe extern "C" fn(*const core::ffi::c_char, c_int) -> *mut c_void;
 type Function = unsafe extern "C" fn(usize, usize, usize);
 
+/// The function whose library was kept last: most programs have one.
+static KEPT: AtomicUsize = AtomicUsize::new(0);
 /// The process that has a thread for cleanups, or 0.
 static THREAD_OF: AtomicI32 = AtomicI32::new(0);
 
@@ -35,6 +40,22 @@ pub fn run() -> usize {
         count += 1;
     }
     count
+}
+
+/// The library that holds `function` stays loaded from now on. Outside of critical sections: libc may allocate.
+pub fn keep_library(function: usize) {
+    if critical::depth() != 0 || KEPT.swap(function, Ordering::AcqRel) == function {
+        return;
+    }
+    let mut path = Path::new();
+    let Some(object) = find::object(function) else { return };
+    find::path_of(&object, &mut path);
+    let real = foreign::look_up(c"dlopen");
+    if object.link_map != 0 && !path.as_bytes().is_empty() && real != 0 {
+        let flags = libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE;
+        // SAFETY: the symbol dlopen has this type. What is loaded already is only marked.
+        unsafe { core::mem::transmute::<usize, Open>(real)(path.as_c_str().as_ptr(), flags) };
+    }
 }
 
 fn next() -> Option<Due> {

@@ -9,7 +9,7 @@
 //! `__libc_stack_end` is set by ld.so. The handler is a C function without arguments that
 //! matter.
 #![allow(unsafe_code)]
-use super::{leaks, log, start, stats};
+use super::{leaks, log, lsan, start, stats};
 use crate::sys::process;
 use crate::sys::sandbox::{self, Need};
 use crate::threads;
@@ -61,7 +61,8 @@ extern "C" fn at_exit(_: *mut c_void) {
     if DONE.swap(pid, Ordering::Relaxed) == pid {
         return;
     }
-    let leaked = start::watched() && leaks::at_exit() == leaks::Outcome::Leaked;
+    let check = start::watched() && !lsan::is_over();
+    let leaked = check && leaks::at_exit() == leaks::Outcome::Leaked;
     if options.stats {
         log::with(&mut |fd| stats::print(fd));
     }

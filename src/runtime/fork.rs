@@ -8,7 +8,7 @@
 #![allow(unsafe_code)]
 use super::cycle;
 use crate::ground::critical;
-use crate::roots::mappings;
+use crate::roots::{mappings, regions};
 use crate::{heap, leak, threads};
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -48,6 +48,7 @@ pub extern "C" fn prepare() {
     drop(critical::resume());
     let critical = threads::fork::prepare();
     mappings::fork_prepare(&critical);
+    regions::lock().hold(&critical);
     leak::fork_prepare(&critical);
     heap::fork::prepare(&critical);
     core::mem::forget(critical);
@@ -61,6 +62,7 @@ pub extern "C" fn parent() {
     unsafe {
         heap::fork::parent();
         leak::fork_parent();
+        regions::lock().release();
         mappings::fork_parent();
         threads::fork::parent();
         cycle::CYCLE.release();
@@ -76,6 +78,7 @@ pub extern "C" fn child() {
     unsafe {
         heap::fork::child();
         leak::fork_child();
+        regions::lock().reset();
         mappings::fork_child();
         threads::fork::child();
         cycle::CYCLE.reset();

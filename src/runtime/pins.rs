@@ -28,7 +28,7 @@ pub const NOT_OURS: c_int = -2;
 /// Unpins of what was not pinned.
 pub static UNPIN_ERRORS: AtomicU64 = AtomicU64::new(0);
 
-fn number(refused: Refused) -> c_int {
+pub(super) fn number(refused: Refused) -> c_int {
     match refused {
         Refused::NotOurs => NOT_OURS,
         Refused::Dead => libc::EFAULT,
@@ -48,7 +48,7 @@ fn answer(result: Result<(), Refused>) -> c_int {
 
 /// In a critical section, unless this interrupts one.
 #[inline(always)]
-fn enter() -> Option<Critical> {
+pub(super) fn enter() -> Option<Critical> {
     (!critical::is_interrupted()).then(critical::enter)
 }
 

@@ -1,8 +1,10 @@
 //! Leak mode: who calls malloc.
 use super::start;
 use crate::heap::resize::Trace;
+use crate::heap::stacks;
 use crate::leak::{depot, unwind};
 use crate::sys::sandbox::{self, Need};
+use core::sync::atomic::Ordering;
 
 /// Depth for which the smaller array is enough: the default of the option `stacks`.
 const USUAL: usize = 64;
@@ -21,6 +23,10 @@ fn stack() -> u32 {
     match start::options().stacks as usize {
         // Nothing will be reported any more, and what a stack is asked of may be forbidden.
         _ if sandbox::forbids(Need::Collect) => 0,
+        _ if super::lsan::is_disabled() => {
+            stacks::ANY_IGNORED.store(true, Ordering::Relaxed);
+            stacks::IGNORED
+        }
         0 => 0,
         depth @ 1..=USUAL => take_into(&mut [0; USUAL][..depth]),
         depth => take_into(&mut [0; depot::MAX_FRAMES][..depth.min(depot::MAX_FRAMES)]),

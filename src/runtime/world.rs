@@ -189,6 +189,12 @@ impl gc::World for Process<'_> {
         let alternate = signal::alternate_stack();
         let at = Addr::of(&raw const alternate);
         scan(at, at.add(size_of::<usize>()));
+        let mut regions = Ok(());
+        roots::regions::each(self.critical, |lo, hi| {
+            let visited = roots::visit_region(self.snapshot, lo, hi, &mut Pass::new(scan));
+            regions = regions.and(visited);
+        });
+        regions?;
         let threads = self.threads().ok_or(Abandon::NoMemory)?;
         let dead = self.dead().ok_or(Abandon::NoMemory)?;
         let mut inputs = Room::new(self.critical, threads.len).ok_or(Abandon::NoMemory)?;
