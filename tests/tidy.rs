@@ -37,7 +37,7 @@ fn sources(folders: &[&str], extensions: &[&str]) -> Vec<(String, String)> {
 }
 
 fn rust() -> Vec<(String, String)> {
-    sources(&["src", "preload", "cli", "tests", "benches"], &["rs"])
+    sources(&["src", "preload", "cli", "api", "tests", "benches"], &["rs"])
 }
 
 fn report(faults: &[String]) {
@@ -69,7 +69,7 @@ fn every_rust_file_says_what_it_is() {
 #[test]
 fn unsafe_stands_only_in_files_with_a_safety_chapter() {
     let mut faults = Vec::new();
-    for (name, text) in sources(&["src", "preload/src", "cli/src"], &["rs"]) {
+    for (name, text) in sources(&["src", "preload/src", "cli/src", "api/src"], &["rs"]) {
         let uses = text.lines().any(|l| {
             let code = l.split("//").next().unwrap_or("");
             ["unsafe {", "unsafe fn ", "unsafe impl", "unsafe extern", "unsafe(no_mangle)", "global_asm!("]
