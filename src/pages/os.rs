@@ -11,11 +11,12 @@ use crate::ground::critical::Critical;
 use crate::pure::addr::{Addr, PAGE_SIZE};
 use crate::sys::{random, raw, vm};
 
-/// Heaps begin in this window of 16 TiB: far from what the kernel places by itself (below the
+/// Heaps begin in this window of 2 TiB: far from what the kernel places by itself (below the
 /// stack and above the program), and with high bits that small integers, text and floating
-/// point numbers on the host's stacks rarely have.
-const WINDOW: usize = 0x1000_0000_0000;
-/// 2^11 tracts of 8 GiB, and 2^11 chunks in the lower half of one.
+/// point numbers on the host's stacks rarely have: the sixth byte is a control character that no text has. Above
+/// it CLISP wants 16 TiB for itself, and Java's ZGC the beginning of each power of two.
+const WINDOW: usize = 0x0e00_0000_0000;
+/// 2^8 tracts of 8 GiB, and 2^11 chunks in the lower half of one.
 const TRACT_BYTES: usize = 8 << 30;
 const CHUNK_BYTES: usize = 2 << 20;
 
@@ -75,7 +76,7 @@ impl Backing for Os<'_> {
 
     fn first_hint(&mut self) -> Addr {
         let random = random::placement();
-        let (tract, chunk) = (random as usize & 0x7ff, (random >> 32) as usize & 0x7ff);
+        let (tract, chunk) = (random as usize & 0xff, (random >> 32) as usize & 0x7ff);
         Addr(WINDOW + tract * TRACT_BYTES + chunk * CHUNK_BYTES)
     }
 }
