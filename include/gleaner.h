@@ -36,10 +36,9 @@ extern "C" {
 #define GLEANER_NOT_OURS (-2)
 /* gleaner_check_leaks: there are leaks, and they were reported. */
 #define GLEANER_LEAKS (-3)
-
-/* gleaner_cancel: the cleanup is due, or being called. */
+/* gleaner_cancel, gleaner_disown: the cleanup is due, or being called. */
 #define GLEANER_QUEUED (-4)
-/* gleaner_cancel, gleaner_weak_drop: it is over, or never was. */
+/* gleaner_cancel, gleaner_disown, gleaner_weak_drop: it is over, or never was. */
 #define GLEANER_DONE (-5)
 
 /* Flag of registrations: a child of fork does not inherit it. */
@@ -96,6 +95,9 @@ struct gleaner_table {
     int (*weak_make)(const void *, uint64_t *);
     void *(*weak_get)(uint64_t);
     int (*weak_drop)(uint64_t);
+    int (*adopt)(uintptr_t address, size_t size, unsigned flags, gleaner_cleanup_function cleanup,
+                 uintptr_t argument, uint64_t *handle);
+    int (*disown)(uint64_t handle);
 };
 
 /* The table, or a null pointer. Any thread may come first. */
@@ -242,6 +244,31 @@ static inline void *gleaner_weak_get(uint64_t handle) { return GLEANER_CALL_(NUL
 static inline int gleaner_weak_drop(uint64_t handle) {
     return GLEANER_CALL_(GLEANER_ABSENT, weak_drop, (handle));
 }
+
+/* --- Foreign memory -----------------------------------------------------------------------------
+ * What one adopts:
+ *   GLEANER_SCAN    it may hold the only pointers to objects: read if, and only if, something points to it
+ *   GLEANER_NOSCAN  it holds no pointers that count
+ * and with either, perhaps, GLEANER_THIS_PROCESS: children of fork have no cleanup for it. */
+#define GLEANER_SCAN 2u
+#define GLEANER_NOSCAN 4u
+
+/* Makes `size` bytes at `address` (any memory that is not the library's: a mapped file, shared memory, another
+ * allocator's block) an object: as long as a word that the program can reach points into it, or just behind it
+ * (where no object of the heap and no library begins), it lives;
+ * when none does, `cleanup` becomes due, once. Until then it is no root. It is not unmapped by the library.
+ * What `argument` points to stays until cleanup has returned, but keeps no adopted memory alive.
+ * Memory that the program unmaps, or maps over, even a part of it, is disowned by that; mremap takes its
+ * cleanup along. At exit no cleanup runs.
+ * EEXIST: part of it is adopted; EINVAL: empty, or memory of the library's, or strange flags; ENOMEM; EBUSY. */
+static inline int gleaner_adopt(void *address, size_t size, unsigned flags, gleaner_cleanup_function cleanup,
+                                uintptr_t argument, uint64_t *handle) {
+    if (handle) *handle = 0;
+    return GLEANER_CALL_(GLEANER_ABSENT, adopt, ((uintptr_t)address, size, flags, cleanup, argument, handle));
+}
+
+/* Takes it back. 0: the cleanup will not run; GLEANER_QUEUED; GLEANER_DONE. */
+static inline int gleaner_disown(uint64_t handle) { return GLEANER_CALL_(GLEANER_ABSENT, disown, (handle)); }
 
 #ifdef __cplusplus
 }

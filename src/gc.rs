@@ -18,6 +18,8 @@
 //! reports it, gc mode moves it to limbo. **5.** What has been in limbo through enough complete
 //! cycles is freed like a remote free.
 //!
+//! Adopted ranges ([`crate::adopted`]) are objects like those of the heap, found by their own tree.
+//!
 //! Nothing here knows threads or mappings: [`World`] hands in the roots, so that tests can make
 //! their own. An error from it abandons the cycle: white bits are dropped, limbo stays as it
 //! was, nothing is freed.
@@ -49,6 +51,7 @@ mod special;
 pub mod stack;
 pub mod stats;
 
+use crate::adopted;
 use crate::ground::critical::Critical;
 use crate::heap::special as heap_special;
 use crate::pure::addr::Addr;
@@ -115,6 +118,16 @@ pub trait World {
     /// zero page), and copies what is not readable in place.
     fn large(&mut self, lo: Addr, hi: Addr, scan: &mut Scan<'_>) -> Result<(), Abandon> {
         scan(lo, hi);
+        Ok(())
+    }
+
+    /// Calls `scan` with what of the adopted range `lo..hi` may hold a pointer: pages that exist, copied where they
+    /// might fault.
+    fn adopted(&mut self, lo: Addr, hi: Addr, scan: &mut Scan<'_>) -> Result<(), Abandon> {
+        let (lo, hi) = (lo.align_up(size_of::<usize>()), hi.align_down(size_of::<usize>()));
+        if lo < hi {
+            scan(lo, hi);
+        }
         Ok(())
     }
 
@@ -234,11 +247,14 @@ impl Marked {
     /// Moves what is unreachable to limbo, for the `needed`-th consecutive time to doom (see
     /// [`limbo`]). Before the world resumes.
     pub fn to_limbo(&self, critical: &Critical, needed: u8, doom: limbo::Doom) -> limbo::Moved {
-        let moved = limbo::update(critical, needed, doom, &self.protected);
+        let mut moved = limbo::update(critical, needed, doom, &self.protected);
         if moved.doomed.objects != 0 {
             special::clear_weak_of_doomed(critical);
         }
         heap_special::forget_idle(false);
+        if adopted::anything() {
+            moved.adopted = adopted::age(critical, needed, doom == limbo::Doom::Allowed);
+        }
         moved
     }
     /// Gives the cycle's memory back. The world may run again.

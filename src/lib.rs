@@ -8,6 +8,7 @@
 //! L9  leak      unreachable set → groups by call site; unwinding, stack depot, record format
 //! L8  gc        phases, pacing, marking, limbo, checkmark
 //! L7  roots     ELF data, stacks + registers, mappings
+//! L6  adopted   foreign ranges as objects of the graph, with cleanups
 //! L6  threads   registry, per-thread state machine, the SIGURG stop → a WorldStopped token
 //! L5  heap      thread caches, size-class pages, large objects, remote frees, realloc
 //! L4  spans     size classes, span descriptors, address → span → object
@@ -58,6 +59,7 @@
 #![cfg_attr(not(test), no_std)]
 #![deny(unsafe_code)]
 
+pub mod adopted;
 pub mod cleanups;
 pub mod gc;
 pub mod ground;

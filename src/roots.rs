@@ -13,6 +13,7 @@
 //! registers               where the stop saved them
 //! stack of a dead thread  its DTV pointer (and its result, if somebody may still join it)
 //! vdso, vvar, devices     nothing
+//! adopted by the program  nothing: an object of its own ([`crate::adopted`])
 //! ```
 //!
 //! Pages never touched, unmodified file pages and the zero page are passed over by asking the
@@ -57,7 +58,7 @@ mod visit;
 pub use heap::{visit_heap, visit_region};
 pub use snapshot::{Access, Snapshot, Summary};
 pub use stacks::RED_ZONE;
-pub use visit::{Visited, visit};
+pub use visit::{Nearby, Visited, visit, visit_adopted};
 
 /// Where words were found.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

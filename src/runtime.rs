@@ -4,6 +4,7 @@
 //! key. That is before our constructor, in ld.so or in another library's constructor. What
 //! needs dlsym (other allocators' free, pthread_create) comes with [`start::process`], run by
 //! our constructor or by the first call that needs it.
+pub mod adopted;
 pub mod api;
 pub mod attached;
 pub mod blocking;

@@ -87,7 +87,7 @@ fn programs() -> Vec<Program> {
     let mut list = Vec::new();
     for folder in [
         "entry", "cxx", "misuse", "life", "limits", "confine", "maps", "leaks", "live", "gc", "api",
-        "torture",
+        "foreign", "torture",
     ] {
         let Ok(entries) = std::fs::read_dir(base.join(folder)) else { continue };
         for source in entries.map(|e| e.expect("folder entry").path()) {

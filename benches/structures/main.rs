@@ -21,6 +21,6 @@ fn settings() -> Criterion {
 criterion_group!(
     name = structures;
     config = settings();
-    targets = pages::pages, heap::heap, ranges::ranges, stacks::stacks, marking::marking
+    targets = pages::pages, heap::heap, ranges::ranges, ranges::adopted, stacks::stacks, marking::marking
 );
 criterion_main!(structures);

@@ -8,7 +8,7 @@
 use crate::malloc::family;
 use core::arch::naked_asm;
 use core::ffi::{c_int, c_uint, c_void};
-use gleaner_core::runtime::{api, attached, cleanups, lsan, pins, request};
+use gleaner_core::runtime::{adopted, api, attached, cleanups, lsan, pins, request};
 
 /// GLEANER_API_VERSION: changes when a program compiled with an older header would misunderstand us.
 const VERSION: c_uint = 1;
@@ -19,6 +19,9 @@ family! {
     fn gleaner_stats(to: *mut u8, size: usize) -> c_int = api::figures(to, size);
     fn gleaner_run_cleanups() -> usize = cleanups::run();
     fn gleaner_cleanup_thread() -> c_int = cleanups::on_thread();
+    fn gleaner_adopt(at: usize, size: usize, flags: c_uint, cleanup: usize, arg: usize, handle: *mut u64) -> c_int =
+        adopted::adopt(at, size, flags, cleanup, arg, handle);
+    fn gleaner_disown(handle: u64) -> c_int = adopted::disown(handle);
 }
 
 family! {
@@ -93,6 +96,8 @@ pub struct Table {
     weak_make: unsafe extern "C" fn(usize, *mut u64) -> c_int,
     weak_get: unsafe extern "C" fn(u64) -> usize,
     weak_drop: unsafe extern "C" fn(u64) -> c_int,
+    adopt: unsafe extern "C" fn(usize, usize, c_uint, usize, usize, *mut u64) -> c_int,
+    disown: unsafe extern "C" fn(u64) -> c_int,
 }
 
 static TABLE: Table = Table {
@@ -121,6 +126,8 @@ static TABLE: Table = Table {
     weak_make: gleaner_weak_make,
     weak_get: gleaner_weak_get,
     weak_drop: gleaner_weak_drop,
+    adopt: gleaner_adopt,
+    disown: gleaner_disown,
 };
 
 /// The table, if this library understands programs of that version.

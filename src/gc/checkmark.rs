@@ -15,16 +15,18 @@ use super::object::{self, Colour, Object};
 use super::protected::Protected;
 use super::stack::{Entry, Stack};
 use super::{Abandon, World};
+use crate::adopted::View;
 use crate::ground::critical::Critical;
 use crate::ground::fatal;
 use crate::heap::check::{self, Broken};
 use crate::pure::addr::Addr;
 use crate::spans::span::{flag, kind};
-use crate::spans::{Span, slab};
+use crate::spans::{Span, map, slab};
 use core::sync::atomic::Ordering;
 
 pub struct Checker {
     stack: Stack,
+    adopted: Option<View>,
 }
 
 /// Ends the process if an invariant of the heap is broken. A thread stopped in a fast path has counted one
@@ -45,7 +47,7 @@ impl Checker {
             stack.end(critical);
             return None;
         }
-        Some(Checker { stack })
+        Some(Checker { stack, adopted: View::checker() })
     }
 
     pub fn scan(&mut self, lo: Addr, hi: Addr) {
@@ -53,6 +55,11 @@ impl Checker {
         while at.add(8) <= hi {
             // SAFETY: readable, as for the marker.
             let word = unsafe { at.ptr::<usize>().read_unaligned() };
+            if let Some(adopted) = &self.adopted
+                && map::lookup(Addr(word)).is_none()
+            {
+                adopted.reach(word);
+            }
             self.reach(object::at(word));
             // One past the end of an object that fills its slot.
             let before = object::at(word.wrapping_sub(1));
@@ -79,7 +86,14 @@ impl Checker {
     }
 
     pub fn finish(&mut self, world: &mut dyn World, protected: &Protected) -> Result<(), Abandon> {
-        while let Some(Entry { lo, bytes }) = self.stack.pop() {
+        loop {
+            let Some(Entry { lo, bytes }) = self.stack.pop() else {
+                match self.adopted.as_ref().and_then(View::next) {
+                    Some((lo, hi)) => world.adopted(lo, hi, &mut |lo, hi| self.scan(lo, hi))?,
+                    None => return Ok(()),
+                }
+                continue;
+            };
             let hi = lo.add(bytes);
             let in_span = object::at(lo.0).is_some_and(|o| o.span.kind() == kind::SLOTS);
             if in_span && !protected.touches(lo, hi) {
@@ -88,11 +102,17 @@ impl Checker {
                 world.large(lo, hi, &mut |lo, hi| self.scan(lo, hi))?;
             }
         }
-        Ok(())
     }
 
     /// Ends the process if the marker missed something.
-    pub fn compare(&self) {
+    pub fn compare(&self, marker: Option<&View>) {
+        if let (Some(own), Some(marker)) = (&self.adopted, marker)
+            && let Some(lo) = own.first_missed_by(marker)
+        {
+            fatal::die(format_args!(
+                "internal error: checkmark: the adopted range at {lo:?} is reachable, but was not marked"
+            ));
+        }
         slab::for_each(|span| {
             for at in 0..words(span) {
                 // SAFETY: inside the span's bits.

@@ -28,6 +28,7 @@ use super::filter::{self, Window};
 use super::mark::Marker;
 use super::object::{self, Colour, Object};
 use super::{Abandon, World};
+use crate::adopted::View;
 use crate::pure::addr::Addr;
 use crate::spans::slab;
 use core::arch::x86_64::*;
@@ -54,9 +55,9 @@ pub struct Disguised {
     pub unsettled: bool,
 }
 
-/// Where white objects are, if there are any.
-pub fn due() -> Option<Window> {
-    let (mut low, mut high) = (usize::MAX, 0);
+/// Where white objects and adopted ranges are, if there are any.
+pub fn due(adopted: Option<&View>) -> Option<Window> {
+    let (mut low, mut high) = adopted.and_then(View::white).unwrap_or((usize::MAX, 0));
     slab::for_each(|span| {
         if (0..words(span)).any(|at| object::word(span, at, Colour::White) != 0) {
             low = low.min(span.base().0);
@@ -101,7 +102,7 @@ struct Look {
 impl Look {
     /// Every object that is marked by now.
     fn heap(&mut self, marker: &mut Marker<'_>, world: &mut dyn World) -> Result<(), Abandon> {
-        let mut done = Ok(());
+        let mut done = self.adopted(marker, world);
         slab::for_each(|span| {
             object::each_of(span, Colour::Black, &mut |object: Object| {
                 let (lo, hi) = (object.addr(), object.addr().add(object.size()));
@@ -118,6 +119,19 @@ impl Look {
             });
         });
         done
+    }
+
+    /// Every adopted range that is marked by now, and may hold pointers.
+    fn adopted(&mut self, marker: &mut Marker<'_>, world: &mut dyn World) -> Result<(), Abandon> {
+        let mut from = Addr::NULL;
+        while let Some((lo, hi)) = marker.adopted.as_ref().and_then(|view| view.scanned_from(from)) {
+            world.adopted(lo, hi, &mut |at, to| {
+                let in_place = lo <= at && to <= hi;
+                self.at(marker, at, to, in_place.then_some(lo));
+            })?;
+            from = hi;
+        }
+        Ok(())
     }
 
     /// The words of `lo..hi`, which stand there in place, in the object at `base`, if that is told.
@@ -178,12 +192,14 @@ impl Look {
     fn try_start(&mut self, marker: &mut Marker<'_>, word: usize) {
         if self.window.holds(word) {
             self.expose(marker, object::at(word).filter(|object| object.addr() == Addr(word)));
+            self.hits += marker.adopted.as_ref().is_some_and(|view| view.reach_start(word)) as usize;
         }
     }
     #[inline(always)]
     fn try_any(&mut self, marker: &mut Marker<'_>, word: usize) {
         if self.window.holds(word) {
             self.expose(marker, object::at(word));
+            self.hits += marker.adopted.as_ref().is_some_and(|view| view.reach(word)) as usize;
         }
     }
     fn expose(&mut self, marker: &mut Marker<'_>, object: Option<Object>) {

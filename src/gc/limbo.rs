@@ -12,6 +12,7 @@ use super::Sum;
 use super::bits::words;
 use super::object::{self, Colour};
 use super::protected::Protected;
+use crate::adopted::Aged;
 use crate::ground::critical::Critical;
 use crate::heap::limbo::{AGE, DOOMED, IN, Limbo};
 use crate::pure::addr::{Addr, PAGE_SIZE};
@@ -37,6 +38,8 @@ pub struct Moved {
     pub doomed: Sum,
     /// Were in limbo, are reachable.
     pub revived: Sum,
+    /// Ranges that the program adopted.
+    pub adopted: Aged,
     /// Spans whose objects could not go to limbo for want of memory.
     pub spans_without_memory: usize,
 }

@@ -31,6 +31,7 @@ use super::object::{self, Colour};
 use super::protected::Protected;
 use super::queue::Queue;
 use super::{Abandon, Found, Settings, World, disguise, special};
+use crate::adopted::{self, View};
 use crate::ground::critical::Critical;
 use crate::heap::large;
 use crate::pure::addr::{Addr, PAGE_SIZE};
@@ -74,6 +75,8 @@ pub(super) struct Marker<'a> {
     filter: bool,
     unpadded: bool,
     protected: &'a Protected,
+    /// Adopted ranges, if there are any: one question for each batch.
+    pub(super) adopted: Option<View>,
     found: Found,
 }
 
@@ -106,17 +109,18 @@ pub fn run(
     });
     if let Some(mut checker) = checker {
         done = done.and_then(|()| checker.finish(world, protected));
-        checker_end(checker, critical, done.is_ok());
+        checker_end(checker, critical, done.is_ok(), marker.adopted.as_ref());
     }
     if settings.disguised
         && done.is_ok()
-        && let Some(window) = disguise::due()
+        && let Some(window) = disguise::due(marker.adopted.as_ref())
     {
         match disguise::look(&mut marker, world, window) {
             Ok(disguised) => marker.found.disguised = disguised,
             Err(abandon) => done = Err(abandon),
         }
     }
+    done = done.and_then(|()| marker.keep_arguments(world));
     let Marker { queue, later, mut found, .. } = marker;
     queue.end(critical);
     later.end(critical);
@@ -136,9 +140,9 @@ fn left_white(span: &'static Span) -> usize {
     (0..words(span)).map(|at| object::word(span, at, Colour::White).count_ones() as usize).sum()
 }
 
-fn checker_end(checker: Checker, critical: &Critical, complete: bool) {
+fn checker_end(checker: Checker, critical: &Critical, complete: bool, adopted: Option<&View>) {
     if complete {
-        checker.compare();
+        checker.compare(adopted);
     }
     checker.end(critical);
 }
@@ -151,6 +155,10 @@ impl<'a> Marker<'a> {
         if huge_low < huge_high {
             (low, high) = (low.min(huge_low.0), high.max(huge_high.0));
         }
+        let adopted = View::marker();
+        if let Some((first, last)) = adopted.as_ref().map(View::bounds) {
+            (low, high) = if low < high { (low.min(first), high.max(last)) } else { (first, last) };
+        }
         Marker {
             near: Window::new(low, high),
             huge: Window::new(huge_low.0, huge_high.0),
@@ -160,6 +168,7 @@ impl<'a> Marker<'a> {
             filter: filter::available(),
             unpadded: bits.unpadded,
             protected,
+            adopted,
             found: Found::default(),
         }
     }
@@ -180,7 +189,13 @@ impl<'a> Marker<'a> {
     pub(super) fn finish(&mut self, world: &mut dyn World) -> Result<(), Abandon> {
         loop {
             self.drain();
-            let Some(span) = self.later.pop() else { return Ok(()) };
+            let Some(span) = self.later.pop() else {
+                match self.adopted.as_ref().and_then(View::next) {
+                    Some((lo, hi)) => world.adopted(lo, hi, &mut |lo, hi| self.scan_given(lo, hi))?,
+                    None => return Ok(()),
+                }
+                continue;
+            };
             let mut done = Ok(());
             // SAFETY: the world is stopped; a span from the queue has its bits.
             unsafe {
@@ -388,7 +403,29 @@ impl<'a> Marker<'a> {
                 self.slot_before(unsafe { self.batch.words[i].assume_init() });
             }
         }
+        if let Some(adopted) = &self.adopted {
+            for word in &self.batch.words[..len] {
+                // SAFETY: as above.
+                let word = unsafe { word.assume_init() };
+                if map::lookup(Addr(word)).is_none() {
+                    adopted.reach(word);
+                }
+            }
+        }
         found
+    }
+
+    /// Who died is decided; what the cleanups of adopted ranges are told of by their argument stays. That
+    /// leads back to none of the dead.
+    fn keep_arguments(&mut self, world: &mut dyn World) -> Result<(), Abandon> {
+        let Some(view) = &self.adopted else { return Ok(()) };
+        adopted::after_marking(view);
+        adopted::each_argument(&mut |argument| {
+            if let Some(object) = object::at(argument) {
+                self.reach(object.span, object.index);
+            }
+        });
+        self.finish(world)
     }
 
     #[cold]

@@ -28,6 +28,8 @@ pub enum Rank {
     Ranges,
     /// Roots that the program named.
     Regions,
+    /// Adopted ranges.
+    Adopted,
     /// Distinct call stacks.
     Depot,
     /// Unwind rule caches that are not per thread.

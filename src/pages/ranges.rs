@@ -38,6 +38,7 @@
 #![allow(unsafe_code)]
 use crate::ground::critical::Critical;
 use crate::pure::addr::Addr;
+use core::marker::PhantomData;
 
 mod edit;
 mod node;
@@ -71,14 +72,29 @@ pub struct Record {
     pub stack: u32,
 }
 
-impl Record {
-    const fn pack(self) -> usize {
+/// What a tree says about a range: a word.
+pub trait Word: Copy {
+    fn pack(self) -> usize;
+    fn unpack(word: usize) -> Self;
+}
+
+impl Word for u32 {
+    fn pack(self) -> usize {
+        self as usize
+    }
+    fn unpack(word: usize) -> u32 {
+        word as u32
+    }
+}
+
+impl Word for Record {
+    fn pack(self) -> usize {
         self.prot as usize
             | (self.flags as usize) << 8
             | (self.kind as usize) << 16
             | (self.stack as usize) << 32
     }
-    const fn unpack(word: usize) -> Record {
+    fn unpack(word: usize) -> Record {
         let kind = match (word >> 16) as u8 {
             2 => Kind::Escaped,
             3 => Kind::Brk,
@@ -91,10 +107,10 @@ impl Record {
 
 /// A stored range; `last` is its last byte.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Range {
+pub struct Range<T = Record> {
     pub lo: Addr,
     pub last: Addr,
-    pub record: Record,
+    pub record: T,
 }
 
 /// The source had no memory for nodes; nothing was changed.
@@ -107,7 +123,7 @@ pub type Source = fn(&Critical, usize, usize) -> Option<Addr>;
 /// Inner levels at most: 10 × 8^12 ranges exceed any address space.
 const LEVELS: usize = 12;
 
-pub struct Ranges {
+pub struct Ranges<T: Word = Record> {
     root: Option<NodeRef>,
     /// Inner levels above the leaves.
     height: usize,
@@ -116,6 +132,7 @@ pub struct Ranges {
     free: Option<NodeRef>,
     free_len: usize,
     source: Source,
+    _word: PhantomData<T>,
 }
 
 /// The way from the root to a leaf: at each inner level the node and the child taken.
@@ -124,9 +141,9 @@ struct Path {
     leaf: NodeRef,
 }
 
-impl Ranges {
-    pub const fn new(source: Source) -> Ranges {
-        Ranges { root: None, height: 0, len: 0, free: None, free_len: 0, source }
+impl<T: Word> Ranges<T> {
+    pub const fn new(source: Source) -> Ranges<T> {
+        Ranges { root: None, height: 0, len: 0, free: None, free_len: 0, source, _word: PhantomData }
     }
     /// How many ranges there are.
     pub fn len(&self) -> usize {
@@ -147,15 +164,15 @@ impl Ranges {
         unsafe { &mut *at.0.ptr::<Node>() }
     }
 
-    fn entry(&self, leaf: NodeRef, i: usize) -> Range {
+    fn entry(&self, leaf: NodeRef, i: usize) -> Range<T> {
         let node = self.node(leaf);
         let (lo, last, word) = node.entry(i);
-        Range { lo: Addr(lo), last: Addr(last), record: Record::unpack(word) }
+        Range { lo: Addr(lo), last: Addr(last), record: T::unpack(word) }
     }
 
     /// The range that holds `at`.
     #[inline]
-    pub fn find(&self, at: Addr) -> Option<Range> {
+    pub fn find(&self, at: Addr) -> Option<Range<T>> {
         let mut here = self.root?;
         for _ in 0..self.height {
             let node = self.node(here);
@@ -170,11 +187,15 @@ impl Ranges {
     }
 
     /// The range that holds `at`, or the first one above it.
-    pub fn at_or_above(&self, at: Addr) -> Option<Range> {
+    pub fn at_or_above(&self, at: Addr) -> Option<Range<T>> {
+        self.place_at_or_above(at).map(|(leaf, i)| self.entry(leaf, i))
+    }
+
+    fn place_at_or_above(&self, at: Addr) -> Option<(NodeRef, usize)> {
         let path = self.descend(at.0)?;
         let i = self.node(path.leaf).leaf_position(at.0);
         if i < self.node(path.leaf).len() {
-            return Some(self.entry(path.leaf, i));
+            return Some((path.leaf, i));
         }
         // Up to the first level with a child further right, then down its left edge.
         for level in (0..self.height).rev() {
@@ -184,15 +205,15 @@ impl Ranges {
                 for _ in level + 1..self.height {
                     here = self.node(here).child(0);
                 }
-                return Some(self.entry(here, 0));
+                return Some((here, 0));
             }
         }
         None
     }
 
     /// All ranges from `at` upwards.
-    pub fn iter_from(&self, at: Addr) -> Iter<'_> {
-        Iter { ranges: self, next: Some(at) }
+    pub fn iter_from(&self, at: Addr) -> Iter<'_, T> {
+        Iter { ranges: self, next: Some(at), here: None }
     }
 
     /// The leaf whose bounds hold `at`.
@@ -209,13 +230,7 @@ impl Ranges {
     }
 
     /// Stores `lo..=last`, over whatever was there.
-    pub fn insert(
-        &mut self,
-        critical: &Critical,
-        lo: Addr,
-        last: Addr,
-        record: Record,
-    ) -> Result<(), NoMemory> {
+    pub fn insert(&mut self, critical: &Critical, lo: Addr, last: Addr, record: T) -> Result<(), NoMemory> {
         debug_assert!(lo <= last);
         self.reserve(critical)?;
         self.carve(lo.0, last.0);
@@ -235,6 +250,16 @@ impl Ranges {
         let touched = self.carve(lo.0, last.0);
         self.checked();
         Ok(touched)
+    }
+
+    /// Takes `lo..=last` out: whole ranges and ends of ranges. It lies within no range that sticks out on both
+    /// sides, so that no node is needed, and this cannot fail.
+    pub fn cut(&mut self, lo: Addr, last: Addr) {
+        let inside = |r: &Range<T>| r.lo < lo && r.last > last;
+        if !self.find(lo).is_some_and(|r| inside(&r)) {
+            self.carve(lo.0, last.0);
+        }
+        self.checked();
     }
 
     #[inline]
@@ -290,17 +315,29 @@ impl Ranges {
 }
 
 /// See [`Ranges::iter_from`].
-pub struct Iter<'a> {
-    ranges: &'a Ranges,
+pub struct Iter<'a, T: Word> {
+    ranges: &'a Ranges<T>,
     next: Option<Addr>,
+    /// The leaf of the last range, and what comes behind that in it: most steps need no way down.
+    here: Option<(NodeRef, usize)>,
 }
 
-impl Iterator for Iter<'_> {
-    type Item = Range;
-    fn next(&mut self) -> Option<Range> {
-        let range = self.ranges.at_or_above(self.next?);
-        self.next = range.and_then(|r| r.last.0.checked_add(1)).map(Addr);
-        range
+impl<T: Word> Iterator for Iter<'_, T> {
+    type Item = Range<T>;
+    fn next(&mut self) -> Option<Range<T>> {
+        if let Some((leaf, i)) = self.here
+            && i < self.ranges.node(leaf).len()
+        {
+            self.here = Some((leaf, i + 1));
+            let range = self.ranges.entry(leaf, i);
+            self.next = range.last.0.checked_add(1).map(Addr);
+            return Some(range);
+        }
+        let (leaf, i) = self.ranges.place_at_or_above(self.next?)?;
+        self.here = Some((leaf, i + 1));
+        let range = self.ranges.entry(leaf, i);
+        self.next = range.last.0.checked_add(1).map(Addr);
+        Some(range)
     }
 }
 

@@ -13,15 +13,15 @@ pub struct Copied {
     pub first_refused: Option<Addr>,
 }
 
-/// A guarded reader with its buffer. Opened and dropped while the world is stopped.
+/// A guarded reader with its buffer.
 pub struct Reader<'a> {
-    memory: Memory,
+    memory: &'a Memory,
     buffer: &'a mut [usize],
 }
 
 impl<'a> Reader<'a> {
-    pub fn new(buffer: &'a mut [usize]) -> Reader<'a> {
-        Reader { memory: Memory::open(), buffer }
+    pub fn new(memory: &'a Memory, buffer: &'a mut [usize]) -> Reader<'a> {
+        Reader { memory, buffer }
     }
 
     /// Copies `lo..hi` (word-aligned) in pieces and gives each to `each` with its home.

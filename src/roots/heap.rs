@@ -4,6 +4,7 @@ use super::guarded::Reader;
 use super::snapshot::{Access, Work};
 use super::{RootError, RootKind, RootVisitor, Snapshot, Words};
 use crate::pure::addr::{Addr, PAGE_SIZE};
+use crate::sys::memory::Memory;
 use crate::sys::pagemap::{PageMap, Pages, Want};
 
 /// Shows what `lo..hi`, a range of whole pages of the heap, may hold.
@@ -44,7 +45,8 @@ fn visit_pages(
     visitor: &mut dyn RootVisitor,
 ) -> Result<(), RootError> {
     let Work { regions, buffer, .. } = &mut snapshot.work;
-    let (regions, mut reader) = (regions.as_mut_slice(), Reader::new(buffer.as_mut_slice()));
+    let memory = Memory::open();
+    let (regions, mut reader) = (regions.as_mut_slice(), Reader::new(&memory, buffer.as_mut_slice()));
     let mut map = PageMap::open();
     let (mut at, end) = (lo.align_down(PAGE_SIZE), hi.align_up(PAGE_SIZE));
     while at < end {

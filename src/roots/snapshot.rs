@@ -4,6 +4,7 @@ use super::RootKind;
 use super::classify::{Class, classify};
 use super::growing::Growing;
 use super::mappings::Reconcile;
+use crate::adopted;
 use crate::ground::critical::Critical;
 use crate::pages::own;
 use crate::pure::addr::Addr;
@@ -212,6 +213,9 @@ impl Reading<'_, '_, '_> {
             match own::next(at) {
                 Some((lo, hi)) if lo <= at => {
                     let end = hi.min(m.hi);
+                    if lo == at {
+                        adopted::others_begin(at);
+                    }
                     self.ours(at, end, m);
                     at = end;
                 }
@@ -254,6 +258,9 @@ impl Reading<'_, '_, '_> {
     fn hosts(&mut self, lo: Addr, hi: Addr, m: &Mapping<'_>) {
         let shared = m.perms.has(Perms::SHARED);
         self.record.seen(lo, hi, m.perms.bits() & 7, shared);
+        if m.inode != 0 && !shared && !m.perms.has(Perms::WRITE) {
+            adopted::others_begin(lo);
+        }
         let Some((class, kind)) = classify(m) else { return };
         let main_stack = m.name.starts_with(b"[stack]");
         let kind = match () {

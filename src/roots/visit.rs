@@ -5,10 +5,12 @@ use super::guarded::Reader;
 use super::snapshot::{Entry, Hole, List, Snapshot, Work};
 use super::stacks::{self, Plan};
 use super::{DeadStack, RootError, RootKind, RootVisitor, StackInput, Words};
+use crate::adopted;
 use crate::ground::critical::Critical;
-use crate::pure::addr::Addr;
+use crate::pure::addr::{Addr, PAGE_SIZE};
 use crate::sys::descriptors;
 use crate::sys::maps::Perms;
+use crate::sys::memory::Memory;
 use crate::sys::pagemap::{PageMap, Pages, Region, Want, Way};
 use crate::sys::pkeys::AllOpen;
 
@@ -58,9 +60,17 @@ pub(super) fn visit_by(
     if !holes.reserve_cleared(critical, stacks.len() + dead.len()) {
         return Err(RootError::NoMemory);
     }
-    let reader = Reader::new(buffer.as_mut_slice());
-    let mut walk =
-        Walk { list, reader, visitor, blind: None, faults_are_the_kernels: false, done: Visited::default() };
+    let memory = Memory::open();
+    let reader = Reader::new(&memory, buffer.as_mut_slice());
+    let mut walk = Walk {
+        list,
+        reader,
+        visitor,
+        blind: None,
+        faults_are_the_kernels: false,
+        within: None,
+        done: Visited::default(),
+    };
     for stack in stacks {
         walk.live(stack, holes);
     }
@@ -68,8 +78,98 @@ pub(super) fn visit_by(
         walk.dead(stack, holes)?;
     }
     stacks::settle(holes);
-    walk.memory(way, holes.as_slice(), regions.as_mut_slice())?;
+    let entries = walk.list.entries.as_slice();
+    walk.memory(&mut PageMap::open_way(way), entries, holes.as_slice(), regions.as_mut_slice())?;
     Ok(walk.done)
+}
+
+/// What was learnt of the page tables for the adopted ranges that were read last: small ones lie side by
+/// side, and a question to the kernel costs as much as reading a page.
+pub struct Nearby {
+    map: PageMap,
+    memory: Memory,
+    /// Asking the processor whether it has keys costs microseconds under a hypervisor: once.
+    _open: AllOpen,
+    seen: Seen,
+}
+
+/// The regions of `lo..hi` are in the snapshot's room, so many.
+#[derive(Default)]
+struct Seen {
+    lo: usize,
+    hi: usize,
+    count: usize,
+}
+
+/// Bytes that are asked about at a time.
+const WINDOW: usize = 256 << 10;
+
+impl Nearby {
+    pub fn new() -> Nearby {
+        Nearby { map: PageMap::open(), memory: Memory::open(), _open: AllOpen::new(), seen: Seen::default() }
+    }
+    /// Somebody else used the room.
+    pub fn forget(&mut self) {
+        self.seen = Seen::default();
+    }
+}
+
+impl Seen {
+    /// Asks about the window of `lo` in `entry`, unless that was done.
+    fn ask(&mut self, map: &mut PageMap, entry: &Entry, lo: usize, regions: &mut [Region]) {
+        if self.lo <= lo && lo < self.hi {
+            return;
+        }
+        let from = (lo & !(WINDOW - 1)).max(entry.lo);
+        let to = ((lo & !(WINDOW - 1)) + WINDOW).min(entry.hi);
+        let want = if entry.class.modified_only() { Want::Modified } else { Want::Any };
+        let (count, next) = map.scan(Addr(from), Addr(to), want, regions);
+        (self.lo, self.hi, self.count) = (from, next.0.min(to), count);
+    }
+}
+
+impl Default for Nearby {
+    fn default() -> Nearby {
+        Nearby::new()
+    }
+}
+
+/// Shows what the adopted range `lo..hi` holds, as far as it is mapped and may hold a pointer. The world is
+/// stopped, and the list is of now.
+pub fn visit_adopted(
+    nearby: &mut Nearby,
+    snapshot: &mut Snapshot,
+    (lo, hi): (Addr, Addr),
+    visitor: &mut dyn RootVisitor,
+) -> Result<(), RootError> {
+    let Snapshot { list, work: Work { regions, buffer, .. }, .. } = snapshot;
+    let Nearby { map, memory, seen, .. } = nearby;
+    let (regions, reader) = (regions.as_mut_slice(), Reader::new(memory, buffer.as_mut_slice()));
+    let all = list.entries.as_slice();
+    let from = all.partition_point(|e| e.hi <= lo.0);
+    let within = Some((lo.0, hi.0));
+    let done = Visited::default();
+    let mut walk = Walk { list, reader, visitor, blind: None, faults_are_the_kernels: false, within, done };
+    for entry in all[from..].iter().take_while(|e| e.lo < hi.0) {
+        if entry.class == Class::Whole {
+            walk.part(entry, entry.lo, entry.hi, Pages::PRESENT, &[])?;
+            continue;
+        }
+        let (mut at, end) = (entry.lo.max(lo.align_down(PAGE_SIZE).0), entry.hi.min(hi.0));
+        while at < end {
+            seen.ask(map, entry, at, regions);
+            if map.way() == Way::Blind {
+                walk.blind.get_or_insert(0);
+            }
+            let known = &regions[..seen.count];
+            let first = known.partition_point(|r| r.hi <= at);
+            for region in known[first..].iter().take_while(|r| r.lo < end) {
+                walk.part(entry, region.lo.max(at), region.hi.min(end), region.pages, &[])?;
+            }
+            at = seen.hi.max(at + PAGE_SIZE);
+        }
+    }
+    Ok(())
 }
 
 struct Walk<'a> {
@@ -80,6 +180,8 @@ struct Walk<'a> {
     blind: Option<usize>,
     /// The question about userfaultfd was answered with no.
     faults_are_the_kernels: bool,
+    /// The adopted range that is read; else all that is not adopted.
+    within: Option<(usize, usize)>,
     done: Visited,
 }
 
@@ -152,10 +254,15 @@ impl Walk<'_> {
         Ok(copied.first_refused)
     }
 
-    /// All memory but the holes.
-    fn memory(&mut self, way: Way, holes: &[Hole], regions: &mut [Region]) -> Result<(), RootError> {
-        let mut map = PageMap::open_way(way);
-        let mut rest = self.list.entries.as_slice();
+    /// The memory of `entries`, but not the holes.
+    fn memory(
+        &mut self,
+        map: &mut PageMap,
+        entries: &[Entry],
+        holes: &[Hole],
+        regions: &mut [Region],
+    ) -> Result<(), RootError> {
+        let mut rest = entries;
         while let Some(first) = rest.first() {
             let alone = |class| class == Class::Whole;
             let ranges = matches!(map.way(), Way::ScanGuards | Way::Scan | Way::Entries);
@@ -171,7 +278,7 @@ impl Walk<'_> {
             if alone(first.class) {
                 self.part(first, first.lo, first.hi, Pages::PRESENT, holes)?;
             } else {
-                self.group(&mut map, group, holes, regions)?;
+                self.group(map, group, holes, regions)?;
             }
             rest = after;
         }
@@ -218,12 +325,16 @@ impl Walk<'_> {
         pages: Pages,
         holes: &[Hole],
     ) -> Result<(), RootError> {
-        let mut result = Ok(());
-        stacks::outside(holes, lo, hi, &mut |lo, hi| {
+        let (within, mut result) = (self.within, Ok(()));
+        let mut show = |lo, hi| {
             if result.is_ok() {
                 result = self.pages(entry, Addr(lo), Addr(hi), pages);
             }
-        });
+        };
+        match within {
+            Some((from, to)) => show(lo.max(from), hi.min(to)),
+            None => stacks::outside(holes, lo, hi, &mut |lo, hi| adopted::each_outside(lo, hi, &mut show)),
+        }
         result
     }
 

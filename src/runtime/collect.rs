@@ -14,6 +14,7 @@
 use super::cycle::{self, Held};
 use super::world::{OwnStack, Process};
 use super::{log, start};
+use crate::adopted::{self, Aged};
 use crate::gc::limbo::{Doom, Moved};
 use crate::gc::pacer::{Knobs, Pacer, Report};
 use crate::gc::stats::STATS;
@@ -221,6 +222,10 @@ fn cycle_from(held: &mut Held, cause: Cause, sp: usize) -> Result<Sum, Abandon> 
             (ended - began) / 1000
         ),
     );
+    if adopted::anything() {
+        let Aged { unreachable, died } = moved.adopted;
+        tell(2, format_args!("gc: adopted ranges: {unreachable} unreachable, {died} cleanups due"));
+    }
     note_resurrections();
     Ok(freed)
 }
@@ -251,6 +256,7 @@ fn stopped_part(critical: &Critical, snapshot: &mut Snapshot, sp: usize) -> Resu
     let marking_ended = now_ns();
     let moved = marked.to_limbo(critical, options.limbo, doom);
     let aged = now_ns();
+    drop(process);
     drop(stopped);
     let resumed = now_ns();
     let found = marked.found;

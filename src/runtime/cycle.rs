@@ -37,7 +37,8 @@ impl Stack {
         let lo = metadata::map_region(critical, STACK)?;
         // SAFETY: a region of ours that nothing uses. Without a guard page it serves all the same.
         let _ = unsafe { vm::protect(lo, PAGE_SIZE, libc::PROT_NONE) };
-        Some(Stack { top: lo.add(STACK) })
+        // The address just behind the region may be adopted memory's: it must not stand in our frames.
+        Some(Stack { top: lo.add(STACK - 64) })
     }
     /// Calls `f` there.
     fn run<R>(self, f: impl FnOnce() -> R) -> R {

@@ -9,7 +9,7 @@
 use super::cycle;
 use crate::ground::critical;
 use crate::roots::{mappings, regions};
-use crate::{heap, leak, threads};
+use crate::{adopted, heap, leak, threads};
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
@@ -49,6 +49,7 @@ pub extern "C" fn prepare() {
     let critical = threads::fork::prepare();
     mappings::fork_prepare(&critical);
     regions::lock().hold(&critical);
+    adopted::fork_prepare(&critical);
     leak::fork_prepare(&critical);
     heap::fork::prepare(&critical);
     core::mem::forget(critical);
@@ -62,6 +63,7 @@ pub extern "C" fn parent() {
     unsafe {
         heap::fork::parent();
         leak::fork_parent();
+        adopted::fork_parent();
         regions::lock().release();
         mappings::fork_parent();
         threads::fork::parent();
@@ -79,6 +81,7 @@ pub extern "C" fn child() {
         heap::fork::child();
         leak::fork_child();
         regions::lock().reset();
+        adopted::fork_child();
         mappings::fork_child();
         threads::fork::child();
         cycle::CYCLE.reset();

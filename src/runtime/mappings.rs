@@ -5,13 +5,18 @@
 //! after it came (see [`crate::roots::mappings`]); a failed call leaves at worst a gap that the
 //! next cycle mends from the kernel's list.
 //!
+//! Adopted ranges ([`crate::adopted`]) are cancelled before their memory goes, and move with it.
+//!
 //! `brk` and `sbrk` keep glibc's own `__curbrk`, because libc's internal users of the break read it.
 //!
 //! # Safety
 //! Every function has the contract of its C name; the host answers for the ranges it names.
 #![allow(unsafe_code)]
+use super::{log, start};
+use crate::adopted;
+use crate::ground::{critical, out};
 use crate::pages::ranges::{Kind, Record};
-use crate::pure::addr::{Addr, PAGE_SIZE};
+use crate::pure::addr::{Addr, PAGE_SIZE, round_up};
 use crate::roots::mappings::{self, GuardCall};
 use crate::sys::raw::Errno;
 use crate::sys::{errno, host};
@@ -20,6 +25,37 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 const MADV_GUARD_INSTALL: c_int = 102;
 const MADV_GUARD_REMOVE: c_int = 103;
+
+/// `at..at + len` is about to be unmapped or mapped over: adopted ranges there are cancelled.
+fn leaving(at: usize, len: usize) {
+    if let Some(last) = last_of(at, len) {
+        told(adopted::unmapping(Addr(at), last), at, len);
+    }
+}
+
+/// The last byte of the pages that a call is about.
+fn last_of(at: usize, len: usize) -> Option<Addr> {
+    at.checked_add(len)?
+        .checked_add(PAGE_SIZE - 1)
+        .filter(|_| len != 0)
+        .map(|end| Addr((end & !(PAGE_SIZE - 1)) - 1))
+}
+
+fn told(lost: usize, at: usize, len: usize) {
+    if lost != 0 {
+        cancelled_by_unmapping(lost, at, len);
+    }
+}
+
+#[cold]
+fn cancelled_by_unmapping(lost: usize, at: usize, len: usize) {
+    if start::options().verbose >= 1 {
+        let _errno = errno::Saved::new();
+        let text =
+            format_args!("{lost} adopted range(s) unmapped at {at:#x}, {len} bytes: no cleanup will run");
+        log::with(&mut |fd| out::say(fd, text));
+    }
+}
 
 fn pointer(result: Result<Addr, Errno>) -> *mut c_void {
     match result {
@@ -46,6 +82,7 @@ fn status(result: Result<(), Errno>) -> c_int {
 pub unsafe fn mmap(at: usize, len: usize, prot: c_int, flags: c_int, fd: c_int, offset: i64) -> *mut c_void {
     // NOREPLACE takes precedence in the kernel: it replaces nothing.
     if flags & libc::MAP_FIXED != 0 && flags & libc::MAP_FIXED_NOREPLACE != libc::MAP_FIXED_NOREPLACE {
+        leaving(at, len);
         mappings::unmapping(Addr(at), len);
     }
     // SAFETY: the host's call.
@@ -62,6 +99,7 @@ pub unsafe fn mmap(at: usize, len: usize, prot: c_int, flags: c_int, fd: c_int, 
 pub unsafe fn munmap(at: usize, len: usize) -> c_int {
     // A misaligned address is refused as a whole: then nothing is forgotten.
     if at.is_multiple_of(PAGE_SIZE) {
+        leaving(at, len);
         mappings::unmapping(Addr(at), len);
     }
     // SAFETY: the host's call.
@@ -78,10 +116,12 @@ pub unsafe fn mremap(at: usize, old: usize, new: usize, flags: c_int, to: usize)
         mappings::unmapping(Addr(at), old);
     }
     if flags & libc::MREMAP_FIXED != 0 {
+        leaving(to, new);
         mappings::unmapping(Addr(to), new);
     }
     // SAFETY: the host's call.
-    let result = unsafe { host::mremap(Addr(at), old, new, flags, Addr(to)) };
+    let result =
+        with_adopted(at, old, new, flags, || unsafe { host::mremap(Addr(at), old, new, flags, Addr(to)) });
     let note = |at: Addr, len: usize, r: Record| {
         mappings::mapped(at, len, r.prot as c_int, r.flags & mappings::SHARED != 0, r.kind)
     };
@@ -97,6 +137,35 @@ pub unsafe fn mremap(at: usize, old: usize, new: usize, flags: c_int, to: usize)
         }
     }
     pointer(result)
+}
+
+/// Makes the call; adopted ranges move with their memory, and no cycle comes between.
+fn with_adopted(
+    at: usize,
+    old: usize,
+    new: usize,
+    flags: c_int,
+    call: impl FnOnce() -> Result<Addr, Errno>,
+) -> Result<Addr, Errno> {
+    let Some(last) = last_of(at, old).filter(|&last| adopted::is_near(Addr(at), last)) else { return call() };
+    if critical::depth() > 0 {
+        adopted::unnoticed();
+        return call();
+    }
+    let critical = critical::enter();
+    let moving = adopted::moving(&critical, Addr(at), last);
+    let result = call();
+    let lost = match result {
+        Ok(_) if flags & libc::MREMAP_DONTUNMAP != 0 => moving.doubled(),
+        Ok(to) => moving.moved(to, round_up(new, PAGE_SIZE)),
+        Err(_) => {
+            drop(moving);
+            0
+        }
+    };
+    drop(critical);
+    told(lost, at, old);
+    result
 }
 
 /// # Safety
@@ -134,6 +203,10 @@ pub unsafe fn madvise(at: usize, len: usize, advice: c_int) -> c_int {
     }
     // SAFETY: the host's call.
     let result = unsafe { host::madvise(Addr(at), len, advice) };
+    if let (Ok(()), libc::MADV_DONTFORK | libc::MADV_DOFORK, Some(last)) = (&result, advice, last_of(at, len))
+    {
+        adopted::dont_fork(Addr(at), last, advice == libc::MADV_DONTFORK);
+    }
     if advice == MADV_GUARD_REMOVE && result.is_ok() {
         mappings::guarded(Addr(at), len, GuardCall::Removed);
     }
@@ -158,6 +231,7 @@ pub unsafe fn brk(to: usize) -> c_int {
     let page = |at: usize| Addr(at).align_up(PAGE_SIZE);
     let old = current_break().load(Ordering::Relaxed);
     if old != 0 && to != 0 && page(to) < page(old) {
+        leaving(page(to).0, page(old).since(page(to)));
         mappings::unmapping(page(to), page(old).since(page(to)));
     }
     // SAFETY: the host's call.

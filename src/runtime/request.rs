@@ -70,6 +70,7 @@ fn mark(held: &mut Held, sp: usize) -> Result<(), Abandon> {
     let mut host = Process::new(critical, &stopped, snapshot, OwnStack { sp })?;
     let settings = Settings { checkmark: options.checkmark, disguised: false };
     let marked = gc::mark(critical, &mut host, &settings)?;
+    drop(host);
     drop(stopped);
     marked.end(critical);
     Ok(())

@@ -11,7 +11,8 @@ use crate::ground::critical::Critical;
 use crate::pages::metadata;
 use crate::pure::addr::{Addr, PAGE_SIZE, round_up};
 use crate::roots::{
-    self, Access, DeadStack, Ending, Frames, RootError, RootKind, RootVisitor, Snapshot, StackInput, Words,
+    self, Access, DeadStack, Ending, Frames, Nearby, RootError, RootKind, RootVisitor, Snapshot, StackInput,
+    Words,
 };
 use crate::sys::{process, signal};
 use crate::threads::{self, StackKind, Stopped, WorldStopped};
@@ -28,6 +29,9 @@ pub struct Process<'a> {
     stopped: &'a WorldStopped<'a>,
     snapshot: &'a mut Snapshot,
     own: OwnStack,
+    /// The page tables, for adopted ranges: opened for the first. Closed before the world resumes, for the
+    /// program closes descriptors by number.
+    nearby: Option<Nearby>,
 }
 
 #[derive(Clone, Copy)]
@@ -109,7 +113,7 @@ impl<'a> Process<'a> {
         own: OwnStack,
     ) -> Result<Process<'a>, Abandon> {
         snapshot.take(critical)?;
-        Ok(Process { critical, stopped, snapshot, own })
+        Ok(Process { critical, stopped, snapshot, own, nearby: None })
     }
 
     /// Every live thread, the calling one first.
@@ -215,7 +219,16 @@ impl gc::World for Process<'_> {
             scan(lo, hi);
             return Ok(());
         }
+        if let Some(nearby) = &mut self.nearby {
+            nearby.forget();
+        }
         roots::visit_heap(self.snapshot, lo, hi, &mut Pass::new(scan))?;
+        Ok(())
+    }
+
+    fn adopted(&mut self, lo: Addr, hi: Addr, scan: &mut Scan<'_>) -> Result<(), Abandon> {
+        let nearby = self.nearby.get_or_insert_with(Nearby::new);
+        roots::visit_adopted(nearby, self.snapshot, (lo, hi), &mut Pass::new(scan))?;
         Ok(())
     }
 

@@ -17,9 +17,14 @@ use super::file::Fd;
 use super::process;
 use super::raw::{Errno, check, syscall6};
 use crate::pure::addr::Addr;
+use core::cell::OnceCell;
 
-/// A door to this process's memory. Opened and dropped while the world is stopped.
+/// A door to this process's memory, opened when something is read. Made and dropped while the world is stopped.
 pub struct Memory {
+    doors: OnceCell<Doors>,
+}
+
+struct Doors {
     file: Option<Fd>,
     pid: i32,
 }
@@ -35,13 +40,20 @@ pub enum Refused {
 
 impl Memory {
     pub fn open() -> Memory {
-        Memory { file: Fd::open(c"/proc/thread-self/mem", libc::O_RDONLY, 0).ok(), pid: process::pid() }
+        Memory { doors: OnceCell::new() }
+    }
+
+    fn doors(&self) -> &Doors {
+        self.doors.get_or_init(|| Doors {
+            file: Fd::open(c"/proc/thread-self/mem", libc::O_RDONLY, 0).ok(),
+            pid: process::pid(),
+        })
     }
 
     /// For tests: without the first door.
     #[cfg(test)]
     pub fn without_file() -> Memory {
-        Memory { file: None, pid: process::pid() }
+        Memory { doors: OnceCell::from(Doors { file: None, pid: process::pid() }) }
     }
 
     /// Copies memory from `at` into `to`; returns how many bytes, at least 1. A short count
@@ -50,17 +62,18 @@ impl Memory {
         if to.is_empty() {
             return Err(Refused::Page);
         }
-        if let Some(file) = &self.file {
+        let Doors { file, pid } = self.doors();
+        if let Some(file) = file {
             match file.read_at(to, at.0 as u64) {
                 Ok(n) if n > 0 => return Ok(n),
                 // A kernel can be told not to force: readable pages come by the other door.
                 Ok(_) | Err(_) => {}
             }
         }
-        match self.read_own(at, to) {
+        match read_own(*pid, at, to) {
             Ok(0) | Err(Errno(libc::EFAULT)) => Err(Refused::Page),
             Ok(n) => Ok(n),
-            Err(_) if self.file.is_some() => Err(Refused::Page),
+            Err(_) if file.is_some() => Err(Refused::Page),
             Err(e) => Err(Refused::Everything(e)),
         }
     }
@@ -75,23 +88,23 @@ impl Memory {
             n => Ok(n),
         }
     }
+}
 
-    fn read_own(&self, at: Addr, to: &mut [u8]) -> Result<usize, Errno> {
-        let local = libc::iovec { iov_base: to.as_mut_ptr().cast(), iov_len: to.len() };
-        let remote = libc::iovec { iov_base: at.ptr(), iov_len: to.len() };
-        // SAFETY: the kernel writes within the slice and checks the source.
-        check(unsafe {
-            syscall6(
-                libc::SYS_process_vm_readv,
-                self.pid as usize,
-                &raw const local as usize,
-                1,
-                &raw const remote as usize,
-                1,
-                0,
-            )
-        })
-    }
+fn read_own(pid: i32, at: Addr, to: &mut [u8]) -> Result<usize, Errno> {
+    let local = libc::iovec { iov_base: to.as_mut_ptr().cast(), iov_len: to.len() };
+    let remote = libc::iovec { iov_base: at.ptr(), iov_len: to.len() };
+    // SAFETY: the kernel writes within the slice and checks the source.
+    check(unsafe {
+        syscall6(
+            libc::SYS_process_vm_readv,
+            pid as usize,
+            &raw const local as usize,
+            1,
+            &raw const remote as usize,
+            1,
+            0,
+        )
+    })
 }
 
 #[cfg(test)]

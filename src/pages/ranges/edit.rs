@@ -4,7 +4,7 @@
 //! One place makes references to two nodes at a time: they are two nodes of this tree, and the
 //! tree is borrowed for writing.
 use super::node::{INNER, LEAF, Node, NodeRef};
-use super::{LEVELS, NoMemory, Path, Ranges};
+use super::{LEVELS, NoMemory, Path, Ranges, Word};
 use crate::ground::critical::Critical;
 
 /// Nodes that are asked for at a time: a page.
@@ -13,7 +13,7 @@ const BATCH: usize = 16;
 const LOW_LEAF: usize = 3;
 const LOW_INNER: usize = 4;
 
-impl Ranges {
+impl<T: Word> Ranges<T> {
     /// Makes sure that one carve and one add find their nodes: each may split every level and
     /// put a root on top.
     pub(super) fn reserve(&mut self, critical: &Critical) -> Result<(), NoMemory> {

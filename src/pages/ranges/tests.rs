@@ -112,7 +112,7 @@ proptest! {
 #[test]
 fn empty_adjacent_and_maximal() {
     let critical = critical::enter();
-    let mut tree = Ranges::new(metadata::alloc);
+    let mut tree = Ranges::<Record>::new(metadata::alloc);
     assert_eq!((tree.find(Addr(5)), tree.at_or_above(Addr(0)), tree.len()), (None, None, 0));
     assert_eq!(tree.remove(&critical, Addr(0), Addr(usize::MAX)), Ok(0));
     tree.insert(&critical, Addr(0), Addr(usize::MAX), record(1)).unwrap();
@@ -163,7 +163,7 @@ fn without_memory_nothing_changes() {
         None
     }
     let critical = critical::enter();
-    let mut tree = Ranges::new(none);
+    let mut tree = Ranges::<Record>::new(none);
     assert_eq!(tree.insert(&critical, Addr(1), Addr(2), record(1)), Err(NoMemory));
     tree.check();
     let mut tree = Ranges::new(metadata::alloc);
