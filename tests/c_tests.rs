@@ -55,7 +55,8 @@ fn main() -> ExitCode {
             continue;
         }
         // What calls us by name must run without us as well.
-        let without: &[&str] = if program.calls_us() && preload.is_gleaner() { &["native"] } else { &[] };
+        let without: &[&str] =
+            if program.calls_us() && matches!(preload, Preload::Gleaner(_)) { &["native"] } else { &[] };
         for &mode in preload.modes().iter().chain(without) {
             if program.spec.runs_in(mode) && args.mode.as_deref().is_none_or(|m| m == mode) {
                 jobs.push((program, mode));
@@ -87,9 +88,10 @@ fn programs() -> Vec<Program> {
     let mut list = Vec::new();
     for folder in [
         "entry", "cxx", "misuse", "life", "limits", "confine", "maps", "leaks", "live", "gc", "api",
-        "foreign", "torture",
+        "foreign", "examples", "torture",
     ] {
-        let Ok(entries) = std::fs::read_dir(base.join(folder)) else { continue };
+        let home = if folder == "examples" { tree::root() } else { &base };
+        let Ok(entries) = std::fs::read_dir(home.join(folder)) else { continue };
         for source in entries.map(|e| e.expect("folder entry").path()) {
             if !matches!(source.extension().and_then(|e| e.to_str()), Some("c" | "cc")) {
                 continue;

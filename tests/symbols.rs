@@ -49,3 +49,26 @@ fn exports_are_the_listed_ones() {
 fn imports_are_the_listed_ones() {
     compare("--undefined-only", "imported.txt");
 }
+
+/// `scripts/install` lays down what `pkg-config` then finds.
+#[test]
+fn an_installed_header_compiles() {
+    tree::build();
+    let prefix = tree::target().join("tmp/installed");
+    let installed = Command::new(tree::root().join("scripts/install")).arg(&prefix).status();
+    assert!(installed.expect("scripts/install").success());
+    let pc = std::fs::read_to_string(prefix.join("lib/pkgconfig/gleaner.pc")).expect("gleaner.pc");
+    assert!(pc.contains(&format!("prefix={}\n", prefix.display())) && !pc.contains('@'), "{pc}");
+    for file in
+        ["lib/libgleaner.so", "bin/gleaner", "share/man/man3/gleaner_pin.3", "share/man/man7/gleaner.7"]
+    {
+        assert!(prefix.join(file).exists(), "{file}");
+    }
+    let exe = prefix.join("example");
+    let mut compiler = Command::new("cc");
+    compiler.arg("-I").arg(prefix.join("include")).arg(tree::root().join("examples/epoll_sessions.c"));
+    assert!(compiler.arg("-o").arg(&exe).arg("-ldl").status().expect("cc").success());
+    let out =
+        Command::new(exe).env("LD_PRELOAD", prefix.join("lib/libgleaner.so")).output().expect("it runs");
+    assert_eq!(String::from_utf8_lossy(&out.stdout), "200 sessions answered\n");
+}

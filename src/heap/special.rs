@@ -380,3 +380,6 @@ pub fn forget_idle(watched: bool) {
 pub fn stamp() -> u64 {
     process::coarse_ms()
 }
+
+#[cfg(test)]
+mod tests;

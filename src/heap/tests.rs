@@ -9,7 +9,7 @@ pub(crate) static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
 
 const PLAIN: Trace = Trace { stack: 0, watched: false };
 
-fn alloc(n: usize) -> *mut u8 {
+pub(crate) fn alloc(n: usize) -> *mut u8 {
     let fast = fast::malloc(n);
     if !fast.is_null() {
         return fast;

@@ -25,10 +25,6 @@ impl Preload {
         }
     }
 
-    pub fn is_gleaner(&self) -> bool {
-        matches!(self, Preload::Gleaner(_))
-    }
-
     /// LD_PRELOAD and GLEANER for `mode`; `options` are appended (`a=b:c=d`).
     pub fn env(&self, mode: &str, options: &[&str]) -> Vec<(String, String)> {
         if mode == "native" {
