@@ -39,7 +39,7 @@ struct Program {
 
 impl Program {
     fn calls_us(&self) -> bool {
-        self.name.starts_with("api/") || self.name.starts_with("examples/")
+        ["api/", "foreign/", "examples/"].iter().any(|folder| self.name.starts_with(folder))
     }
 }
 
