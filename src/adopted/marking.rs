@@ -73,15 +73,17 @@ impl View {
 
     #[inline(never)]
     fn search(&self, word: usize) -> bool {
-        let here = self.registry.tree.find(Addr(word));
-        let mut fresh = here.is_some_and(|r| self.shade(r.record));
-        if here.is_none_or(|r| r.lo.0 == word)
-            && let Some(before) = self.registry.tree.find(Addr(word.wrapping_sub(1)))
-            && !self.registry.entry(before.record).has(mark::CLOSED)
-        {
-            fresh |= self.shade(before.record);
+        let (tree, before) = (&self.registry.tree, Addr(word.wrapping_sub(1)));
+        // One way down answers for both bytes, but where a range ends or a leaf does.
+        match tree.find_or_next(before) {
+            Some(r) if r.lo <= before && r.last > before => self.shade(r.record),
+            Some(r) if r.lo <= before => {
+                let ended = !self.registry.entry(r.record).has(mark::CLOSED) && self.shade(r.record);
+                ended | tree.find(Addr(word)).is_some_and(|r| self.shade(r.record))
+            }
+            Some(r) => r.lo.0 == word && self.shade(r.record),
+            None => tree.find(Addr(word)).is_some_and(|r| self.shade(r.record)),
         }
-        fresh
     }
 
     /// Marks the range that begins at `word`. Whether there is one and it was white.

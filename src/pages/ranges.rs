@@ -173,14 +173,19 @@ impl<T: Word> Ranges<T> {
     /// The range that holds `at`.
     #[inline]
     pub fn find(&self, at: Addr) -> Option<Range<T>> {
+        self.find_or_next(at).filter(|r| r.lo <= at)
+    }
+
+    /// The range that holds `at`, or the first one above it if that is in the same leaf.
+    #[inline]
+    pub fn find_or_next(&self, at: Addr) -> Option<Range<T>> {
         let mut here = self.root?;
         for _ in 0..self.height {
             let node = self.node(here);
             here = node.child(node.inner_position(at.0));
         }
-        let leaf = self.node(here);
-        let i = leaf.leaf_position(at.0);
-        if i == LEAF || i >= leaf.len() || leaf.entry(i).0 > at.0 {
+        let i = self.node(here).leaf_position(at.0);
+        if i >= self.node(here).len() {
             return None;
         }
         Some(self.entry(here, i))
