@@ -5,6 +5,7 @@
 mod heap;
 mod marking;
 mod pages;
+mod pins;
 mod ranges;
 mod stacks;
 
@@ -21,6 +22,6 @@ fn settings() -> Criterion {
 criterion_group!(
     name = structures;
     config = settings();
-    targets = pages::pages, heap::heap, ranges::ranges, ranges::adopted, stacks::stacks, marking::marking
+    targets = pages::pages, heap::heap, pins::pins, ranges::ranges, ranges::adopted, stacks::stacks, marking::marking
 );
 criterion_main!(structures);
