@@ -45,5 +45,15 @@ int main(void) {
     CHECK(gleaner_pin_range(large + (20 << 20), 1) == 0 && pinned(large));
     CHECK(gleaner_unpin(large + (40 << 20) - 1) == 0 && gleaner_unpin(large) == ENOENT);
     free(large);
+
+    /* Of all the memory there is, and of where nothing is: as fast as another. */
+    char *low = (char *)4096;
+    size_t all = ((size_t)1 << 47) - 4096;
+    CHECK(gleaner_pin_range(low, all) == 0 && pinned(objects[5]));
+    CHECK(gleaner_unpin_range(low, all) == 0 && gleaner_unpin(objects[5]) == ENOENT);
+    struct gleaner_scope scope;
+    CHECK(gleaner_scope_open(&scope) == 0 && gleaner_scope_pin_range(&scope, low, SIZE_MAX - 4096) == 0);
+    CHECK(gleaner_scope_close(&scope) == 0 && gleaner_unpin(objects[5]) == ENOENT);
+    CHECK(gleaner_unpin_range((void *)((size_t)1 << 46), (size_t)1 << 63) == ENOENT);
     return 0;
 }

@@ -80,7 +80,8 @@ int main(void) {
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) simple(sizes[i]);
     held();
     CHECK(gleaner_weak_get(0) == NULL && gleaner_weak_get(12345) == NULL && gleaner_weak_get(~0ull) == NULL);
-    if (here && !strcmp(getenv("MODE"), "gc")) {
+    /* What is told of limbo below holds where nobody else collects. */
+    if (here && !strcmp(getenv("MODE"), "gc") && !strstr(getenv("GLEANER"), "collect_every")) {
         enum { N = 1000 };
         make(N);
         clear_stack();

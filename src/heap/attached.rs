@@ -303,26 +303,34 @@ pub fn died(critical: &Critical, object: Addr, size: usize) {
     );
 }
 
-/// realloc moved the object `from`, and the cell that says ATTACHED is not `to`'s yet unless `same_cell`. Weak handles
+/// realloc moved the object `from`, and the cell that says ATTACHED is not `to`'s yet. Weak handles
 /// behind the new end are cleared.
 pub fn moved(critical: &Critical, from: Addr, to: Found, usable: usize) {
     let mut table = TABLE.lock(critical);
     let at = to.addr().0;
     let beyond = |kind: &Kind| matches!(kind, Kind::Weak { offset, .. } if *offset >= usable);
     table.take_out(from.0, beyond, |_, _| {});
-    let mut any = false;
+    // First all of them out, then all of them in: both may be the same bucket.
+    let mut chain = 0;
     table.take_out(
         from.0,
         |_| true,
         |table, number| {
-            any = true;
-            if let Some(Node { kind: Kind::Cleanup(id), .. }) = table.nodes.get(number) {
-                cleanups::note(critical, *id, at);
+            if let Some(node) = table.nodes.get(number) {
+                node.next = core::mem::replace(&mut chain, number + 1);
             }
-            table.link(number, at);
-            table.count += 1;
         },
     );
+    let any = chain != 0;
+    while let Some(number) = chain.checked_sub(1) {
+        let Some(node) = table.nodes.get(number) else { break };
+        chain = node.next;
+        if let Kind::Cleanup(id) = node.kind {
+            cleanups::note(critical, id, at);
+        }
+        table.link(number, at);
+        table.count += 1;
+    }
     if any && special::set(critical, to, ATTACHED).is_err() {
         // No memory for the cell: the object is on its own from here on.
         drop(table);

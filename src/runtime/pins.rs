@@ -13,7 +13,7 @@ use crate::heap::scopes::{self, Late};
 use crate::heap::special::{self, Fate, Found, Refused, state};
 use crate::heap::{large, resize};
 use crate::leak::unwind::find;
-use crate::pure::addr::{Addr, PAGE_SIZE};
+use crate::pure::addr::{ADDR_BITS, Addr, PAGE_SIZE};
 use crate::spans::map;
 use crate::spans::span::kind;
 use crate::sys::errno;
@@ -102,12 +102,15 @@ fn each_in(
     hi: Addr,
     f: &mut dyn FnMut(Found) -> Result<(), c_int>,
 ) -> Result<(), c_int> {
+    let hi = hi.min(Addr(1 << ADDR_BITS));
     let mut at = lo;
+    // Only the first page can lie inside a huge object: all others begin in the range, and the map knows where.
+    let mut inside = if lo < hi { large::huge_block(critical, lo) } else { None };
     while at < hi {
-        let span = map::lookup(at)
-            .or_else(|| large::huge_block(critical, at).and_then(|(base, _)| map::lookup(base)));
-        let Some(span) = span else {
-            at = at.align_down(PAGE_SIZE).add(PAGE_SIZE);
+        let base = inside.take().map_or(at, |(base, _)| base);
+        let Some(span) = map::lookup(base) else {
+            // The range may be as large as the address space.
+            at = map::after(at);
             continue;
         };
         let end = if span.kind() == kind::NONE { at.add(PAGE_SIZE) } else { span.limit() };

@@ -56,6 +56,17 @@ pub fn lookup_of_pointer(addr: Addr) -> Option<&'static Span> {
     }
 }
 
+/// The next page after that of `addr` that may have an entry, or the end of all addresses.
+pub fn after(addr: Addr) -> Addr {
+    let next = (addr.0 >> PAGE_SHIFT) + 1;
+    let has_leaf = |no: usize| ROOT.get(no).is_some_and(|leaf| !leaf.load(Ordering::Relaxed).is_null());
+    if has_leaf(next >> LEAF_BITS) {
+        return Addr(next << PAGE_SHIFT);
+    }
+    let leaf = (next >> LEAF_BITS) + 1;
+    Addr((leaf..ROOT_LEN).find(|&no| has_leaf(no)).unwrap_or(ROOT_LEN) << ROOT_SHIFT)
+}
+
 /// Points the pages of `[base, base + pages)` at `span` (`None` clears them). False = no
 /// memory for a leaf; then nothing was set. One writer per page: whoever owns the pages.
 #[must_use]
