@@ -189,7 +189,8 @@ static inline int gleaner_scope_close(struct gleaner_scope *scope) {
 }
 static inline void gleaner_scope_end_(struct gleaner_scope *scope) { (void)gleaner_scope_close(scope); }
 
-/* GLEANER_SCOPE(name); in a block: an open scope that is closed where the block is left. */
+/* GLEANER_SCOPE(name); in a block: an open scope that is closed where the block is left; not by longjmp, and by
+ * pthread_exit only if compiled with -fexceptions, as C++ is. */
 #define GLEANER_SCOPE(name)                                                     \
     __attribute__((cleanup(gleaner_scope_end_))) struct gleaner_scope name = {0}; \
     (void)gleaner_scope_open(&name)
@@ -218,7 +219,8 @@ static inline int gleaner_unregister_root(const void *p, size_t n) {
  * A cleanup is a function to be called when the object at p is dead, with the address and size it had, and `argument`. An object
  * may have several; their order is not specified, and cycles are no matter, since nothing that is registered keeps
  * anything alive. It is called by gleaner_run_cleanups or the thread of gleaner_cleanup_thread. It may do
- * anything. The library that holds the function stays loaded. `handle` may be null.
+ * anything; left by an exception or by longjmp it counts as being called. `size` is what malloc_usable_size told. The library that
+ * holds the function stays loaded. `handle` may be null.
  * EINVAL: no function, unknown flags, or an argument that points into the object; EFAULT, ENOMEM, EBUSY, GLEANER_NOT_OURS as
  * for pins. */
 static inline int gleaner_add_cleanup(const void *p, gleaner_cleanup_function function, uintptr_t argument,
@@ -239,7 +241,8 @@ static inline int gleaner_weak_make(const void *p, uint64_t *handle) {
 
 /* The pointer that the handle was made of (or where realloc moved it to), or a null pointer: the object is dead, the handle
  * is 0 or no handle. What it returns keeps the object alive like any other pointer. Handles are
- * cleared before cleanups are called. */
+ * cleared before cleanups are called. A free() by another thread, at the same time, may follow at once: the program orders that itself.
+ * In a signal handler that interrupted the allocator: a null pointer. */
 static inline void *gleaner_weak_get(uint64_t handle) { return GLEANER_CALL_(NULL, weak_get, (handle)); }
 static inline int gleaner_weak_drop(uint64_t handle) {
     return GLEANER_CALL_(GLEANER_ABSENT, weak_drop, (handle));

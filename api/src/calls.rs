@@ -69,6 +69,10 @@ calls! {
     IGNORE_OBJECT = c"gleaner_ignore_object": extern "C" fn(usize) -> c_int;
     ADD_CLEANUP = c"gleaner_add_cleanup": extern "C" fn(usize, Function, usize, c_uint, *mut u64) -> c_int;
     CANCEL = c"gleaner_cancel": extern "C" fn(u64) -> c_int;
+    REGISTER_ROOT = c"gleaner_register_root": extern "C" fn(usize, usize) -> c_int;
+    UNREGISTER_ROOT = c"gleaner_unregister_root": extern "C" fn(usize, usize) -> c_int;
+    ADOPT = c"gleaner_adopt": extern "C" fn(usize, usize, c_uint, Function, usize, *mut u64) -> c_int;
+    DISOWN = c"gleaner_disown": extern "C" fn(u64) -> c_int;
     WEAK_MAKE = c"gleaner_weak_make": extern "C" fn(usize, *mut u64) -> c_int;
     WEAK_GET = c"gleaner_weak_get": extern "C" fn(u64) -> *mut u8;
     WEAK_DROP = c"gleaner_weak_drop": extern "C" fn(u64) -> c_int;

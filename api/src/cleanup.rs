@@ -16,7 +16,7 @@ pub struct Cleanup {
 // SAFETY: the closure is `Send`, and an address here.
 unsafe impl Send for Cleanup {}
 
-type Closure = Box<dyn FnOnce(usize, usize) + Send>;
+pub(crate) type Closure = Box<dyn FnOnce(usize, usize) + Send>;
 
 /// What [`Cleanup::cancel`] found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

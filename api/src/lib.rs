@@ -15,10 +15,12 @@
 //! library reads and writes them only as memory that it owns, and answers for stale ones.
 mod calls;
 mod cleanup;
+mod foreign;
 mod pins;
 mod weak;
 
 pub use cleanup::{Cancelled, Cleanup, cleanup_thread, on_death, run_cleanups};
+pub use foreign::{Adopted, Contents, Root, adopt, register_root};
 pub use pins::{Buffer, Pinned, Scope, alloc_pinned, pin, pin_range};
 pub use weak::Weak;
 

@@ -132,6 +132,27 @@ fn weak_handles_know_the_end() {
 }
 
 #[test]
+fn ranges_are_adopted_and_disowned() {
+    if !is_present() {
+        return;
+    }
+    let _one = ONE.lock();
+    static MEMORY: [u8; 8192] = [0; 8192];
+    let range = std::ptr::slice_from_raw_parts_mut(MEMORY.as_ptr().cast_mut(), MEMORY.len());
+    let kept = Arc::new(());
+    let owned = kept.clone();
+    // SAFETY: a static, to which nothing is written.
+    let adopted = unsafe { adopt(range, Contents::Plain, true, move |_, _| drop(owned)) }.unwrap();
+    // SAFETY: as above.
+    let again = unsafe { adopt(range, Contents::Plain, false, |_, _| ()) };
+    assert!(matches!(again, Err(Error::Code(17))), "{again:?}");
+    assert_eq!(adopted.disown(), Cancelled::Cancelled);
+    assert_eq!(Arc::strong_count(&kept), 1);
+    assert!(matches!(register_root(&MEMORY[..0]), Err(Error::Code(22))));
+    drop(register_root(&MEMORY[..]).unwrap());
+}
+
+#[test]
 fn figures_are_filled() {
     assert_eq!(is_present(), std::env::var_os("MODE").is_some());
     let Ok(figures) = stats() else { return assert!(!is_present()) };

@@ -9,6 +9,7 @@
 //! stack <id> <pc> <pc> ...         innermost first; return addresses, or exact with a '!' before
 //! leak <direct|indirect> <bytes> <objects> <stack-id>
 //! note <text>
+//! suppress leak:<pattern>
 //! end <leaked-bytes> <leaked-objects>
 //! ```
 //! A file may hold several records, one after the other, and lines of the library's log
@@ -29,6 +30,8 @@ pub struct Record {
     pub stacks: HashMap<u64, Vec<Pc>>,
     pub leaks: Vec<Leak>,
     pub notes: Vec<String>,
+    /// Suppressions of the program's own.
+    pub rules: Vec<String>,
     /// Bytes and objects, as the library counted them.
     pub end: Option<(u64, u64)>,
     /// Lines that were not understood.
@@ -125,6 +128,7 @@ impl Record {
             "exe" => self.exe = rest.to_owned(),
             "mode" => self.mode = rest.to_owned(),
             "note" => self.notes.push(rest.to_owned()),
+            "suppress" => self.rules.push(rest.to_owned()),
             "module" => self.modules.push(module(rest, raw)?),
             "stack" => {
                 let mut words = rest.split_ascii_whitespace();
@@ -196,7 +200,7 @@ mod tests {
 
     const SOUND: &str = "gleaner-record 1\npid 42\nexe /a b\nmode leak\n\
         module 1000 2000 1000 0aff /lib/x y.so\nmodule 3000 4000 0 - /bin/z\n\
-        stack 7 1010 !3fff\nleak direct 24 1 7\nleak indirect 8 2 0\nnote a word\nlater thing\nend 32 3\n";
+        stack 7 1010 !3fff\nleak direct 24 1 7\nleak indirect 8 2 0\nnote a word\nsuppress leak:x y\nlater thing\nend 32 3\n";
 
     #[test]
     fn a_sound_record() {
@@ -211,6 +215,7 @@ mod tests {
         assert_eq!(record.leaks[1], Leak { kind: Kind::Indirect, bytes: 8, objects: 2, stack: 0 });
         assert_eq!((record.module_of(0x1fff), record.module_of(0x2000)), (Some(0), None));
         assert_eq!(record.end, Some((32, 3)));
+        assert_eq!(record.rules, ["leak:x y"]);
         assert_eq!(record.troubles, Vec::<String>::new());
     }
     #[test]

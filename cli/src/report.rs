@@ -89,8 +89,9 @@ pub fn report(order: &Order) -> Result<u8, Failure> {
         let mut all = Vec::new();
         let mut sets: Vec<Suppressions> = records.iter().map(|_| rules.clone()).collect();
         for (record, rules) in records.iter().zip(&mut sets) {
+            let own = rules.add_own(&record.rules, &record.exe);
             let mut findings = find(record, rules, &order.debug_dirs);
-            findings.notes.extend(trouble.clone());
+            findings.notes.extend(trouble.clone().into_iter().chain(own));
             left |= !findings.leaks.is_empty();
             match order.format {
                 Format::Text => text::write(out, &findings, order.purpose, painted(order.colour))?,

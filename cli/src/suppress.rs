@@ -52,6 +52,12 @@ impl Suppressions {
         Ok(())
     }
 
+    /// The rules that a program brought. What is no rule is told.
+    pub fn add_own(&mut self, lines: &[String], exe: &str) -> Option<String> {
+        let trouble = self.parse(&lines.join("\n"), Path::new(exe)).err();
+        trouble.map(|failure| failure.text)
+    }
+
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()
     }

@@ -270,7 +270,7 @@ pub fn freed(critical: &Critical, span: &'static Span, index: u32) -> Fate {
     };
     if old & ATTACHED != 0 {
         match fate {
-            Fate::Goes => attached::died(critical, span.slot(index), span.size.get()),
+            Fate::Goes => attached::died(critical, span.slot(index), resize::usable(span)),
             Fate::Held => attached::clear_weak(critical, span.slot(index)),
         }
     }
@@ -300,7 +300,7 @@ pub fn reclaimed(critical: &Critical, span: &'static Span, index: u32) {
     if let Some(cell) = cell(span, index)
         && cell.state.swap(0, Ordering::AcqRel) & ATTACHED != 0
     {
-        attached::died(critical, span.slot(index), span.size.get());
+        attached::died(critical, span.slot(index), resize::usable(span));
     }
 }
 

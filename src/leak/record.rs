@@ -9,6 +9,7 @@
 //! stack <id> <pc> <pc> ...         innermost first; return addresses, or exact with a '!' before
 //! leak <direct|indirect> <bytes> <objects> <stack-id>
 //! note <text>
+//! suppress leak:<pattern>                                   the program's own rules
 //! end <leaked-bytes> <leaked-objects>
 //! ```
 //! Text, because a record may be read on another machine, years later, by eye. Written through a
@@ -85,6 +86,8 @@ pub struct About<'a> {
     pub mode: &'a str,
     /// Remarks for the reader of the report, a line each.
     pub notes: &'a [&'a str],
+    /// What the program itself wants suppressed: lines as of a suppression file.
+    pub rules: &'a [u8],
 }
 
 /// Bytes and objects of all groups.
@@ -114,6 +117,11 @@ pub fn write(fd: i32, about: &About<'_>, groups: &[Group]) -> Result<(), Unwritt
     for note in about.notes {
         out.bytes(b"note ");
         out.path(note.as_bytes());
+        out.bytes(b"\n");
+    }
+    for rule in about.rules.split(|&b| b == b'\n').map(<[u8]>::trim_ascii).filter(|rule| !rule.is_empty()) {
+        out.bytes(b"suppress ");
+        out.path(rule);
         out.bytes(b"\n");
     }
     let (bytes, objects) = totals(groups);

@@ -112,7 +112,7 @@ pub fn plain(critical: &Critical, order: &Order<'_>, about: &About<'_>, groups: 
     let mut rules_path = Path::new();
     rules_path.set(order.suppressions);
     let given = (!order.suppressions.is_empty()).then(|| rules_path.as_c_str());
-    let rules = Suppressions::read(critical, given);
+    let rules = Suppressions::read(critical, given, about.rules);
     let wanted = || groups.iter().filter(|group| !suppressed(group, &rules));
     if wanted().next().is_none() {
         return Verdict::Clean;

@@ -16,9 +16,11 @@ pub struct Suppressions<'c> {
 }
 
 impl<'c> Suppressions<'c> {
-    /// The file's rules; none if it cannot be read.
-    pub fn read(critical: &'c Critical, file: Option<&CStr>) -> Suppressions<'c> {
+    /// The program's own rules, and the file's; none of those if it cannot be read.
+    pub fn read(critical: &'c Critical, file: Option<&CStr>, own: &[u8]) -> Suppressions<'c> {
         let mut text = List::new(critical);
+        // Without memory there are fewer rules: more is reported.
+        let _ = own.iter().chain(b"\n").try_for_each(|&byte| text.push(byte));
         let fd = file.and_then(|path| Fd::open(path, libc::O_RDONLY, 0).ok());
         let mut buffer = [0u8; 1024];
         while let Some(Ok(n @ 1..)) = fd.as_ref().map(|fd| fd.read(&mut buffer)) {
@@ -69,7 +71,15 @@ fn position(text: &[u8], piece: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::matches;
+    use super::{Suppressions, matches};
+    use crate::ground::critical;
+
+    #[test]
+    fn the_program_has_its_own() {
+        let critical = critical::enter();
+        let rules = Suppressions::read(&critical, None, b"# known\n leak:foo.so$");
+        assert!(rules.hold(b"/lib/foo.so") && !rules.hold(b"/lib/foo.so.1"));
+    }
 
     #[test]
     fn patterns() {

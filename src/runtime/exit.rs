@@ -66,8 +66,9 @@ extern "C" fn at_exit(_: *mut c_void) {
     if options.stats {
         log::with(&mut |fd| stats::print(fd));
     }
-    if leaked && options.exitcode != 0 {
+    let status = if leaked { lsan::exit_status() } else { 0 };
+    if status != 0 {
         // SAFETY: see the head of this file.
-        unsafe { libc::exit(options.exitcode as c_int) }
+        unsafe { libc::exit(status) }
     }
 }

@@ -5,7 +5,7 @@
 #![allow(unsafe_code)]
 use super::cycle::{self, Held};
 use super::world::{OwnStack, Process, SPARSE};
-use super::{exit, log, pins, start};
+use super::{exit, log, lsan, pins, start};
 use crate::gc::{self, Abandon, Marked, Settings, Sum, World};
 use crate::ground::critical::Critical;
 use crate::ground::out;
@@ -42,11 +42,13 @@ pub fn at_exit() -> Outcome {
         // A child made behind the registry's back: its locks may be held by nobody.
         return Outcome::Abandoned;
     }
+    lsan::ask_rules();
     cycle::enter().run(check).unwrap_or(Outcome::Abandoned)
 }
 
 /// A check while the program runs. Outside of critical sections.
 pub fn now() -> Outcome {
+    lsan::ask_rules();
     cycle::enter().run(check).unwrap_or(Outcome::Abandoned)
 }
 
@@ -161,7 +163,7 @@ fn tell(critical: &Critical, groups: &[Group]) -> Outcome {
             symbolizer: options.symbolizer.as_bytes(),
             suppressions: options.suppressions.as_bytes(),
         };
-        let about = About { mode: "leak", notes: &[] };
+        let about = About { mode: "leak", notes: &[], rules: lsan::rules() };
         if report::finish(critical, &order, &about, groups) == Verdict::Leaks {
             outcome = Outcome::Leaked;
         }

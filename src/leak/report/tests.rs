@@ -3,7 +3,8 @@ use crate::ground::critical;
 use crate::leak::{depot, unwind};
 use std::os::unix::fs::PermissionsExt;
 
-const ABOUT: About<'static> = About { mode: "leak", notes: &["3 threads did not stop"] };
+const ABOUT: About<'static> =
+    About { mode: "leak", notes: &["3 threads did not stop"], rules: b"leak:own_rule\n" };
 
 type Lines<'a> = Vec<Vec<&'a str>>;
 
@@ -102,7 +103,8 @@ fn the_record_reaches_the_command() {
     assert!(stacks[0].len() > 6 && stacks[0][2..].iter().all(|pc| hex(pc.trim_start_matches('!')) > 0));
     assert_eq!(leaks[0], ["leak", "direct", "300", "3", stacks[0][1]]);
     assert_eq!(leaks[1], ["leak", "direct", "8", "1", "0"]);
-    assert_eq!(lines[lines.len() - 2..], ["note 3 threads did not stop", "end 8589934900 6"]);
+    let tail = ["note 3 threads did not stop", "suppress leak:own_rule", "end 8589934900 6"];
+    assert_eq!(lines[lines.len() - 3..], tail);
 }
 
 #[test]
