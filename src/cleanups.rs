@@ -70,8 +70,8 @@ pub struct Due {
 /// What [`cancel`] found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Cancelled {
-    /// It will not be called. `address` is what [`note`] was told, or 0.
-    Cancelled { address: usize },
+    /// It will not be called. `noted` is what [`note`] was told, or 0.
+    Cancelled { noted: usize },
     /// It is about to be called, or being called.
     QueuedOrRunning,
     /// It was called or cancelled before, or never was.
@@ -184,11 +184,11 @@ impl Table {
     pub fn cancel(&mut self, id: Id) -> Cancelled {
         match self.of(id) {
             Some((number, entry)) if entry.state == State::Promised => {
-                let address = entry.address;
+                let noted = entry.address;
                 self.entries.give(number);
                 self.counts.promised -= 1;
                 self.counts.cancelled += 1;
-                Cancelled::Cancelled { address }
+                Cancelled::Cancelled { noted }
             }
             Some(_) => Cancelled::QueuedOrRunning,
             None => Cancelled::Done,
@@ -245,10 +245,10 @@ pub fn register(critical: &Critical, function: Function, argument: usize, scope:
     TABLE.lock(critical).register(critical, function, argument, scope)
 }
 
-/// Keeps an address with a promise that is not due: [`cancel`] tells it, so that its user finds its own record.
-pub fn note(critical: &Critical, id: Id, address: usize) {
+/// Keeps a word with a promise that is not due: [`cancel`] tells it, so that its user finds its own record.
+pub fn note(critical: &Critical, id: Id, word: usize) {
     if let Some((_, entry)) = TABLE.lock(critical).of(id).filter(|(_, e)| e.state == State::Promised) {
-        entry.address = address;
+        entry.address = word;
     }
 }
 

@@ -54,7 +54,7 @@ proptest! {
                 _ => if let Some(known) = model.state(at) {
                     let told = table.cancel(known.0);
                     let truth = match known.1 {
-                        Some(State::Promised) => Cancelled::Cancelled { address: 0 },
+                        Some(State::Promised) => Cancelled::Cancelled { noted: 0 },
                         Some(State::Due) => Cancelled::QueuedOrRunning,
                         _ => Cancelled::Done,
                     };
@@ -114,7 +114,7 @@ fn a_child_has_what_is_its_own() {
     assert!(table.pop().is_none());
     table.done(running);
     for (id, told) in
-        [(parents, Cancelled::Done), (own, Cancelled::Cancelled { address: 0 }), (running, Cancelled::Done)]
+        [(parents, Cancelled::Done), (own, Cancelled::Cancelled { noted: 0 }), (running, Cancelled::Done)]
     {
         assert_eq!(table.cancel(id), told);
     }

@@ -1,6 +1,7 @@
 //! What is attached to objects: cleanups, and weak handles.
 //!
-//! Both are *nodes*, found by the address of their object's first byte through a hash table. The object's cell
+//! Both are *nodes*, found by the address of their object's first byte through a hash table, and weak ones by the byte that they stand
+//! for, too: so neither is ever looked for among its object's others. The object's cell
 //! (`special`) has the bit ATTACHED while there is a node, so that only such objects are ever looked up here.
 //!
 //! **An object is dead** when the program frees it, or when the collector is about to reclaim it. At that
@@ -31,7 +32,12 @@ use core::sync::atomic::Ordering;
 
 enum Kind {
     Cleanup(Id),
-    Weak { offset: usize, handles: u32 },
+    /// `next`: of the same hash in the table of places, number + 1.
+    Weak {
+        offset: usize,
+        handles: u32,
+        next: u32,
+    },
 }
 
 struct Node {
@@ -39,12 +45,14 @@ struct Node {
     object: usize,
     /// In its bucket: number + 1.
     next: u32,
+    before: u32,
     kind: Kind,
 }
 
 pub struct Table {
     nodes: Pool<Node>,
-    /// First node of each bucket: number + 1. Their number is a power of two, or 0.
+    /// First node of each bucket: number + 1. Their number is a power of two, or 0. Behind each of them one for places, since
+    /// one object may have a hundred thousand handles: most handles are of first bytes, whose two buckets are neighbours.
     buckets: Addr,
     bits: u32,
     /// Nodes in buckets.
@@ -55,7 +63,7 @@ pub struct Table {
 /// Public for fork, which holds it across.
 pub static TABLE: Lock<Table> = Lock::new(Rank::Attached, Table::new());
 
-/// The first table has 2^9 buckets: a page.
+/// The first table has two pages.
 const FIRST_BITS: u32 = 10;
 
 impl Table {
@@ -63,13 +71,23 @@ impl Table {
         Table { nodes: Pool::new(), buckets: Addr::NULL, bits: 0, count: 0, weak: 0 }
     }
 
-    fn bucket(&mut self, object: usize) -> Option<&mut u32> {
+    fn hash(&self, word: usize) -> usize {
+        (word >> 4).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (usize::BITS - self.bits)
+    }
+    fn at(&mut self, index: usize) -> Option<&mut u32> {
         if self.buckets == Addr::NULL {
             return None;
         }
-        let hash = (object >> 4).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (usize::BITS - self.bits);
-        // SAFETY: the region has 2^bits buckets.
-        Some(unsafe { &mut *self.buckets.ptr::<u32>().add(hash) })
+        // SAFETY: the region has twice 2^bits words.
+        Some(unsafe { &mut *self.buckets.ptr::<u32>().add(index) })
+    }
+    /// The nodes of an object are in one bucket.
+    fn bucket(&mut self, object: usize) -> Option<&mut u32> {
+        self.at(2 * self.hash(object))
+    }
+    /// Weak handles by the byte that they stand for.
+    fn place(&mut self, byte: usize) -> Option<&mut u32> {
+        self.at(2 * self.hash(byte) + 1)
     }
 
     /// Room for one more. Keeps chains short where there is memory for it.
@@ -79,7 +97,7 @@ impl Table {
         }
         let (old, old_bits) = (self.buckets, self.bits);
         let bits = if old == Addr::NULL { FIRST_BITS } else { old_bits + 1 };
-        let Some(region) = metadata::map_region(critical, size_of::<u32>() << bits) else {
+        let Some(region) = metadata::map_region(critical, size_of::<u32>() << (bits + 1)) else {
             return (old != Addr::NULL).then_some(());
         };
         (self.buckets, self.bits) = (region, bits);
@@ -88,7 +106,7 @@ impl Table {
         }
         for at in 0..1usize << old_bits {
             // SAFETY: the old region had as many buckets.
-            let mut next = unsafe { *old.ptr::<u32>().add(at) };
+            let mut next = unsafe { *old.ptr::<u32>().add(2 * at) };
             while let Some(number) = next.checked_sub(1) {
                 let Some(node) = self.nodes.get(number) else { break };
                 next = node.next;
@@ -97,73 +115,131 @@ impl Table {
             }
         }
         // SAFETY: mapped above or in an earlier call; everything in it was moved.
-        unsafe { metadata::unmap_region(critical, old, size_of::<u32>() << old_bits) };
+        unsafe { metadata::unmap_region(critical, old, size_of::<u32>() << (old_bits + 1)) };
         Some(())
     }
 
     fn link(&mut self, number: u32, object: usize) {
         let Some(bucket) = self.bucket(object) else { return };
         let first = core::mem::replace(bucket, number + 1);
-        if let Some(node) = self.nodes.get(number) {
-            (node.next, node.object) = (first, object);
+        if let Some(first) = self.numbered(first) {
+            first.before = number + 1;
         }
+        let Some(node) = self.nodes.get(number) else { return };
+        (node.next, node.before, node.object) = (first, 0, object);
+        let Kind::Weak { offset, .. } = node.kind else { return };
+        let Some(place) = self.place(object + offset) else { return };
+        let first = core::mem::replace(place, number + 1);
+        if let Some(Node { kind: Kind::Weak { next, .. }, .. }) = self.nodes.get(number) {
+            *next = first;
+        }
+    }
+
+    /// The node of `number + 1`.
+    fn numbered(&mut self, word: u32) -> Option<&mut Node> {
+        self.nodes.get(word.checked_sub(1)?)
+    }
+
+    /// Takes a node out of its buckets.
+    fn unlink(&mut self, number: u32) {
+        let Some(node) = self.nodes.get(number) else { return };
+        let (next, before) = (node.next, node.before);
+        let object = core::mem::take(&mut node.object);
+        let weak = if let Kind::Weak { offset, next, .. } = node.kind { Some((offset, next)) } else { None };
+        match self.numbered(before) {
+            Some(before) => before.next = next,
+            None => {
+                if let Some(bucket) = self.bucket(object) {
+                    *bucket = next;
+                }
+            }
+        }
+        if let Some(next) = self.numbered(next) {
+            next.before = before;
+        }
+        if let Some((offset, next)) = weak {
+            self.unplace(number, object + offset, next);
+        }
+        self.count -= 1;
+    }
+
+    /// Takes a weak node out of the table of places, where `behind` follows it.
+    fn unplace(&mut self, number: u32, byte: usize, behind: u32) {
+        let Some(place) = self.place(byte) else { return };
+        let mut at = *place;
+        if at == number + 1 {
+            *place = behind;
+            return;
+        }
+        while let Some(Node { kind: Kind::Weak { next, .. }, .. }) = self.numbered(at) {
+            if *next == number + 1 {
+                *next = behind;
+                return;
+            }
+            at = *next;
+        }
+    }
+
+    /// Whether `object` has a node.
+    fn has(&mut self, object: usize) -> bool {
+        let mut at = self.bucket(object).map_or(0, |bucket| *bucket);
+        while let Some(node) = self.numbered(at) {
+            if node.object == object {
+                return true;
+            }
+            at = node.next;
+        }
+        false
     }
 
     fn add(&mut self, critical: &Critical, object: usize, kind: Kind) -> Option<u32> {
         self.reserve(critical)?;
-        let number = self.nodes.take(critical, Node { object, next: 0, kind })?;
+        let number = self.nodes.take(critical, Node { object, next: 0, before: 0, kind })?;
         self.link(number, object);
         self.count += 1;
         Some(number)
     }
 
-    /// Takes the nodes of `object` that `which` names out of its bucket, and hands them to `f`.
-    /// True if others are left.
-    fn take_out(
-        &mut self,
-        object: usize,
-        which: impl Fn(&Kind) -> bool,
-        mut f: impl FnMut(&mut Table, u32),
-    ) -> bool {
-        let Some(bucket) = self.bucket(object) else { return false };
-        let (mut at, mut before, mut left) = (*bucket, 0u32, false);
+    /// Takes the nodes of `object` that `which` names out of its bucket, and hands them to `f`, which links none.
+    fn take_out(&mut self, object: usize, which: impl Fn(&Kind) -> bool, mut f: impl FnMut(&mut Table, u32)) {
+        let mut at = self.bucket(object).map_or(0, |bucket| *bucket);
         while let Some(number) = at.checked_sub(1) {
             let Some(node) = self.nodes.get(number) else { break };
-            let (next, here) = (node.next, node.object == object);
-            if here && which(&node.kind) {
-                node.object = 0;
-                match before.checked_sub(1).and_then(|b| self.nodes.get(b)) {
-                    Some(before) => before.next = next,
-                    None => *self.bucket(object).expect("there are buckets") = next,
-                }
-                self.count -= 1;
+            at = node.next;
+            if node.object == object && which(&node.kind) {
+                self.unlink(number);
                 f(self, number);
-            } else {
-                left |= here;
-                before = at;
             }
-            at = next;
         }
-        left
     }
 
     fn clear_weak(&mut self, object: usize) {
         self.take_out(object, |kind| matches!(kind, Kind::Weak { .. }), |_, _| {});
     }
 
-    fn weak_at(&mut self, object: usize, offset: usize) -> Option<u32> {
-        let mut at = *self.bucket(object)?;
+    /// One more handle of a byte that has one.
+    fn weak_at(&mut self, object: usize, byte: usize) -> Option<u32> {
+        let mut at = *self.place(object + byte)?;
         while let Some(number) = at.checked_sub(1) {
-            let node = self.nodes.get(number)?;
-            match &mut node.kind {
-                Kind::Weak { offset: at, handles } if node.object == object && *at == offset => {
-                    *handles = handles.checked_add(1)?;
-                    return Some(number);
-                }
-                _ => at = node.next,
+            let Node { object: known, kind: Kind::Weak { offset, handles, next }, .. } =
+                self.nodes.get(number)?
+            else {
+                return None;
+            };
+            if (*known, *offset) == (object, byte) {
+                *handles = handles.checked_add(1)?;
+                return Some(number);
             }
+            at = *next;
         }
         None
+    }
+
+    /// Gives a node back. Whether its object has others.
+    fn drop_node(&mut self, number: u32, object: usize) -> bool {
+        self.unlink(number);
+        self.nodes.give(number);
+        self.has(object)
     }
 }
 
@@ -178,14 +254,14 @@ pub fn add_cleanup(
     let at = object.addr().0;
     let mut table = TABLE.lock(critical);
     let id = cleanups::register(critical, function, argument, scope).ok_or(Refused::NoMemory)?;
-    cleanups::note(critical, id, at);
-    let added = match table.add(critical, at, Kind::Cleanup(id)) {
-        Some(_) => special::set(critical, object, ATTACHED),
-        None => Err(Refused::NoMemory),
-    };
-    if let Err(why) = added {
+    let Some(number) = table.add(critical, at, Kind::Cleanup(id)) else {
         cleanups::cancel(critical, id);
-        remove(&mut table, at, id);
+        return Err(Refused::NoMemory);
+    };
+    cleanups::note(critical, id, number as usize);
+    if let Err(why) = special::set(critical, object, ATTACHED) {
+        cleanups::cancel(critical, id);
+        remove(&mut table, number, id);
         return Err(why);
     }
     Ok(id)
@@ -195,16 +271,19 @@ pub fn add_cleanup(
 pub fn cancel(critical: &Critical, id: Id) -> Cancelled {
     let mut table = TABLE.lock(critical);
     let told = cleanups::cancel(critical, id);
-    if let Cancelled::Cancelled { address } = told {
-        remove(&mut table, address, id);
+    if let Cancelled::Cancelled { noted } = told {
+        remove(&mut table, noted as u32, id);
     }
     told
 }
 
-fn remove(table: &mut Table, object: usize, id: Id) {
-    let mine = |kind: &Kind| matches!(kind, Kind::Cleanup(known) if *known == id);
-    let left = table.take_out(object, mine, |table, number| table.nodes.give(number));
-    if !left {
+/// Takes the node of a cleanup away, if that is one.
+fn remove(table: &mut Table, number: u32, id: Id) {
+    let object = match table.nodes.get(number) {
+        Some(Node { object, kind: Kind::Cleanup(known), .. }) if *known == id => *object,
+        _ => return,
+    };
+    if !table.drop_node(number, object) {
         detach(object);
     }
 }
@@ -223,7 +302,8 @@ pub fn weak(critical: &Critical, object: Found, addr: Addr) -> Result<u64, Refus
     if let Some(number) = table.weak_at(at, offset) {
         return Ok(table.nodes.word(number));
     }
-    let number = table.add(critical, at, Kind::Weak { offset, handles: 1 }).ok_or(Refused::NoMemory)?;
+    let number =
+        table.add(critical, at, Kind::Weak { offset, handles: 1, next: 0 }).ok_or(Refused::NoMemory)?;
     let handle = table.nodes.word(number);
     table.weak += 1;
     if let Err(why) = special::set(critical, object, ATTACHED) {
@@ -274,9 +354,7 @@ pub fn drop_weak(critical: &Critical, handle: u64) -> bool {
         table.nodes.give(number);
         return true;
     }
-    let unused = |kind: &Kind| matches!(kind, Kind::Weak { handles: 0, .. });
-    let left = table.take_out(object, unused, |table, number| table.nodes.give(number));
-    if !left {
+    if !table.drop_node(number, object) {
         detach(object);
     }
     true
@@ -325,9 +403,6 @@ pub fn moved(critical: &Critical, from: Addr, to: Found, usable: usize) {
     while let Some(number) = chain.checked_sub(1) {
         let Some(node) = table.nodes.get(number) else { break };
         chain = node.next;
-        if let Kind::Cleanup(id) = node.kind {
-            cleanups::note(critical, id, at);
-        }
         table.link(number, at);
         table.count += 1;
     }
