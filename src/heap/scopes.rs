@@ -208,14 +208,19 @@ pub struct Open {
     pub since: u64,
 }
 
-/// Calls `f` with every open scope.
+/// Calls `f` with every open scope, without the lock: it may write to a pipe whose reader wants a scope.
 pub fn each(critical: &Critical, mut f: impl FnMut(Open)) {
-    let mut scopes = SCOPES.lock(critical);
-    for number in 0..scopes.open.bound() {
-        let word = scopes.open.word(number);
-        if let Some(scope) = scopes.open.get(number) {
-            let Scope { home, site, since, len, .. } = *scope;
-            f(Open { home, word, pins: len as usize, site, since });
+    let bound = SCOPES.lock(critical).open.bound();
+    for number in 0..bound {
+        if let Some(open) = get(critical, number) {
+            f(open);
         }
     }
+}
+
+fn get(critical: &Critical, number: u32) -> Option<Open> {
+    let mut scopes = SCOPES.lock(critical);
+    let word = scopes.open.word(number);
+    let Scope { home, site, since, len, .. } = *scopes.open.get(number)?;
+    Some(Open { home, word, pins: len as usize, site, since })
 }
