@@ -38,8 +38,8 @@ mod unmapping;
 
 pub use marking::{Aged, View, after_marking, age, anything, each_argument, others_begin};
 pub use registry::{
-    Adopt, Cancelled, Counts, Dead, Refused, adopt, begin, cancel, counts, done, each_outside, fork_child,
-    fork_parent, fork_prepare, is_near,
+    Adopt, Cancelled, Counts, Dead, Refused, adopt, begin, cancel, counts, done, each_outside, each_range,
+    fork_child, fork_parent, fork_prepare, is_near,
 };
 pub use unmapping::{Moving, dont_fork, moving, unmapping, unnoticed};
 

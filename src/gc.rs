@@ -55,9 +55,11 @@ use crate::adopted;
 use crate::ground::critical::Critical;
 use crate::heap::special as heap_special;
 use crate::pure::addr::Addr;
+use crate::spans::slab;
 use crate::sys::process;
 use bits::Bits;
 use disguise::Disguised;
+use object::Colour;
 pub use object::Object;
 use protected::Protected;
 
@@ -235,6 +237,16 @@ impl Marked {
     /// Calls `f` with every object that no root leads to.
     pub fn each_unreachable(&self, mut f: impl FnMut(Object)) {
         object::each_white(&self.protected, &mut f);
+    }
+    /// Calls `f` with every object, reachable or not.
+    pub fn each_allocated(&self, mut f: impl FnMut(Object)) {
+        for colour in [Colour::Black, Colour::White] {
+            slab::for_each(|span| object::each_of(span, colour, &mut f));
+        }
+    }
+    /// Whether `word` points to an object, reachable or not.
+    pub fn is_object(&self, word: usize) -> bool {
+        object::at(word).is_some_and(|o| o.is_allocated())
     }
     /// The unreachable object that `word` points to, if it does.
     pub fn resolve(&self, word: usize) -> Option<Object> {

@@ -4,7 +4,9 @@
 //!
 //! ```text
 //! malloc ─ unwind::capture ─ depot::intern ─► id, kept out of line by the heap
+//! mmap   ─ the same ─► id, kept with the mapping (roots::mappings::made)
 //! exit   ─ gc marks ─ group::run(unreachable objects) ─► groups by (stack, direct|indirect)
+//!        ─ mapped: mappings that no word leads to ─► groups by stack
 //!        ─ record::write ─► text in a memfd ─ report::finish ─► the `gleaner` command names the
 //!          frames; without it report::plain prints module+offset
 //! ```
@@ -21,6 +23,7 @@ use crate::ground::critical::Critical;
 pub mod depot;
 pub mod elf;
 pub mod group;
+pub mod mapped;
 pub mod modules;
 pub mod record;
 pub mod report;

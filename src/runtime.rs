@@ -18,6 +18,7 @@ pub mod fork;
 pub mod info;
 pub mod leaks;
 pub mod log;
+pub mod lost_mappings;
 pub mod lsan;
 pub mod mappings;
 pub mod memory;

@@ -30,7 +30,7 @@ static int c11(void *arg) {
 }
 int main(void) {
     enum { SIZE = 65536 };
-    char *stack = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *stack = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
     int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
     CHECK(stack != MAP_FAILED && clone(bare, stack + SIZE, flags, NULL) > 0);
     for (int i = 0; i < 50; i++) {

@@ -7,7 +7,7 @@
 //! mode <mode>
 //! module <start> <end> <load-bias> <build-id|-> <path>      numbers in hex
 //! stack <id> <pc> <pc> ...         innermost first; return addresses, or exact with a '!' before
-//! leak <direct|indirect> <bytes> <objects> <stack-id>
+//! leak <direct|indirect|mapping> <bytes> <objects> <stack-id>
 //! note <text>
 //! suppress leak:<pattern>
 //! end <leaked-bytes> <leaked-objects>
@@ -76,6 +76,8 @@ impl Pc {
 pub enum Kind {
     Direct,
     Indirect,
+    /// Memory that the program mapped, and nothing points to.
+    Mapping,
 }
 
 /// Leaked objects of one stack.
@@ -187,6 +189,7 @@ fn leak(rest: &str) -> Option<Leak> {
     let kind = match words.next()? {
         "direct" => Kind::Direct,
         "indirect" => Kind::Indirect,
+        "mapping" => Kind::Mapping,
         _ => return None,
     };
     let mut number = || words.next()?.parse().ok();

@@ -312,6 +312,11 @@ pub fn each_outside(lo: usize, hi: usize, each: &mut dyn FnMut(usize, usize)) {
     }
 }
 
+/// Calls `each` with the first and the last byte of each range. The world is stopped.
+pub fn each_range(each: &mut dyn FnMut(Addr, Addr)) {
+    stopped().tree.iter_from(Addr::NULL).for_each(|r| each(r.lo, r.last));
+}
+
 pub fn counts() -> Counts {
     lock(&critical::enter()).counts
 }

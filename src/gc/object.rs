@@ -36,6 +36,12 @@ impl Object {
         // SAFETY: see the chapter above.
         at < words(self.span) && unsafe { *self.span.white_bits.get().add(at) } >> bit & 1 != 0
     }
+    /// Not a free slot.
+    pub fn is_allocated(&self) -> bool {
+        let (at, bit) = (self.index as usize / 64, self.index % 64);
+        let bits = || word(self.span, at, Colour::White) | word(self.span, at, Colour::Black);
+        at < words(self.span) && bits() >> bit & 1 != 0
+    }
     /// Its memory, which must be readable, looks like that of a free slot: a slot that fell off an overwritten list.
     pub fn bears_free_mark(&self) -> bool {
         let block: *const Block = self.addr().ptr();

@@ -47,6 +47,8 @@ pub struct Object {
 pub enum Kind {
     Direct,
     Indirect,
+    /// Not of the heap: mappings of the program's ([`super::mapped`]).
+    Mapping,
 }
 
 /// Objects of one stack and kind.

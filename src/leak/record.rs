@@ -7,7 +7,7 @@
 //! mode <mode>
 //! module <start> <end> <load-bias> <build-id|-> <path>      numbers in hex
 //! stack <id> <pc> <pc> ...         innermost first; return addresses, or exact with a '!' before
-//! leak <direct|indirect> <bytes> <objects> <stack-id>
+//! leak <direct|indirect|mapping> <bytes> <objects> <stack-id>
 //! note <text>
 //! suppress leak:<pattern>                                   the program's own rules
 //! end <leaked-bytes> <leaked-objects>
@@ -111,6 +111,7 @@ pub fn write(fd: i32, about: &About<'_>, groups: &[Group]) -> Result<(), Unwritt
         let kind = match group.kind {
             super::group::Kind::Direct => "direct",
             super::group::Kind::Indirect => "indirect",
+            super::group::Kind::Mapping => "mapping",
         };
         out.line(format_args!("leak {kind} {} {} {}", group.bytes, group.objects, group.stack));
     }

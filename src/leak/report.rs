@@ -142,12 +142,13 @@ fn suppressed(group: &Group, rules: &Suppressions<'_>) -> bool {
 }
 
 fn leak(out: &mut Out, group: &Group) {
-    let kind = match group.kind {
-        Kind::Direct => "Direct",
-        Kind::Indirect => "Indirect",
-    };
     let (bytes, objects) = (group.bytes, group.objects);
-    out.line(format_args!("{kind} leak of {bytes} byte(s) in {objects} object(s) allocated from:"));
+    let (kind, what) = match group.kind {
+        Kind::Direct => ("Direct leak", "object(s) allocated"),
+        Kind::Indirect => ("Indirect leak", "object(s) allocated"),
+        Kind::Mapping => ("Leaked mapping", "mapping(s) mapped"),
+    };
+    out.line(format_args!("{kind} of {bytes} byte(s) in {objects} {what} from:"));
     let mut frames = [0; MAX_FRAMES];
     let (frames, overlay) = depot::get(group.stack, &mut frames);
     for (number, &frame) in frames.iter().enumerate() {

@@ -70,6 +70,14 @@ pub fn classify(m: &Mapping<'_>) -> Option<(Class, RootKind)> {
     Some((Class::File, RootKind::Data))
 }
 
+/// Memory as any program may ask for: no code, no device, no window into the kernel, no stack.
+pub fn is_plain(m: &Mapping<'_>) -> bool {
+    const MARKED: [&[u8]; 2] = [b"[heap]", b"[stack"];
+    let shared_anonymous = m.perms.has(Perms::SHARED) && m.name.starts_with(b"/dev/zero");
+    let named = begins(m.name, &NOTHING) || begins(m.name, &MARKED);
+    !m.perms.has(Perms::EXEC) && (!named || shared_anonymous || begins(m.name, &MEMORY))
+}
+
 fn shared(m: &Mapping<'_>) -> Option<Class> {
     if m.name.starts_with(b"/dev/zero") {
         return Some(if m.perms.has(Perms::READ) { Class::SharedAnonymous } else { Class::Shared });

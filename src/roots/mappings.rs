@@ -26,8 +26,14 @@ use crate::pages::ranges::{Kind, Range, Ranges, Record};
 use crate::pure::addr::{Addr, PAGE_SIZE, round_up};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
+pub mod made;
+
 pub(super) struct State {
     host: Ranges,
+    /// Mappings as objects ([`made`]).
+    made: Ranges<made::Made>,
+    /// The number of the last call that made one.
+    calls: u32,
     /// Guard pages in memory of ours.
     guards: Ranges,
     counts: Counts,
@@ -52,6 +58,8 @@ static STATE: Lock<State> = Lock::new(
     Rank::Ranges,
     State {
         host: Ranges::new(metadata::alloc),
+        made: Ranges::new(metadata::alloc),
+        calls: 0,
         guards: Ranges::new(metadata::alloc),
         counts: Counts { unrecorded: 0, lost: 0, escaped: 0, dropped: 0, ranges: 0 },
     },
@@ -238,6 +246,7 @@ impl<'a> Reconcile<'a> {
         if self.at < end {
             let gone = self.state.host.remove(self.critical, Addr(self.at), Addr(end - 1));
             self.dropped += gone.unwrap_or(0);
+            made::gone(&mut self.state.made, self.critical, Addr(self.at), Addr(end - 1));
         }
     }
 

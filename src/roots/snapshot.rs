@@ -1,7 +1,7 @@
 //! The list of ranges to scan, as the kernel has it while the world is stopped.
 use super::RootError;
 use super::RootKind;
-use super::classify::{Class, classify};
+use super::classify::{Class, classify, is_plain};
 use super::growing::Growing;
 use super::mappings::Reconcile;
 use crate::adopted;
@@ -258,6 +258,9 @@ impl Reading<'_, '_, '_> {
     fn hosts(&mut self, lo: Addr, hi: Addr, m: &Mapping<'_>) {
         let shared = m.perms.has(Perms::SHARED);
         self.record.seen(lo, hi, m.perms.bits() & 7, shared);
+        if !is_plain(m) {
+            self.record.strange(lo, hi);
+        }
         if m.inode != 0 && !shared && !m.perms.has(Perms::WRITE) {
             adopted::others_begin(lo);
         }

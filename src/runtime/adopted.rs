@@ -11,6 +11,7 @@ use super::{cleanups, start};
 use crate::adopted::{self, Adopt, Cancelled, Refused};
 use crate::ground::critical;
 use crate::pure::addr::Addr;
+use crate::roots::mappings::made;
 use crate::sys::errno;
 use core::ffi::c_int;
 
@@ -39,6 +40,7 @@ pub unsafe fn adopt(
     match result {
         Ok(new) => {
             cleanups::keep_library(cleanup);
+            made::adopted(Addr(at), size);
             if !handle.is_null() {
                 // SAFETY: the caller's promise.
                 unsafe { handle.write(new) };

@@ -5,7 +5,7 @@
 #![allow(unsafe_code)]
 use super::cycle::{self, Held};
 use super::world::{OwnStack, Process, SPARSE};
-use super::{exit, log, lsan, pins, start};
+use super::{exit, log, lost_mappings, lsan, pins, start};
 use crate::gc::{self, Abandon, Marked, Settings, Sum, World};
 use crate::ground::critical::Critical;
 use crate::ground::out;
@@ -113,7 +113,12 @@ fn find<'c>(
     let settings = Settings { checkmark: start::options().checkmark, disguised: false };
     let marked = gc::mark(critical, &mut host, &settings)?;
     lost_scopes(critical, &marked, lost);
-    let (groups, pinned) = (group_all(critical, &marked, host), marked.found.pinned);
+    let mut groups = group_all(critical, &marked, &mut host);
+    if let Ok(groups) = &mut groups {
+        // The leaks of the heap are told even so.
+        let _: Result<(), Abandon> = lost_mappings::find(critical, &marked, &mut host, groups);
+    }
+    let pinned = marked.found.pinned;
     marked.end(critical);
     Ok((groups?, pinned))
 }
@@ -121,7 +126,7 @@ fn find<'c>(
 fn group_all<'c>(
     critical: &'c Critical,
     marked: &Marked,
-    host: Process<'_>,
+    host: &mut Process<'_>,
 ) -> Result<List<'c, Group>, Abandon> {
     let mut objects: List<'c, Object> = List::new(critical);
     let mut full = false;

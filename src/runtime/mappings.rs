@@ -12,12 +12,12 @@
 //! # Safety
 //! Every function has the contract of its C name; the host answers for the ranges it names.
 #![allow(unsafe_code)]
-use super::{log, start};
+use super::{log, start, trace};
 use crate::adopted;
 use crate::ground::{critical, out};
 use crate::pages::ranges::{Kind, Record};
 use crate::pure::addr::{Addr, PAGE_SIZE, round_up};
-use crate::roots::mappings::{self, GuardCall};
+use crate::roots::mappings::{self, GuardCall, made};
 use crate::sys::raw::Errno;
 use crate::sys::{errno, host};
 use core::ffi::{c_int, c_void};
@@ -81,7 +81,9 @@ fn status(result: Result<(), Errno>) -> c_int {
 /// mmap(2).
 pub unsafe fn mmap(at: usize, len: usize, prot: c_int, flags: c_int, fd: c_int, offset: i64) -> *mut c_void {
     // NOREPLACE takes precedence in the kernel: it replaces nothing.
-    if flags & libc::MAP_FIXED != 0 && flags & libc::MAP_FIXED_NOREPLACE != libc::MAP_FIXED_NOREPLACE {
+    let replaces =
+        flags & libc::MAP_FIXED != 0 && flags & libc::MAP_FIXED_NOREPLACE != libc::MAP_FIXED_NOREPLACE;
+    if replaces {
         leaving(at, len);
         mappings::unmapping(Addr(at), len);
     }
@@ -90,8 +92,21 @@ pub unsafe fn mmap(at: usize, len: usize, prot: c_int, flags: c_int, fd: c_int, 
     if let Ok(at) = result {
         // MAP_SHARED and MAP_SHARED_VALIDATE have this bit, MAP_PRIVATE has not.
         mappings::mapped(at, len, prot, flags & libc::MAP_SHARED != 0, Kind::Mapped);
+        // What lies over something else is a part of that: how reservations are filled.
+        if start::watched() && !replaces {
+            made::made(at, len, object(prot, flags));
+        }
     }
     pointer(result)
+}
+
+/// The call stack of a mapping that is an object: told when nothing points to it any more (leak mode).
+#[cold]
+fn object(prot: c_int, flags: c_int) -> Option<u32> {
+    let stack = libc::MAP_STACK | libc::MAP_GROWSDOWN;
+    let told = start::options().mappings && flags & stack == 0 && prot & libc::PROT_EXEC == 0;
+    // In a handler that interrupted us our locks are not to be had.
+    if told && critical::depth() == 0 { trace::of_mapping() } else { None }
 }
 
 /// # Safety
@@ -101,6 +116,7 @@ pub unsafe fn munmap(at: usize, len: usize) -> c_int {
     if at.is_multiple_of(PAGE_SIZE) {
         leaving(at, len);
         mappings::unmapping(Addr(at), len);
+        made::unmade(Addr(at), len);
     }
     // SAFETY: the host's call.
     status(unsafe { host::munmap(Addr(at), len) })
@@ -112,8 +128,10 @@ pub unsafe fn munmap(at: usize, len: usize) -> c_int {
 pub unsafe fn mremap(at: usize, old: usize, new: usize, flags: c_int, to: usize) -> *mut c_void {
     let to = if flags & (libc::MREMAP_FIXED | libc::MREMAP_DONTUNMAP) != 0 { to } else { 0 };
     let record = mappings::record(Addr(at));
+    let object = made::at(Addr(at));
     if old != 0 {
         mappings::unmapping(Addr(at), old);
+        made::unmade(Addr(at), old);
     }
     if flags & libc::MREMAP_FIXED != 0 {
         leaving(to, new);
@@ -134,6 +152,19 @@ pub unsafe fn mremap(at: usize, old: usize, new: usize, flags: c_int, to: usize)
                 note(moved, new, record);
             }
             Err(_) => note(Addr(at), old, record),
+        }
+    }
+    if let Some(object) = object {
+        match result {
+            // A second view of shared memory, or laid over something else: nobody's object.
+            Ok(moved) if old != 0 && flags & libc::MREMAP_FIXED == 0 => {
+                made::moved(moved, new, object);
+                if flags & libc::MREMAP_DONTUNMAP != 0 {
+                    made::moved(Addr(at), old, object);
+                }
+            }
+            Ok(_) => {}
+            Err(_) => made::moved(Addr(at), old, object),
         }
     }
     pointer(result)

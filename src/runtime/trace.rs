@@ -19,6 +19,15 @@ pub fn take() -> Trace {
     }
 }
 
+/// The stack of a call that maps memory; `None`: no report is to tell of it.
+pub fn of_mapping() -> Option<u32> {
+    match stack() {
+        stacks::IGNORED => None,
+        0 if sandbox::forbids(Need::Collect) => None,
+        stack => Some(stack),
+    }
+}
+
 fn stack() -> u32 {
     match start::options().stacks as usize {
         // Nothing will be reported any more, and what a stack is asked of may be forbidden.

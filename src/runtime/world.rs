@@ -6,6 +6,7 @@
 //! can be.
 #![allow(unsafe_code)]
 use super::{exit, nested};
+use crate::adopted;
 use crate::gc::{self, Abandon, Scan};
 use crate::ground::critical::Critical;
 use crate::pages::metadata;
@@ -141,6 +142,60 @@ impl<'a> Process<'a> {
         }
         Some(room)
     }
+
+    /// Shows the whole root set, with the places where the words live.
+    fn show_roots(&mut self, visitor: &mut dyn RootVisitor) -> Result<(), Abandon> {
+        let mut one = |value: usize| {
+            let lo = Addr::of(&raw const value);
+            let hi = lo.add(size_of::<usize>());
+            visitor.words(Words { lo, hi, home: lo, kind: RootKind::Registers });
+        };
+        self.stopped.for_each_argument(&mut one);
+        one(nested::first());
+        // The kernel alone may hold the memory of an alternate stack. (Other threads' are in
+        // their signal frames.)
+        one(signal::alternate_stack());
+        let mut regions = Ok(());
+        roots::regions::each(self.critical, |lo, hi| {
+            let visited = roots::visit_region(self.snapshot, lo, hi, visitor);
+            regions = regions.and(visited);
+        });
+        regions?;
+        let threads = self.threads().ok_or(Abandon::NoMemory)?;
+        let dead = self.dead().ok_or(Abandon::NoMemory)?;
+        let mut inputs = Room::new(self.critical, threads.len).ok_or(Abandon::NoMemory)?;
+        for t in threads.slice() {
+            inputs.push(StackInput {
+                sp: Addr(t.sp),
+                stack: (t.stack.1 != 0).then_some((Addr(t.stack.0), Addr(t.stack.1))),
+                frames: t.frames,
+                areas: &t.areas[..t.count],
+            });
+        }
+        roots::visit(self.critical, self.snapshot, inputs.slice(), dead.slice(), visitor)?;
+        Ok(())
+    }
+
+    /// Shows the roots and what adopted ranges hold: all that the program may have outside of the heap.
+    pub fn show_all(&mut self, visitor: &mut dyn RootVisitor) -> Result<(), Abandon> {
+        self.show_roots(visitor)?;
+        let mut result = Ok(());
+        adopted::each_range(&mut |lo, last| {
+            result = result.and_then(|()| self.show(lo, last, visitor));
+        });
+        result
+    }
+
+    /// Shows what memory of the program's holds, from `lo` to the byte `last`.
+    pub fn show(&mut self, lo: Addr, last: Addr, visitor: &mut dyn RootVisitor) -> Result<(), Abandon> {
+        let nearby = &mut Nearby::new();
+        Ok(roots::visit_adopted(nearby, self.snapshot, (lo, last.add(1)), visitor)?)
+    }
+
+    /// Calls `each` with the bounds of stacks that libc may keep for other threads.
+    pub fn each_dead_stack(&self, each: &mut dyn FnMut(Addr, Addr)) {
+        self.stopped.dead_stacks().iter().for_each(|s| each(Addr(s.lo), Addr(s.tcb)));
+    }
 }
 
 /// Where a thread descriptor of this libc holds the thread's id, if that is where it has been for
@@ -181,37 +236,7 @@ fn of(t: &Stopped) -> Live {
 
 impl gc::World for Process<'_> {
     fn roots(&mut self, scan: &mut Scan<'_>) -> Result<(), Abandon> {
-        self.stopped.for_each_argument(&mut |argument| {
-            let at = Addr::of(&raw const argument);
-            scan(at, at.add(size_of::<usize>()));
-        });
-        let put_off = nested::first();
-        let at = Addr::of(&raw const put_off);
-        scan(at, at.add(size_of::<usize>()));
-        // The kernel alone may hold the memory of an alternate stack. (Other threads' are in
-        // their signal frames.)
-        let alternate = signal::alternate_stack();
-        let at = Addr::of(&raw const alternate);
-        scan(at, at.add(size_of::<usize>()));
-        let mut regions = Ok(());
-        roots::regions::each(self.critical, |lo, hi| {
-            let visited = roots::visit_region(self.snapshot, lo, hi, &mut Pass::new(scan));
-            regions = regions.and(visited);
-        });
-        regions?;
-        let threads = self.threads().ok_or(Abandon::NoMemory)?;
-        let dead = self.dead().ok_or(Abandon::NoMemory)?;
-        let mut inputs = Room::new(self.critical, threads.len).ok_or(Abandon::NoMemory)?;
-        for t in threads.slice() {
-            inputs.push(StackInput {
-                sp: Addr(t.sp),
-                stack: (t.stack.1 != 0).then_some((Addr(t.stack.0), Addr(t.stack.1))),
-                frames: t.frames,
-                areas: &t.areas[..t.count],
-            });
-        }
-        roots::visit(self.critical, self.snapshot, inputs.slice(), dead.slice(), &mut Pass::new(scan))?;
-        Ok(())
+        self.show_roots(&mut Pass::new(scan))
     }
 
     fn large(&mut self, lo: Addr, hi: Addr, scan: &mut Scan<'_>) -> Result<(), Abandon> {

@@ -45,13 +45,15 @@ fn is(group: &Group, leak: &Leak, files: &[String]) -> bool {
         && group.frames.iter().any(here)
 }
 
-/// `Direct leak of 48 byte(s) in 1 object(s) allocated from:` and the `    #0 0x… in f file:1` below it.
+/// `Direct leak of 48 byte(s) in 1 object(s) allocated from:` (or `Leaked mapping of …`) and the `    #0 0x… in f file:1` below it.
 fn parse(text: &str) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for line in text.lines() {
         let line = line.trim();
         let words: Vec<&str> = line.split_whitespace().collect();
-        if let [kind @ ("Direct" | "Indirect"), "leak", "of", bytes, _, "in", objects, ..] = words[..] {
+        if let [kind @ ("Direct" | "Indirect"), "leak", "of", bytes, _, "in", objects, ..]
+        | ["Leaked", kind @ "mapping", "of", bytes, _, "in", objects, ..] = words[..]
+        {
             groups.push(Group {
                 kind: kind.to_lowercase(),
                 bytes: bytes.parse().unwrap_or(0),

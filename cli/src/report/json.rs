@@ -4,7 +4,7 @@
 //! { "format": "gleaner-report", "version": 1, "reports": [ {
 //!     "pid", "exe", "mode", "complete": bool,
 //!     "summary": { "bytes", "objects" },
-//!     "leaks": [ { "kind": "direct"|"indirect", "bytes", "objects",
+//!     "leaks": [ { "kind": "direct"|"indirect"|"mapping", "bytes", "objects",
 //!         "stack": [ { "pc", "function"?, "linkage"?, "file"?, "line"?, "column"?,
 //!                      "module"?, "offset"?, "build_id"?, "inlined": bool } ] } ],
 //!     "suppressed": [ { "pattern", "objects", "bytes" } ], "notes": [ text ] } ] }
@@ -73,7 +73,11 @@ fn one(out: &mut dyn Write, found: &Findings<'_>) -> io::Result<()> {
 }
 
 fn leak(out: &mut dyn Write, record: &Record, finding: &Finding) -> io::Result<()> {
-    let kind = if finding.kind == Kind::Direct { "direct" } else { "indirect" };
+    let kind = match finding.kind {
+        Kind::Direct => "direct",
+        Kind::Indirect => "indirect",
+        Kind::Mapping => "mapping",
+    };
     let (bytes, objects) = (finding.bytes, finding.objects);
     write!(out, "{{\"kind\":\"{kind}\",\"bytes\":{bytes},\"objects\":{objects},\"stack\":")?;
     let frames: Vec<&Frame> = finding.frames().collect();

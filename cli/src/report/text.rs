@@ -20,9 +20,13 @@ pub fn write(out: &mut dyn Write, found: &Findings<'_>, purpose: Purpose, painte
     }
     notes(out, found, purpose, leaked)?;
     for leak in &found.leaks {
-        let kind = if leak.kind == Kind::Direct { "Direct" } else { "Indirect" };
         let (bytes, objects) = (leak.bytes, leak.objects);
-        writeln!(out, "{blue}{kind} leak of {bytes} byte(s) in {objects} object(s) allocated from:{plain}")?;
+        let (kind, what) = match leak.kind {
+            Kind::Direct => ("Direct leak", "object(s) allocated"),
+            Kind::Indirect => ("Indirect leak", "object(s) allocated"),
+            Kind::Mapping => ("Leaked mapping", "mapping(s) mapped"),
+        };
+        writeln!(out, "{blue}{kind} of {bytes} byte(s) in {objects} {what} from:{plain}")?;
         stack(out, found.record, leak.frames())?;
         writeln!(out)?;
     }

@@ -30,7 +30,7 @@ fn lines_inlining_and_the_exact_text() {
          module 7f0000000000 7f0000100000 7f0000000000 00ff /no/such/plugin.so\n\
          stack 1 {call:x} 7f0000001235\nstack 2 {call:x} 7f0000001235\nstack 3 !99\n\
          leak indirect 500 1 1\nleak direct 16 1 1\nleak direct 8 1 2\nleak direct 100 2 3\nleak direct 1 1 0\n\
-         end 625 6\n",
+         leak mapping 8192 2 2\nend 8817 8\n",
         program.display()
     );
     let done = gleaner(&["report", "-"], record.as_bytes());
@@ -48,7 +48,8 @@ fn lines_inlining_and_the_exact_text() {
          Direct leak of 24 byte(s) in 2 object(s) allocated from:\n{stack}\n\
          Direct leak of 1 byte(s) in 1 object(s) allocated from:\n    <empty stack>\n\n\
          Indirect leak of 500 byte(s) in 1 object(s) allocated from:\n{stack}\n\
-         SUMMARY: LeakSanitizer: 625 byte(s) leaked in 6 allocation(s).\n"
+         Leaked mapping of 8192 byte(s) in 2 mapping(s) mapped from:\n{stack}\n\
+         SUMMARY: LeakSanitizer: 8817 byte(s) leaked in 8 allocation(s).\n"
     );
     assert_eq!(done.out, expected);
     assert_eq!((done.status, &*done.err), (0, ""));
@@ -248,12 +249,16 @@ fn json_and_colour() {
     let bench = Bench::new("json");
     let program = bench.compile("cc", "le\"ak.c", C, &["-g", "-O2", "-fno-pie", "-no-pie"]);
     let call = bench.call_in(&program, "outer", "malloc");
-    let record = bench.record(&program, 0, &[call], "00ff").replace("end ", "note a\u{1}\\b\nend ");
+    let record = bench
+        .record(&program, 0, &[call], "00ff")
+        .replace("end ", "leak mapping 4096 1 1\nnote a\u{1}\\b\nend ");
+    let record = record.replace("end 24 1", "end 4120 2");
     let done = gleaner(&["report", "--format", "json"], record.as_bytes());
     for part in [
         "{\"format\":\"gleaner-report\",\"version\":1,\"reports\":[\n{\"pid\":42,",
-        "\"complete\":true,\"summary\":{\"bytes\":24,\"objects\":1}",
+        "\"complete\":true,\"summary\":{\"bytes\":4120,\"objects\":2}",
         "{\"kind\":\"direct\",\"bytes\":24,\"objects\":1,\"stack\":[\n{\"pc\":\"0x",
+        "{\"kind\":\"mapping\",\"bytes\":4096,\"objects\":1,\"stack\":[\n{\"pc\":\"0x",
         "\"function\":\"make\",\"file\":\"",
         "le\\\"ak.c\",\"line\":4,\"column\":12,",
         "\"build_id\":\"00ff\",\"inlined\":true},",

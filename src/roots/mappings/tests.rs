@@ -68,3 +68,52 @@ fn calls_are_noted_cut_and_compared() {
         }
     });
 }
+
+/// Pieces of objects: (first, behind, call, never), from `FAR` on.
+fn objects(critical: &Critical) -> Vec<(usize, usize, u32, bool)> {
+    let mut all = vec![];
+    made::each(critical, &mut |r| {
+        all.push((r.lo.0 - FAR, r.last.0 + 1 - FAR, r.record.call, r.record.never));
+        assert_eq!(r.record.stack, r.record.call * 7);
+    });
+    all
+}
+
+#[test]
+fn objects_are_cut_moved_and_compared() {
+    alone("roots::mappings::tests::objects_are_cut_moved_and_compared", || {
+        let at = |n: usize| Addr(FAR + n);
+        made::made(at(0), 0x7fff, Some(7));
+        made::made(at(0x10000), 0x4000, Some(14));
+        made::made(at(0x20000), 0x2000, None);
+        made::unmade(at(0x2000), 0x1000);
+        // Over what escaped our notice.
+        made::made(at(0x7000), 0x2000, Some(21));
+        let third = made::at(at(0x8fff)).unwrap();
+        made::unmade(at(0x7000), 0x2000);
+        made::moved(at(0x30000), 0x5000, third);
+        let critical = critical::enter();
+        let expected = [
+            (0, 0x2000, 1, false),
+            (0x3000, 0x7000, 1, false),
+            (0x10000, 0x14000, 2, false),
+            (0x30000, 0x35000, 3, false),
+        ];
+        assert_eq!(objects(&critical), expected);
+        let mut kernel = Reconcile::begin(&critical);
+        kernel.seen(at(0), at(0x6000), 3, false);
+        kernel.seen(at(0x13000), at(0x34000), 5, false);
+        kernel.strange(at(0x13000), at(0x34000));
+        kernel.finish();
+        let expected = [
+            (0, 0x2000, 1, false),
+            (0x3000, 0x6000, 1, false),
+            (0x13000, 0x14000, 2, true),
+            (0x30000, 0x34000, 3, true),
+        ];
+        assert_eq!(objects(&critical), expected);
+        // A handler that interrupted us unmapped something: nothing is sure.
+        made::unmade(at(0x3000), 0x1000);
+        assert_eq!(objects(&critical), []);
+    });
+}

@@ -1,0 +1,125 @@
+//! Mappings as objects: what the program asked for by mmap, one object a call, for leak mode.
+//!
+//! Beside the record of ranges, because its borders are others: a protection, a page that is guarded or
+//! a piece mapped over it (MAP_FIXED: how reservations are filled) leaves an object whole, and what a partial munmap leaves of
+//! it may lie in two places. A piece of an object knows the call's number, by which the pieces
+//! are one, and the call's stack.
+//!
+//! What cannot be followed is not told: after an unmapping that went unrecorded nothing is known for sure.
+use super::{Reconcile, STATE, pages, with};
+use crate::ground::critical::Critical;
+use crate::pages::ranges::{Range, Ranges, Word};
+use crate::pure::addr::Addr;
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// Whose a piece is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Made {
+    /// The depot's number of the stack that mapped it; 0 = unknown.
+    pub stack: u32,
+    /// The number of the call, below 2^31.
+    pub call: u32,
+    /// Never to be told: code, a device's, or adopted.
+    pub never: bool,
+}
+
+impl Word for Made {
+    fn pack(self) -> usize {
+        self.stack as usize | (self.call as usize) << 32 | (self.never as usize) << 63
+    }
+    fn unpack(word: usize) -> Made {
+        Made { stack: word as u32, call: (word >> 32) as u32 & CALLS, never: word >> 63 != 0 }
+    }
+}
+
+const CALLS: u32 = u32::MAX >> 1;
+
+/// Something was noted once: until then nothing here costs more than this question.
+static ANY: AtomicBool = AtomicBool::new(false);
+/// An unmapping was not noted.
+static UNSURE: AtomicBool = AtomicBool::new(false);
+
+/// The program mapped `lo..lo + len` where nothing was. With a stack it is an object from now on.
+pub fn made(lo: Addr, len: usize, stack: Option<u32>) {
+    unmade(lo, len);
+    let (Some((lo, last)), Some(stack)) = (pages(lo, len), stack) else { return };
+    with(|state, critical| {
+        state.calls = (state.calls + 1) & CALLS;
+        let made = Made { stack, call: state.calls, never: false };
+        if state.made.insert(critical, lo, last, made).is_ok() {
+            ANY.store(true, Relaxed);
+        }
+    });
+}
+
+/// `lo..lo + len` is about to be unmapped.
+pub fn unmade(lo: Addr, len: usize) {
+    if !ANY.load(Relaxed) {
+        return;
+    }
+    let Some((lo, last)) = pages(lo, len) else { return };
+    let mut done = false;
+    with(|state, critical| done = state.made.remove(critical, lo, last).is_ok());
+    if !done {
+        UNSURE.store(true, Relaxed);
+    }
+}
+
+/// What is at `lo`, for a call that may move it.
+pub fn at(lo: Addr) -> Option<Made> {
+    let mut found = None;
+    if ANY.load(Relaxed) {
+        with(|state, _| found = state.made.find(lo).map(|r| r.record));
+    }
+    found
+}
+
+/// What was somewhere else is at `lo..lo + len` now.
+pub fn moved(lo: Addr, len: usize, made: Made) {
+    let Some((lo, last)) = pages(lo, len) else { return };
+    with(|state, critical| {
+        // Without memory it is known no longer, and nobody tells of it.
+        let _ = state.made.insert(critical, lo, last, made);
+    });
+}
+
+/// The kernel has nothing at `lo..=last`.
+pub(super) fn gone(made: &mut Ranges<Made>, critical: &Critical, lo: Addr, last: Addr) {
+    if made.remove(critical, lo, last).is_err() {
+        UNSURE.store(true, Relaxed);
+    }
+}
+
+/// Calls `each` with all pieces by address, if they are known for sure.
+pub fn each(critical: &Critical, each: &mut dyn FnMut(Range<Made>)) {
+    if UNSURE.load(Relaxed) {
+        return;
+    }
+    STATE.lock(critical).made.iter_from(Addr::NULL).for_each(each);
+}
+
+/// The program adopted `lo..lo + len` as an object of the graph: it says itself what is to become of it.
+pub fn adopted(lo: Addr, len: usize) {
+    if ANY.load(Relaxed) {
+        with(|state, critical| never(&mut state.made, critical, lo, lo.add(len)));
+    }
+}
+
+/// What touches `lo..hi` is never told.
+fn never(made: &mut Ranges<Made>, critical: &Critical, lo: Addr, hi: Addr) {
+    let mut at = lo;
+    while let Some(range) = made.at_or_above(at).filter(|r| r.lo < hi) {
+        let never = Made { never: true, ..range.record };
+        if never != range.record && made.insert(critical, range.lo, range.last, never).is_err() {
+            UNSURE.store(true, Relaxed);
+        }
+        at = range.last.add(1);
+    }
+}
+
+impl Reconcile<'_> {
+    /// The kernel lists `lo..hi` as something that is never told.
+    pub(in crate::roots) fn strange(&mut self, lo: Addr, hi: Addr) {
+        never(&mut self.state.made, self.critical, lo, hi);
+    }
+}
