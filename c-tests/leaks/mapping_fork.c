@@ -1,4 +1,5 @@
 // What a child inherited and forgot is told by the child; the parent, which has it still, is silent.
+// gleaner: mappings=yes
 // status[leak]: 0
 // leak: make @here 16384 1 mapping
 #include "plant.h"

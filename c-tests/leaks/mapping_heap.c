@@ -1,4 +1,5 @@
 // A mapping that only a leaked object leads to: the object is told, the mapping is a part of it.
+// gleaner: mappings=yes
 // leak: lose @object 40 1 direct
 #include "plant.h"
 #include <sys/mman.h>

@@ -1,4 +1,5 @@
 // A forgotten mapping that holds an object of the heap is used as a root: neither is told.
+// gleaner: mappings=yes
 #include "plant.h"
 #include <sys/mman.h>
 

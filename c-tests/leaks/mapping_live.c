@@ -1,4 +1,5 @@
 // Mappings with a pointer in an awkward place, or in disguise: none is told.
+// gleaner: mappings=yes
 #include "plant.h"
 #include <sys/mman.h>
 

@@ -1,4 +1,5 @@
 // Mappings whose only pointer is gone: anonymous, shared, of a file, closed, and two of one call.
+// gleaner: mappings=yes
 // leak: lose @anonymous 12288 1 mapping
 // leak: lose @shared 8192 1 mapping
 // leak: lose @file 4096 1 mapping

@@ -1,4 +1,5 @@
 // A mapping that mremap moved and made longer belongs to its mmap; shrunk, it is told with what is left.
+// gleaner: mappings=yes
 // leak: lose @grown 819200 1 mapping
 // leak: lose @shrunk 4096 1 mapping
 #include "plant.h"

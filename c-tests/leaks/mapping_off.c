@@ -1,5 +1,4 @@
-// With mappings=no a forgotten mapping is not told.
-// gleaner: mappings=no
+// Without mappings=yes a forgotten mapping is not told.
 #include "plant.h"
 #include <sys/mman.h>
 

@@ -1,4 +1,5 @@
 // Partly unmapped, protected and mapped over: what is left of one mmap is one mapping.
+// gleaner: mappings=yes
 // leak: lose @holed 16384 1 mapping
 #include "plant.h"
 #include <sys/mman.h>

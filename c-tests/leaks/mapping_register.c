@@ -1,4 +1,5 @@
 // A mapping that only a register of a running thread leads to, and one that is a thread's stack.
+// gleaner: mappings=yes
 // flags: -pthread
 #include "plant.h"
 #include <pthread.h>

@@ -1,6 +1,6 @@
 // A suppression of a function on the stack of its mmap holds for a mapping; another mapping is told.
 // modes: leak
-// gleaner: suppressions=gleaner-mapping.supp
+// gleaner: suppressions=gleaner-mapping.supp:mappings=yes
 // shell: cd /tmp && printf 'leak:lose_known\n' > gleaner-mapping.supp && exec {exe}
 // leak: lose_new @new 4096 1 mapping
 #include "plant.h"

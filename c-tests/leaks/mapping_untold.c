@@ -1,4 +1,5 @@
 // Mappings that are never told: stacks, code, devices, and what lies where the program said.
+// gleaner: mappings=yes
 #include "plant.h"
 #include <fcntl.h>
 #include <sys/mman.h>

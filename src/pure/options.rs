@@ -99,7 +99,7 @@ table! {
     stacks: u16 = 64, Kind::Count { low: 0, high: 256, unit: "frames" },
         "How many frames of a call stack leak mode keeps for an allocation. \
          0 keeps none: sizes only, and no cost for stacks.";
-    mappings: bool = true, Kind::Switch,
+    mappings: bool = false, Kind::Switch,
         "Whether leak mode also reports mappings (mmap) that nothing points to.";
     min_growth: usize = 16 << 20, Kind::Bytes { low: 64 << 10, high: 1 << 46 },
         "Net growth of the heap before which no collection starts.";

@@ -28,7 +28,7 @@ fn the_defaults() {
     assert_eq!((o.min_growth, o.limbo, i32::from(o.signal)), (16 << 20, 2, libc::SIGURG));
     assert!(
         o.follow
-            && o.mappings
+            && !o.mappings
             && o.disguised
             && !o.stats
             && !o.checkmark
