@@ -11,11 +11,10 @@
 //! ```
 //! **1.** malloc keeps no allocation bits. A slot is allocated if it was ever handed out and is
 //! on neither of its span's free lists; the fast paths keep that true at every instruction.
-//! **2.** Each allocated slot begins *white*. Any word that points anywhere into a white slot
-//! turns it grey (its bit in `Span::white_bits` is cleared) and puts its span in the queue of those to be
-//! scanned. A free slot is
-//! never white, so no word can make it allocated. **4.** What is white at the end cannot be reached: leak mode
-//! reports it, gc mode moves it to limbo. **5.** What has been in limbo through enough complete
+//! **2.** Each allocated slot begins *white*. Any word that points anywhere into a white slot turns it grey
+//! (its bit in `Span::white_bits` is cleared) and puts its span in the queue of those to be scanned. A free
+//! slot is never white, so no word can make it allocated. **4.** What is white at the end cannot be reached:
+//! leak mode reports it, gc mode moves it to limbo. **5.** What has been in limbo through enough complete
 //! cycles is freed like a remote free.
 //!
 //! Adopted ranges ([`crate::adopted`]) are objects like those of the heap, found by their own tree.

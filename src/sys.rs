@@ -2,6 +2,7 @@
 //!
 //! Everything goes through raw system calls, because libc's functions are the very ones that
 //! `preload/` replaces, set `errno`, or are cancellation points.
+mod arguments;
 pub mod descriptors;
 pub mod errno;
 pub mod file;

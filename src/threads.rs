@@ -8,10 +8,8 @@
 //! - [`stop_world`] gives a [`WorldStopped`]: proof that no other thread of this process runs the
 //!   program's code until it is dropped, and the way to every thread's registers and stack.
 //! - [`blocking`], [`locks`], [`joins`]: calls in which a thread gets no signal. [`handlers`]: how the
-//!   program's handlers are
-//!   entered, in and out of such calls. [`host`]: the program's own use of our signal. [`rewind`]: system
-//!   calls that the signal
-//!   interrupted begin again.
+//!   program's handlers are entered, in and out of such calls. [`host`]: the program's own use of our signal.
+//!   [`rewind`]: system calls that the signal interrupted begin again.
 //!
 //! Two kinds of safe point. *Blocked*: the thread is SAFE and cannot leave while the collector's
 //! bit is on its word; it is never signalled. *Asynchronous*: a signal, whose handler parks until
@@ -36,6 +34,7 @@ use core::sync::atomic::{AtomicI32, AtomicU32, Ordering::*};
 
 mod attach;
 pub mod blocking;
+mod descriptor;
 pub mod exec;
 pub mod fork;
 mod guests;
@@ -60,6 +59,7 @@ mod timing;
 mod world;
 
 pub use attach::{LateGate, attach_current, detach_current, late_gate};
+pub use descriptor::tid_offset;
 pub use record::{StackKind, Thread};
 pub use registry::{hold, pid};
 pub use spill::{on_stack, tcb, with_spilled};

@@ -11,10 +11,10 @@
 //! collects every 5 ms
 //! ```
 //! A script's header: `# needs: commands`, `# timeout: seconds`, `# modes: …`, and `# normalise: a sed
-//! script` for what differs from one native run to the next. In leak mode the reports go to files and
-//! the programs keep their own exit status, for many real programs do leak. In gc mode the statistics
-//! go to files, and no object may have been resurrected.
-//! Prints one row a run: `app mode result seconds ratio`, the ratio to the native run's time.
+//! script` for what differs from one native run to the next. In leak mode the reports go to files and the
+//! programs keep their own exit status, for many real programs do leak. In gc mode the statistics go to
+//! files, and no object may have been resurrected. Prints one row a run: `app mode result seconds ratio`, the
+//! ratio to the native run's time.
 
 #[path = "harness/preload.rs"]
 mod preload;

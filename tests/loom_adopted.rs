@@ -8,6 +8,7 @@
 //! Without `--cfg loom` this file is empty. No bound on preemptions; three threads, seconds.
 #![cfg(loom)]
 
+#[allow(dead_code)]
 #[path = "../src/adopted/granules.rs"]
 mod granules;
 

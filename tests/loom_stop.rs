@@ -42,9 +42,8 @@ impl Cell32 for Real {
     fn load(&self, order: Ordering) -> u32 {
         self.0.load(order)
     }
-    /// A swap of which nothing is read: the model does not order plain stores and exchanges of one cell
-    /// among themselves,
-    /// as every processor does.
+    /// A swap of which nothing is read: the model does not order plain stores and exchanges of one cell among
+    /// themselves, as every processor does.
     fn store(&self, value: u32, order: Ordering) {
         self.0.swap(value, order);
     }

@@ -5,6 +5,7 @@
 //! said that there will be none.
 use super::calls::*;
 use super::{Error, address};
+use std::ffi::c_int;
 use std::ptr;
 
 /// What was registered. Dropping it leaves it registered.
@@ -27,6 +28,20 @@ pub enum Cancelled {
     QueuedOrRunning,
     /// It was called.
     Done,
+}
+
+impl Cancelled {
+    /// What the library's answer means; `cancelled` is for a promise that was taken back.
+    pub(crate) fn told(answer: c_int, cancelled: impl FnOnce()) -> Cancelled {
+        match answer {
+            0 => {
+                cancelled();
+                Cancelled::Cancelled
+            }
+            QUEUED => Cancelled::QueuedOrRunning,
+            _ => Cancelled::Done,
+        }
+    }
 }
 
 /// Calls `f` with the address and the size once the heap object that `value` lies in is dead: freed, or reclaimed. Only in
@@ -66,14 +81,7 @@ extern "C" fn call(address: usize, size: usize, closure: usize) {
 impl Cleanup {
     /// Takes the promise back.
     pub fn cancel(self) -> Cancelled {
-        match CANCEL.get().map_or(ABSENT, |f| f(self.handle)) {
-            0 => {
-                drop(take(self.closure));
-                Cancelled::Cancelled
-            }
-            QUEUED => Cancelled::QueuedOrRunning,
-            _ => Cancelled::Done,
-        }
+        Cancelled::told(CANCEL.get().map_or(ABSENT, |f| f(self.handle)), || drop(take(self.closure)))
     }
 }
 

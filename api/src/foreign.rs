@@ -65,14 +65,7 @@ extern "C" fn call(address: usize, size: usize, closure: usize) {
 impl Adopted {
     /// Takes the range back. [`Cancelled::Done`] is also what is said of a range that was unmapped; its closure is forgotten then.
     pub fn disown(self) -> Cancelled {
-        match DISOWN.get().map_or(ABSENT, |f| f(self.handle)) {
-            0 => {
-                drop(take(self.closure));
-                Cancelled::Cancelled
-            }
-            QUEUED => Cancelled::QueuedOrRunning,
-            _ => Cancelled::Done,
-        }
+        Cancelled::told(DISOWN.get().map_or(ABSENT, |f| f(self.handle)), || drop(take(self.closure)))
     }
 }
 

@@ -1,11 +1,9 @@
 //! The exec family of C, and what makes a child that executes another program.
 //!
 //! # Safety
-//! Each function has the contract of its C name; see exec(3). In the variadic ones the caller's registers
-//! are laid
-//! down below its words on the stack, where the return address was, so that both are one list. The return
-//! address waits in between for
-//! the call to fail.
+//! Each function has the contract of its C name; see exec(3). In the variadic ones the caller's registers are
+//! laid down below its words on the stack, where the return address was, so that both are one list. The
+//! return address waits in between for the call to fail.
 #![allow(clippy::missing_safety_doc)]
 use crate::malloc::family;
 use core::arch::naked_asm;

@@ -9,7 +9,6 @@
 //! tables) have no bits and pass.
 //!
 //! This file names no type of the crate: `tests/loom_adopted.rs` runs it under a model checker.
-#![allow(dead_code)]
 
 /// log2 of a granule's bytes.
 pub const SHIFT: u32 = 21;

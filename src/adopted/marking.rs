@@ -172,11 +172,8 @@ pub fn after_marking(view: &View) {
 /// Calls `each` with the arguments of all cleanups that may still run.
 pub fn each_argument(each: &mut dyn FnMut(usize)) {
     let registry = stopped();
-    for i in 0..registry.table.used() {
-        let entry = registry.entry(i);
-        if entry.state.get() != State::Free {
-            each(entry.arg.get());
-        }
+    for i in (0..registry.table.bound()).filter(|&i| registry.table.is_taken(i)) {
+        each(registry.entry(i).arg.get());
     }
 }
 

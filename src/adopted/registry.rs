@@ -4,10 +4,11 @@
 //! The words of the filter are a region that is never unmapped, published after it was mapped.
 //! Fork's steps release or reset the lock that `fork_prepare` took on this thread.
 #![allow(unsafe_code)]
-use super::entry::{Entry, State, Table, mark};
+use super::entry::{Entry, State, mark};
 use super::{flag, granules, promise, unmapping};
 use crate::ground::critical::{self, Critical};
 use crate::ground::lock::{Guard, Lock, Rank};
+use crate::pages::pool::Pool;
 use crate::pages::ranges::Ranges;
 use crate::pages::{metadata, own};
 use crate::pure::addr::Addr;
@@ -17,7 +18,7 @@ use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::Re
 pub(super) struct Registry {
     /// Ranges whose cleanup has not begun; the word is the entry's index.
     pub tree: Ranges<u32>,
-    pub table: Table,
+    pub table: Pool<Entry>,
     /// The number of the last marking, of either marker.
     pub epoch: Cell<u32>,
     pub counts: Counts,
@@ -38,7 +39,7 @@ static REGISTRY: Lock<Registry> = Lock::new(
     Rank::Adopted,
     Registry {
         tree: Ranges::new(metadata::alloc),
-        table: Table::new(),
+        table: Pool::new(),
         epoch: Cell::new(0),
         counts: Counts { adopted: 0, cancelled: 0, unmapped: 0, queued: 0, done: 0 },
     },
@@ -139,22 +140,14 @@ pub enum Cancelled {
     Done,
 }
 
-fn handle_of(i: u32, generation: u32) -> u64 {
-    (generation as u64) << 32 | (i + 1) as u64
-}
-
 impl Registry {
+    /// Entry `i`, one that was used.
     pub fn entry(&self, i: u32) -> &Entry {
-        self.table.get(i)
+        self.table.at(i)
     }
     /// The index of the entry that a handle means, if that still exists.
     fn of(&self, handle: u64) -> Option<u32> {
-        let i = (handle as u32).checked_sub(1)?;
-        let known = i < self.table.used() && {
-            let entry = self.entry(i);
-            entry.state.get() != State::Free && entry.generation.get() == (handle >> 32) as u32
-        };
-        known.then_some(i)
+        self.table.number(handle)
     }
 
     pub fn publish(lo: usize, last: usize) {
@@ -222,8 +215,20 @@ pub fn adopt(critical: &Critical, range: &Adopt) -> Result<u64, Refused> {
         return Err(Refused::Exists);
     }
     make_filter(critical);
-    let i = registry.table.take(critical).ok_or(Refused::NoMemory)?;
-    let handle = handle_of(i, registry.entry(i).generation.get());
+    let entry = Entry {
+        lo: Cell::new(lo.0),
+        last: Cell::new(last.0),
+        cleanup: Cell::new(range.cleanup),
+        arg: Cell::new(range.arg),
+        state: Cell::new(State::Live),
+        marks: Cell::new(range.flags as u8),
+        age: Cell::new(0),
+        epochs: [const { Cell::new(0) }; 2],
+        links: [const { Cell::new(0) }; 2],
+        promise: Cell::new(0),
+    };
+    let i = registry.table.take(critical, entry).ok_or(Refused::NoMemory)?;
+    let handle = registry.table.word(i);
     let promise = promise::register(critical, range.via, handle);
     if promise.is_none() || registry.tree.insert(critical, lo, last, i).is_err() {
         if let Some(promise) = promise {
@@ -232,18 +237,9 @@ pub fn adopt(critical: &Critical, range: &Adopt) -> Result<u64, Refused> {
         registry.table.give(i);
         return Err(Refused::NoMemory);
     }
+    registry.entry(i).promise.set(promise.unwrap_or(0));
     Registry::publish(lo.0, last.0);
     registry.counts.adopted += 1;
-    let entry = registry.entry(i);
-    entry.lo.set(lo.0);
-    entry.last.set(last.0);
-    entry.cleanup.set(range.cleanup);
-    entry.arg.set(range.arg);
-    entry.marks.set(range.flags as u8);
-    entry.age.set(0);
-    entry.epochs.iter().for_each(|e| e.set(0));
-    entry.promise.set(promise.unwrap_or(0));
-    entry.state.set(State::Live);
     Ok(handle)
 }
 
@@ -338,11 +334,13 @@ pub unsafe fn fork_child() {
     // SAFETY: there is no other thread, and the lock is held since `prepare`.
     let registry = unsafe { &mut *REGISTRY.as_ptr() };
     let critical = critical::enter();
-    for i in 0..registry.table.used() {
+    for i in 0..registry.table.bound() {
+        if !registry.table.is_taken(i) {
+            continue;
+        }
         let entry = registry.entry(i);
         let parents = entry.has(flag::THIS_PROCESS as u8 | mark::DONTFORK);
         match entry.state.get() {
-            State::Free => {}
             State::Running => registry.end(&critical, i),
             _ if parents => registry.end(&critical, i),
             _ => {}

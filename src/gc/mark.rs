@@ -1,12 +1,11 @@
 //! Phase 2: marking, by spans.
 //!
-//! A marked object is not scanned at once: it turns *grey*, and its span waits in a [`Queue`],
-//! first come, first served. While it waits, more of its objects turn grey; then they are
-//! scanned together, in the order of their addresses. So memory is read mostly forward, a
-//! span's descriptor and bits are met once for many objects, and the queue has a place for
-//! each span, so nothing can overflow. (The idea is that of Go 1.25's "green tea".) A span with one grey
-//! object has its
-//! index in the header word, so that a list costs no walk over bits.
+//! A marked object is not scanned at once: it turns *grey*, and its span waits in a [`Queue`], first come,
+//! first served. While it waits, more of its objects turn grey; then they are scanned together, in the order
+//! of their addresses. So memory is read mostly forward, a span's descriptor and bits are met once for many
+//! objects, and the queue has a place for each span, so nothing can overflow. (The idea is that of Go 1.25's
+//! "green tea".) A span with one grey object has its index in the header word, so that a list costs no walk
+//! over bits.
 //!
 //! Words that point near the heap ([`filter`], or a comparison without a branch) are gathered
 //! in a *batch*. A full batch is worked off in loops, each of which does one step for all words: map →
@@ -18,11 +17,10 @@
 //! `World::large` reads them, and cannot be called from within `World::roots`.
 //!
 //! # Safety
-//! The world is stopped, so allocated slots are mapped memory that nobody unmaps. Should a
-//! device or the kernel still write to it, any word may be read, and any word will do. Bits are inside
-//! their span's words: an index comes from
-//! the reciprocal of an address inside the span, or is 0. A batch's lengths never exceed its arrays: see
-//! [`Batch`].
+//! The world is stopped, so allocated slots are mapped memory that nobody unmaps. Should a device or the
+//! kernel still write to it, any word may be read, and any word will do. Bits are inside their span's words:
+//! an index comes from the reciprocal of an address inside the span, or is 0. A batch's lengths never exceed
+//! its arrays: see [`Batch`].
 #![allow(unsafe_code)]
 use super::bits::{self, Bits, GreyState, words};
 use super::checkmark::Checker;

@@ -55,8 +55,7 @@ pub fn is_interrupted() -> bool {
 }
 
 /// libc runs from here on, in the section that the caller is in, and may allocate: that is no handler's
-/// doing. The value
-/// is for [`shut`].
+/// doing. The value is for [`shut`].
 pub fn open() -> u32 {
     let b = tls::block();
     let before = b.open.load(Ordering::Relaxed);

@@ -5,16 +5,12 @@
 //! it goes back. So a program that takes and gives 100 MB ten times a second never loses them, and one that
 //! gave up a gigabyte and fell asleep has lost it after two ticks.
 //!
-//! Who ticks: whoever frees pages when [`INTERVAL`] is over by the processor's time stamp; and for a
-//! program that
-//! does nothing any more, a kernel timer that sends our stop signal, whose handler begins interrupted calls
-//! again.
-//! The timer is made when 1 MiB was freed for the first time, is armed once an interval at most and only as
-//! long as there is
-//! something to give back. Without the option `idle_timer`, or a stop signal (mode malloc), there are the
-//! frees alone. Rejected: a thread of
-//! ours (visible, and `unshare` refuses), giving back at once (page faults are what most allocators
-//! lose time with).
+//! Who ticks: whoever frees pages when [`INTERVAL`] is over by the processor's time stamp; and for a program
+//! that does nothing any more, a kernel timer that sends our stop signal, whose handler begins interrupted
+//! calls again. The timer is made when 1 MiB was freed for the first time, is armed once an interval at most
+//! and only as long as there is something to give back. Without the option `idle_timer`, or a stop signal
+//! (mode malloc), there are the frees alone. Rejected: a thread of ours (visible, and `unshare` refuses),
+//! giving back at once (page faults are what most allocators lose time with).
 use super::kept::{self, Which};
 use crate::ground::critical::Critical;
 use crate::pages;

@@ -224,10 +224,10 @@ fn is_free(span: &Span, block: *mut Block) -> bool {
     span.slot_of(addr).is_some_and(|i| span.slot(i) == addr) && unsafe { cache::is_marked(block) }
 }
 
-/// The first block of the local list lost its mark: the program wrote to it after it freed it. What led to
-/// it was marked, so it is a free slot. If its link is sound all the same, nothing is lost. If it is null
-/// (`free(p); p->next = 0;`
-/// is a common mistake), the blocks behind it are lost, and the program lives. Otherwise this is the end.
+/// The first block of the local list lost its mark: the program wrote to it after it freed it. What led to it
+/// was marked, so it is a free slot. If its link is sound all the same, nothing is lost. If it is null
+/// (`free(p); p->next = 0;` is a common mistake), the blocks behind it are lost, and the program lives.
+/// Otherwise this is the end.
 pub fn mend_first(span: &Span) {
     let block = span.free.get();
     // SAFETY: a slot of the span, see above.

@@ -82,13 +82,23 @@ impl<T> Pool<T> {
         unsafe { ((*slot).next == TAKEN).then(|| &mut (*slot).value) }
     }
 
+    /// A record that was used once; the caller knows whether it is.
+    pub fn at(&self, number: u32) -> &T {
+        assert!(number < self.made);
+        let (chunk, place) = Self::place(number);
+        // SAFETY: below `made`, so it was written, and a record that is given back keeps its value.
+        unsafe { &(*self.chunks[chunk].add(place)).value }
+    }
+
+    pub fn is_taken(&self, number: u32) -> bool {
+        // SAFETY: as in `get`.
+        self.slot(number).is_some_and(|slot| unsafe { (*slot).next == TAKEN })
+    }
+
     /// The record is nobody's any more, and its word means nothing.
     pub fn give(&mut self, number: u32) {
         let free = self.free;
-        if self.get(number).is_none() {
-            return;
-        }
-        let Some(slot) = self.slot(number) else { return };
+        let Some(slot) = self.slot(number).filter(|_| self.is_taken(number)) else { return };
         // SAFETY: as in `get`.
         unsafe {
             (*slot).generation = (*slot).generation.wrapping_add(1);

@@ -1,9 +1,8 @@
 //! Which functions of libc can block, and where the real ones are.
 //!
-//! Not in the list are functions that allocate or free before they wait (popen, getaddrinfo,
-//! stdio), or call the
-//! program while they do (pthread_once). They are interrupted and begun again (`threads::rewind`). A name for
-//! which another library stands between us and libc is passed through untouched: its code is not libc's.
+//! Not in the list are functions that allocate or free before they wait (popen, getaddrinfo, stdio), or call
+//! the program while they do (pthread_once). They are interrupted and begun again (`threads::rewind`). A name
+//! for which another library stands between us and libc is passed through untouched: its code is not libc's.
 //!
 //! # Safety
 //! The functions take at most six integer arguments and one more word of stack, and return in rax.
@@ -256,23 +255,13 @@ extern "C" fn missing() -> isize {
 unsafe extern "C" fn first_time() {
     naked_asm!(
         ".cfi_startproc",
-        "push rdi",
-        "push rsi",
-        "push rdx",
-        "push rcx",
-        "push r8",
-        "push r9",
+        crate::arguments!(push),
         "push r11",
         ".cfi_adjust_cfa_offset 56",
         "mov rdi, r11",
         "call {look_up}",
         "pop r11",
-        "pop r9",
-        "pop r8",
-        "pop rcx",
-        "pop rdx",
-        "pop rsi",
-        "pop rdi",
+        crate::arguments!(pop),
         ".cfi_adjust_cfa_offset -56",
         "xor eax, eax",
         "jmp qword ptr [r11]",
@@ -299,4 +288,23 @@ macro_rules! wrapped {
         }
     )*};
 }
-pub(super) use wrapped;
+/// Calls one of [`wrapped`] with these arguments, all of integer registers.
+macro_rules! block {
+    ($function:ident($($argument:expr),*)) => {{
+        // SAFETY: the C function's own arguments; integer registers for all of them.
+        #[allow(unused_unsafe)]
+        let result = unsafe {
+            let f: unsafe extern "C" fn() = $function;
+            let f: unsafe extern "C" fn(usize, usize, usize, usize, usize, usize) -> c_int =
+                core::mem::transmute(f);
+            let mut arguments = [0usize; 6];
+            let mut i = 0;
+            $(arguments[i] = $argument as usize; i += 1;)*
+            let _ = i;
+            let [a, b, c, d, e, g] = arguments;
+            f(a, b, c, d, e, g)
+        };
+        result
+    }};
+}
+pub(super) use {block, wrapped};

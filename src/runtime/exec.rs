@@ -2,9 +2,9 @@
 //!
 //! # Safety
 //! Arguments are those of the C functions. The list of a variadic one lies in memory as `argv` does: the
-//! entry in
-//! preload/ lays it down so.
+//! entry in preload/ lays it down so.
 #![allow(unsafe_code)]
+use super::blocking::{block, wrapped};
 use super::next::{Next, behind};
 use crate::pure::addr::Addr;
 use crate::threads::exec::{self, Heir};
@@ -22,21 +22,16 @@ behind! {
     EXECVEAT = c"execveat": unsafe extern "C" fn(c_int, Path, List, List, c_int) -> c_int;
     POPEN = c"popen": unsafe extern "C" fn(Path, Path) -> *mut c_void;
 }
-super::blocking::wrapped! {
+wrapped! {
     fn blocking_spawn = "posix_spawn";
     fn blocking_spawnp = "posix_spawnp";
     fn blocking_system = "system";
 }
-type Six = unsafe extern "C" fn(usize, usize, usize, usize, usize, usize) -> c_int;
 
-/// Calls one of these.
-///
-/// # Safety
-/// The arguments are those of the C function.
-unsafe fn block(function: unsafe extern "C" fn(), heir: Heir, [a, b, c, d, e, f]: [usize; 6]) -> c_int {
+/// With the program's settings of our signal for a child.
+fn handing_on(heir: Heir, call: impl FnOnce() -> c_int) -> c_int {
     let settings = exec::hand_on(heir);
-    // SAFETY: it takes up to six words in registers.
-    let result = unsafe { core::mem::transmute::<unsafe extern "C" fn(), Six>(function)(a, b, c, d, e, f) };
+    let result = call();
     settings.take_back();
     result
 }
@@ -46,10 +41,7 @@ fn failing<F: Copy>(real: &Next<F>, call: impl FnOnce(F) -> c_int) -> c_int {
         crate::sys::errno::set(libc::ENOSYS);
         return -1;
     };
-    let settings = exec::hand_on(Heir::Itself);
-    let result = call(real);
-    settings.take_back();
-    result
+    handing_on(Heir::Itself, || call(real))
 }
 
 /// # Safety
@@ -105,21 +97,18 @@ pub unsafe fn execle(path: Path, argv: List) -> c_int {
 
 /// # Safety
 /// The six words of posix_spawn(3).
-pub unsafe fn posix_spawn(words: [usize; 6]) -> c_int {
-    // SAFETY: forwarded.
-    unsafe { block(blocking_spawn, Heir::Child, words) }
+pub unsafe fn posix_spawn([a, b, c, d, e, f]: [usize; 6]) -> c_int {
+    handing_on(Heir::Child, || block!(blocking_spawn(a, b, c, d, e, f)))
 }
 /// # Safety
 /// The six words of posix_spawnp(3).
-pub unsafe fn posix_spawnp(words: [usize; 6]) -> c_int {
-    // SAFETY: forwarded.
-    unsafe { block(blocking_spawnp, Heir::Child, words) }
+pub unsafe fn posix_spawnp([a, b, c, d, e, f]: [usize; 6]) -> c_int {
+    handing_on(Heir::Child, || block!(blocking_spawnp(a, b, c, d, e, f)))
 }
 /// # Safety
 /// As system(3).
 pub unsafe fn system(command: Path) -> c_int {
-    // SAFETY: forwarded.
-    unsafe { block(blocking_system, Heir::Awaited, [command as usize, 0, 0, 0, 0, 0]) }
+    handing_on(Heir::Awaited, || block!(blocking_system(command)))
 }
 /// # Safety
 /// As popen(3).

@@ -81,9 +81,9 @@ fn tell_pins(critical: &Critical, pinned: Sum, lost: &[u64]) {
 
 /// Scopes that nobody can close any more. The world is stopped.
 fn lost_scopes(critical: &Critical, marked: &Marked, lost: &mut List<'_, u64>) {
-    let memory = Memory::open();
+    let mut memory = None;
     scopes::each(critical, |scope| {
-        let mut word = [0];
+        let (memory, mut word) = (memory.get_or_insert_with(Memory::open), [0]);
         let intact = memory.read_words(Addr(scope.home), &mut word) == Ok(1) && word[0] as u64 == scope.word;
         if !intact || marked.resolve(scope.home).is_some() {
             // Without memory for the list it is reported as an open one.

@@ -1,13 +1,10 @@
 //! malloc and free in a signal handler that interrupted one of our slow paths.
 //!
-//! No function of the standard allows that, and many programs do it: a handler that prints, or forks a
-//! child that
-//! allocates. The thread holds locks of ours then and would wait for itself for ever; its cache may be half
-//! changed.
-//! What the fast paths cannot do is left to the allocator that we stand in front of, whose heap nobody else
-//! uses: its
-//! blocks come back through [`foreign`](super::foreign) as any stranger's. A block that is freed waits
-//! in a list, linked through its first word, for the next slow path that interrupts nothing.
+//! No function of the standard allows that, and many programs do it: a handler that prints, or forks a child
+//! that allocates. The thread holds locks of ours then and would wait for itself for ever; its cache may be
+//! half changed. What the fast paths cannot do is left to the allocator that we stand in front of, whose heap
+//! nobody else uses: its blocks come back through [`foreign`](super::foreign) as any stranger's. A block that
+//! is freed waits in a list, linked through its first word, for the next slow path that interrupts nothing.
 //!
 //! # Safety
 //! The functions have the types of their C names. A block on the list was freed by the program: its first

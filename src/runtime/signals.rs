@@ -8,6 +8,7 @@
 //! Arguments are those of the C functions of these names; sets are at least eight bytes, of
 //! which the kernel looks at eight.
 #![allow(unsafe_code)]
+use super::blocking::{block, wrapped};
 use super::next::{Next, behind};
 use crate::sys::signal::{SA_RESTORER, Set};
 use crate::sys::{errno, process};
@@ -29,7 +30,7 @@ behind! {
     SIGALTSTACK = c"sigaltstack": unsafe extern "C" fn(*const stack_t, *mut stack_t) -> c_int;
 }
 
-super::blocking::wrapped! {
+wrapped! {
     fn blocking_sigsuspend = "sigsuspend";
     fn blocking_sigtimedwait = "sigtimedwait";
     fn blocking_sigwait = "sigwait";
@@ -38,26 +39,6 @@ super::blocking::wrapped! {
     fn blocking_pselect = "pselect";
     fn blocking_epoll_pwait = "epoll_pwait";
     fn blocking_epoll_pwait2 = "epoll_pwait2";
-}
-
-/// Calls a function of `blocking` with these arguments, all of integer registers.
-macro_rules! block {
-    ($function:ident($($argument:expr),*)) => {{
-        // SAFETY: the C function's own arguments; integer registers for all of them.
-        #[allow(unused_unsafe)]
-        let result = unsafe {
-            let f: unsafe extern "C" fn() = $function;
-            let f: unsafe extern "C" fn(usize, usize, usize, usize, usize, usize) -> c_int =
-                core::mem::transmute(f);
-            let mut arguments = [0usize; 6];
-            let mut i = 0;
-            $(arguments[i] = $argument as usize; i += 1;)*
-            let _ = i;
-            let [a, b, c, d, e, g] = arguments;
-            f(a, b, c, d, e, g)
-        };
-        result
-    }};
 }
 
 macro_rules! call {

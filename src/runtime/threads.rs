@@ -186,10 +186,9 @@ const SMALL: usize = 256 << 10;
 const ROOM: usize = 16 << 10;
 
 /// The attributes of a thread that asks libc for a small stack, with room for a stop signal below what it
-/// asked for: the
-/// signal's frame takes 3 KiB with AVX-512 and 11 with AMX, and a thread that has not got that dies.
-/// Its pages are touched only by a thread that would have died. The copy is not to be destroyed: it shares what
-/// the program's owns.
+/// asked for: the signal's frame takes 3 KiB with AVX-512 and 11 with AMX, and a thread that has not got that
+/// dies. Its pages are touched only by a thread that would have died. The copy is not to be destroyed: it
+/// shares what the program's owns.
 ///
 /// # Safety
 /// NULL or initialised attributes.

@@ -131,7 +131,8 @@ impl<'a> Process<'a> {
     fn dead(&self) -> Option<Room<'a, DeadStack>> {
         let stacks = self.stopped.dead_stacks();
         let mut room = Room::new(self.critical, stacks.len().max(1))?;
-        let ending = tid_offset().map_or(Ending::Joinable, |tid| Ending::JoinableUntil { tid });
+        let own = threads::tid_offset(threads::tcb(), process::tid());
+        let ending = own.map_or(Ending::Joinable, |tid| Ending::JoinableUntil { tid });
         for s in stacks {
             room.push(DeadStack {
                 lo: Addr(s.lo),
@@ -145,6 +146,7 @@ impl<'a> Process<'a> {
 
     /// Shows the whole root set, with the places where the words live.
     fn show_roots(&mut self, visitor: &mut dyn RootVisitor) -> Result<(), Abandon> {
+        self.forget_nearby();
         let mut one = |value: usize| {
             let lo = Addr::of(&raw const value);
             let hi = lo.add(size_of::<usize>());
@@ -188,24 +190,21 @@ impl<'a> Process<'a> {
 
     /// Shows what memory of the program's holds, from `lo` to the byte `last`.
     pub fn show(&mut self, lo: Addr, last: Addr, visitor: &mut dyn RootVisitor) -> Result<(), Abandon> {
-        let nearby = &mut Nearby::new();
+        let nearby = self.nearby.get_or_insert_with(Nearby::new);
         Ok(roots::visit_adopted(nearby, self.snapshot, (lo, last.add(1)), visitor)?)
+    }
+
+    /// Somebody else is about to use the snapshot's room.
+    fn forget_nearby(&mut self) {
+        if let Some(nearby) = &mut self.nearby {
+            nearby.forget();
+        }
     }
 
     /// Calls `each` with the bounds of stacks that libc may keep for other threads.
     pub fn each_dead_stack(&self, each: &mut dyn FnMut(Addr, Addr)) {
         self.stopped.dead_stacks().iter().for_each(|s| each(Addr(s.lo), Addr(s.tcb)));
     }
-}
-
-/// Where a thread descriptor of this libc holds the thread's id, if that is where it has been for
-/// long: this thread's own id stands there. (glibc 2.36: 720.)
-fn tid_offset() -> Option<usize> {
-    const TID: usize = 720;
-    let at = Addr(threads::tcb()).add(TID);
-    // SAFETY: inside this thread's descriptor, which has more than 2,000 bytes.
-    let tid = unsafe { at.ptr::<u32>().read_volatile() };
-    (tid as i32 == process::tid()).then_some(TID)
 }
 
 fn live(sp: usize, stack: (usize, usize), whole: bool, areas: &[(usize, usize)]) -> Live {
@@ -244,17 +243,13 @@ impl gc::World for Process<'_> {
             scan(lo, hi);
             return Ok(());
         }
-        if let Some(nearby) = &mut self.nearby {
-            nearby.forget();
-        }
+        self.forget_nearby();
         roots::visit_heap(self.snapshot, lo, hi, &mut Pass::new(scan))?;
         Ok(())
     }
 
     fn adopted(&mut self, lo: Addr, hi: Addr, scan: &mut Scan<'_>) -> Result<(), Abandon> {
-        let nearby = self.nearby.get_or_insert_with(Nearby::new);
-        roots::visit_adopted(nearby, self.snapshot, (lo, hi), &mut Pass::new(scan))?;
-        Ok(())
+        self.show(lo, Addr(hi.0 - 1), &mut Pass::new(scan))
     }
 
     fn protected(&mut self, tell: &mut Scan<'_>) -> Result<(), Abandon> {

@@ -38,8 +38,7 @@ pub fn for_each(each: &mut dyn FnMut(i32)) -> Result<(), Errno> {
 }
 
 /// How many threads the kernel counts in this process, in one step: the folder of `/proc/self/task` has one
-/// link
-/// for each of them and two for itself. Exact at that moment.
+/// link for each of them and two for itself. Exact at that moment.
 pub fn count() -> Option<usize> {
     // SAFETY: plain integers.
     let mut stat: libc::stat = unsafe { core::mem::zeroed() };
@@ -95,8 +94,7 @@ pub fn status(tid: i32) -> Option<Status> {
 }
 
 /// Whether `tid` is one of the kernel's own threads that it lists as ours: workers of io_uring and vhost.
-/// They run no
-/// code of the program and take no signal.
+/// They run no code of the program and take no signal.
 pub fn is_kernels(tid: i32) -> bool {
     let mut text = [0u8; 512];
     let Some(n) = open(tid, b"/stat\0").and_then(|f| f.read(&mut text).ok()) else { return false };

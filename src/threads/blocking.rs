@@ -28,9 +28,8 @@
 //!
 //! Locks look first whether they will wait (`locks`); a join wakes up as RUN (`joins`).
 //!
-//! Rejected: what allocates before it waits (getaddrinfo, fopen, stdio), or calls the program
-//! (pthread_once): interrupted,
-//! and begun again by libc or by `rewind`.
+//! Rejected: what allocates before it waits (getaddrinfo, fopen, stdio), or calls the program (pthread_once):
+//! interrupted, and begun again by libc or by `rewind`.
 //!
 //! # Safety
 //! The asm keeps the ABI; `Thread`'s offsets are the compiler's. A `Call` holds a function that

@@ -219,9 +219,8 @@ fn stop(me: Option<&'static Thread>, frame: &mut Frame) {
     freeze(me, sp, at, |word| word.arrive(epoch));
 }
 
-/// What the interrupted code published is put back before it goes on: it may be about to enter a
-/// blocking call. (`arrive` fails for a thread that is SAFE, whose published stack the collector may be
-/// reading: so
+/// What the interrupted code published is put back before it goes on: it may be about to enter a blocking
+/// call. (`arrive` fails for a thread that is SAFE, whose published stack the collector may be reading: so
 /// `arrive_from_safe` comes only where the collector does not.)
 fn freeze(me: &Thread, sp: usize, frame: usize, arrive: impl FnOnce(&Word<AtomicU32>) -> bool) {
     let before = (me.sp.load(Relaxed), me.frame.load(Relaxed));

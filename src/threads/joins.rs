@@ -1,11 +1,10 @@
 //! pthread_join and its like: a thread that waits for another's end is SAFE.
 //!
-//! After the wait libc moves the result out of the dead thread's descriptor and may free what
-//! belonged to that thread, all without asking us; a thread that does that must be running. So the
-//! thread that ends lets the one that joins it be RUN again, in its last destructor ([`ending`]): libc's
-//! wait lasts until the kernel has seen the end, which is later. From then on, for some microseconds, the
-//! joining
-//! thread is RUN in a critical section: a request waits until libc is done.
+//! After the wait libc moves the result out of the dead thread's descriptor and may free what belonged to
+//! that thread, all without asking us; a thread that does that must be running. So the thread that ends lets
+//! the one that joins it be RUN again, in its last destructor ([`ending`]): libc's wait lasts until the
+//! kernel has seen the end, which is later. From then on, for some microseconds, the joining thread is RUN in
+//! a critical section: a request waits until libc is done.
 //!
 //! ```text
 //! joined:  0 ──────► joiner's record ──► 0        by the joining thread
@@ -26,12 +25,12 @@
 //! # Safety
 //! Records are never unmapped. `joins` is 0 or a record's address, `joined` that or one of two small numbers.
 #![allow(unsafe_code)]
+use super::descriptor::tid_of;
 use super::record::Thread;
 use super::{blocking, current, lend, registry, start};
 use crate::ground::critical;
-use crate::pure::addr::Addr;
 use crate::sys::process;
-use core::sync::atomic::{AtomicI32, Ordering::*};
+use core::sync::atomic::Ordering::*;
 
 /// `Thread::joined`: the thread is past its last destructor, or about to be.
 const ENDED: usize = 1;
@@ -45,23 +44,6 @@ const NOBODY: usize = 1;
 const PATIENCE_NS: u64 = 50_000_000;
 /// The same where libc's word for it cannot be read, so that it may as well have ended long ago.
 const SHORT_PATIENCE_NS: u64 = 200_000;
-
-/// Where glibc keeps a thread's id, which the kernel clears at the thread's end, behind its thread pointer:
-/// the same place in all versions since 2.4. Used only where the calling thread's own id is found there.
-const TID_AT: usize = 720;
-
-/// The id that libc has for `thread`, 0 if it has ended.
-fn tid_of(me: &Thread, thread: usize) -> Option<i32> {
-    let read = |tcb: usize| {
-        // SAFETY: descriptors of threads are longer; a join of one that is none is libc's to read, too.
-        unsafe { Addr(tcb + TID_AT).ptr::<AtomicI32>().as_ref() }.map(|tid| tid.load(Acquire))
-    };
-    let own = me.tcb.load(Relaxed);
-    if thread == 0 || own == 0 || read(own) != Some(me.tid.load(Relaxed)) {
-        return None;
-    }
-    read(thread)
-}
 
 /// Calls what takes libc's locks of threads and waits for nothing.
 pub fn in_section<R>(call: impl FnOnce() -> R) -> R {
@@ -94,8 +76,7 @@ pub(super) unsafe extern "C" fn enter(me: &'static Thread, thread: usize) -> u32
     // An ending thread saw either this one SAFE, or itself not joined by it.
     if entered == blocking::ENTERED && other.joined.load(SeqCst) == me as *const Thread as usize {
         // For the rest of the join a critical section: once it is RUN again the thread frees the dead one's
-        // stack,
-        // under a lock of libc's. Stopped there it would hold up a thread that creates another, in a
+        // stack, under a lock of libc's. Stopped there it would hold up a thread that creates another, in a
         // critical section of its own, until the deadline. (No call of ours is made from inside of one.)
         open_section();
         return entered;
@@ -156,8 +137,9 @@ enum Found {
 /// The thread to be joined.
 fn find(me: &Thread, thread: usize) -> Found {
     let begun = process::now_ns();
+    let own = (me.tcb.load(Relaxed), me.tid.load(Relaxed));
     loop {
-        let tid = tid_of(me, thread);
+        let tid = tid_of(thread, own);
         if tid == Some(0) {
             return Found::Ended;
         }
@@ -182,7 +164,7 @@ fn find(me: &Thread, thread: usize) -> Found {
             },
             None if process::now_ns() - begun < patience(registry, tid) => None,
             // It may have gone since.
-            None if tid_of(me, thread) == Some(0) => Some(Found::Ended),
+            None if tid_of(thread, own) == Some(0) => Some(Found::Ended),
             None => Some(Found::Unknown),
         };
         // SAFETY: as above.

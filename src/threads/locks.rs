@@ -1,11 +1,10 @@
 //! Locks: SAFE only for a thread that will wait.
 //!
-//! A lock that nobody holds takes a few nanoseconds, less than a frame of [`blocking`](super::blocking). So the
-//! exported functions look at the lock first, at a word that says whether it is held, and jump straight to
-//! libc if it is not: 0.5 ns for a mutex, 2 for a semaphore or rwlock. The look decides only whether the
-//! frame is laid down: whatever becomes of the lock in
-//! between, the worst is a wait that gets a signal, or a frame for nothing. libc begins such a wait
-//! again by itself.
+//! A lock that nobody holds takes a few nanoseconds, less than a frame of [`blocking`](super::blocking). So
+//! the exported functions look at the lock first, at a word that says whether it is held, and jump straight
+//! to libc if it is not: 0.5 ns for a mutex, 2 for a semaphore or rwlock. The look decides only whether the
+//! frame is laid down: whatever becomes of the lock in between, the worst is a wait that gets a signal, or a
+//! frame for nothing. libc begins such a wait again by itself.
 //!
 //! # Safety
 //! Offsets are those of glibc's pthread_mutex_t, which static initialisers and robust lists fix: lock word 0,

@@ -2,10 +2,9 @@
 //! in the program's eyes.
 //!
 //! The kernel never sees our signal blocked, so it may choose any thread; had it seen, it would have chosen
-//! one that takes the
-//! signal. So it is offered to all others: the first that does not block it, or waits for it, has it. Where
-//! none does it
-//! waits for the process, one deep, until a thread unblocks it or waits for it.
+//! one that takes the signal. So it is offered to all others: the first that does not block it, or waits for
+//! it, has it. Where none does it waits for the process, one deep, until a thread unblocks it or waits for
+//! it.
 use super::blocking::ACTIVE;
 use super::registry;
 use crate::sys::sandbox::{self, Need};

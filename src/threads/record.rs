@@ -37,9 +37,8 @@ pub struct Thread {
     pub exiting: AtomicU32,
     /// The epoch in which the handler caught an exiting thread. Written by the handler.
     pub caught: AtomicU32,
-    /// The epoch in which an exiting thread that was not caught is counted as frozen, since no signal
-    /// reaches it.
-    /// Written by the collector.
+    /// The epoch in which an exiting thread that was not caught is counted as frozen, since no signal reaches
+    /// it. Written by the collector.
     pub presumed: AtomicU32,
     stack_kind: AtomicU32,
     /// Stack pointer where the thread froze. Written by the thread before it freezes.
@@ -110,8 +109,7 @@ impl Thread {
         (self.stack_lo.load(Relaxed), self.stack_hi.load(Relaxed))
     }
     /// An alternate stack, or a coroutine's, begins at `lo`. If that is in the thread's own stack, frames
-    /// below it
-    /// may be live while the stack pointer is in there.
+    /// below it may be live while the stack pointer is in there.
     pub fn note_stack(&self, lo: usize) {
         if self.safe_lo.load(Relaxed) <= lo && lo < self.stack_hi.load(Relaxed) {
             self.whole.store(1, Relaxed);

@@ -120,12 +120,11 @@ pub enum Entered {
 ///
 ///   frozen(e) = STOPPED+e or SAFE+e       anything → DEAD, by the holder of the registry
 /// ```
-/// `+e` is the request bit with its epoch; it means something while `world == e` only. RUN+e is
-/// still running, and may yet lose its request: the collector asks at each look, and counts nobody as
-/// frozen whom this look did not find so. The collector writes only the `request` arrows; all others are
-/// the thread's
-/// own, but that an ending thread lets the one that joins it leave SAFE. A thread that leaves while `world
-/// == e` waits on the world's word.
+/// `+e` is the request bit with its epoch; it means something while `world == e` only. RUN+e is still
+/// running, and may yet lose its request: the collector asks at each look, and counts nobody as frozen whom
+/// this look did not find so. The collector writes only the `request` arrows; all others are the thread's
+/// own, but that an ending thread lets the one that joins it leave SAFE. A thread that leaves while `world ==
+/// e` waits on the world's word.
 pub struct Word<C>(C);
 
 impl<C: Cell32> Word<C> {

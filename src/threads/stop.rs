@@ -1,13 +1,12 @@
 //! Stopping everybody, or giving up.
 //!
-//! Ask every registered thread (one store each, SAFE ones are frozen by it), signal those that
-//! run, then wait: a few hundred looks without sleeping, after that on a futex with a
-//! time-out that doubles from 100 µs to 10 ms, each time signalling again those that have not
-//! come (a signal may be lost in a `sigwait`, or consumed as one with the program's own). When all
-//! registered threads are frozen and the kernel counts no more than these, that is all; otherwise read
-//! the kernel's list until two passes agree and hold no stranger. A counting semaphore posted by the
-//! handlers was rejected: one lost or doubled post
-//! and it never fits again; here every look re-derives who is frozen.
+//! Ask every registered thread (one store each, SAFE ones are frozen by it), signal those that run, then
+//! wait: a few hundred looks without sleeping, after that on a futex with a time-out that doubles from 100 µs
+//! to 10 ms, each time signalling again those that have not come (a signal may be lost in a `sigwait`, or
+//! consumed as one with the program's own). When all registered threads are frozen and the kernel counts no
+//! more than these, that is all; otherwise read the kernel's list until two passes agree and hold no
+//! stranger. A counting semaphore posted by the handlers was rejected: one lost or doubled post and it never
+//! fits again; here every look re-derives who is frozen.
 use super::handler::{self, GUEST_SIGNALS};
 use super::record::{StackKind, Thread};
 use super::registry::{self, Held};
@@ -144,10 +143,9 @@ fn stop(critical: &Critical, deadline_ns: u64) -> Result<WorldStopped<'_>, Aband
 }
 
 /// Whether the kernel counts just the threads that are frozen, and none of these can have ended: then there
-/// is no
-/// other. A stopped one waits for us, and one in a blocking call comes back to its wrapper; but
-/// threads past their last destructor end without a word, and a filter ends one in any call.
-/// The list would be read twice otherwise, 0.3 µs a thread each time.
+/// is no other. A stopped one waits for us, and one in a blocking call comes back to its wrapper; but threads
+/// past their last destructor end without a word, and a filter ends one in any call. The list would be read
+/// twice otherwise, 0.3 µs a thread each time.
 fn is_everybody(world: &WorldStopped<'_>) -> bool {
     let mut last = true;
     world.registry.for_each(&mut |t| last &= !t.is_exiting());

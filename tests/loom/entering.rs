@@ -35,8 +35,7 @@ fn enter(process: &Process<Real>, how: Enter) {
 }
 
 /// A call, against a collector. (In a second stop the thread may take the first signal while the second is
-/// sent,
-/// 100 µs later at the least: the second then comes in the call, and `rewind` mends it.)
+/// sent, 100 µs later at the least: the second then comes in the call, and `rewind` mends it.)
 fn entering(how: Enter, stops: usize) {
     check(move || {
         let process = Process::<Real>::new();
@@ -78,8 +77,7 @@ fn a_signal_under_way_is_waited_for() {
 }
 
 /// A call that can begin again is entered by a plain store, which may wipe a request out; a signal in it is
-/// then
-/// mended by `rewind`. What remains to be shown: nobody works while the collector reads.
+/// then mended by `rewind`. What remains to be shown: nobody works while the collector reads.
 fn repeatable(leaves_plainly: bool) {
     check(move || {
         let process = Process::<Real>::new();

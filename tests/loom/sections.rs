@@ -59,8 +59,7 @@ impl InSection {
 }
 
 /// A thread goes through a section twice, against a collector. In the section it changes what the collector
-/// reads,
-/// in two steps with a lock-like word over them.
+/// reads, in two steps with a lock-like word over them.
 fn section(exit: Exit, stops: usize) {
     check(move || {
         let process = Process::<Real>::new();
