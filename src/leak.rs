@@ -7,6 +7,7 @@
 //! mmap   ─ the same ─► id, kept with the mapping (roots::mappings::made)
 //! exit   ─ gc marks ─ group::run(unreachable objects) ─► groups by (stack, direct|indirect)
 //!        ─ mapped: mappings that no word leads to ─► groups by stack
+//! free   ─ of what nothing led to (audit mode) ─ hidden::note ─► by (allocated, used)
 //!        ─ record::write ─► text in a memfd ─ report::finish ─► the `gleaner` command names the
 //!          frames; without it report::plain prints module+offset
 //! ```
@@ -23,6 +24,7 @@ use crate::ground::critical::Critical;
 pub mod depot;
 pub mod elf;
 pub mod group;
+pub mod hidden;
 pub mod mapped;
 pub mod modules;
 pub mod record;
@@ -36,6 +38,7 @@ pub mod unwind;
 pub fn fork_prepare(critical: &Critical) {
     depot::lock().hold(critical);
     modules::lock().hold(critical);
+    hidden::lock().hold(critical);
 }
 
 /// Fork's step in the parent.
@@ -44,6 +47,7 @@ pub fn fork_prepare(critical: &Critical) {
 pub unsafe fn fork_parent() {
     // SAFETY: held since `fork_prepare`, by the caller's promise.
     unsafe {
+        hidden::lock().release();
         modules::lock().release();
         depot::lock().release();
     }
@@ -55,7 +59,9 @@ pub unsafe fn fork_parent() {
 pub unsafe fn fork_child() {
     // SAFETY: the child's only thread is the one that held them.
     unsafe {
+        hidden::lock().reset();
         modules::lock().reset();
         depot::lock().reset();
+        hidden::forget();
     }
 }

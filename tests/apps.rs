@@ -12,8 +12,8 @@
 //! ```
 //! A script's header: `# needs: commands`, `# timeout: seconds`, `# modes: …`, and `# normalise: a sed
 //! script` for what differs from one native run to the next. In leak mode the reports go to files and the
-//! programs keep their own exit status, for many real programs do leak. In gc mode the statistics go to
-//! files, and no object may have been resurrected. Prints one row a run: `app mode result seconds ratio`, the
+//! programs keep their own exit status, for many real programs do leak. In gc mode, and in audit
+//! mode, which runs only when it is named, the statistics go to files, and no object may have been resurrected. Prints one row a run: `app mode result seconds ratio`, the
 //! ratio to the native run's time.
 
 #[path = "harness/preload.rs"]
@@ -91,18 +91,19 @@ fn try_app(app: &App, preload: &Preload, only: Option<&str>) -> Tally {
         return tally;
     }
     for mode in preload.modes() {
-        if *mode == "native" || !app.spec.runs_in(mode) || only.is_some_and(|m| m != *mode) {
+        let wanted = only.map_or(*mode != "audit", |m| m == *mode);
+        if *mode == "native" || !app.spec.runs_in(mode) || !wanted {
             continue;
         }
         let outcome = run(app, mode, preload);
         let mut fault = difference(app, &native, &outcome);
-        let [cycles, abandoned, reclaimed, resurrected] = collections(app);
-        if *mode == "gc" && resurrected > 0 {
+        let [cycles, abandoned, reclaimed, resurrected] = collections(app, mode);
+        if resurrected > 0 {
             fault = Some(format!("{}  {resurrected} objects were resurrected\n", fault.unwrap_or_default()));
         }
         let (word, ratio) = (if fault.is_none() { "ok" } else { "FAILED" }, outcome.seconds / native.seconds);
         let counts = match *mode {
-            "gc" => format!(
+            "gc" | "audit" => format!(
                 "  {cycles} cycles, {abandoned} abandoned, {reclaimed} reclaimed, {resurrected} resurrected"
             ),
             _ => String::new(),
@@ -141,6 +142,7 @@ fn run(app: &App, mode: &str, preload: &Preload) -> Outcome {
     match mode {
         "leak" => options.extend([log.as_str(), "exitcode=0"]),
         "gc" => options.extend([log.as_str(), "stats=yes"]),
+        "audit" => options.extend([log.as_str(), "stats=yes", "exitcode=0"]),
         _ => {}
     }
     if !more.is_empty() {
@@ -203,11 +205,11 @@ fn remove_logs(app: &App, mode: &str) {
     logs(app, mode).iter().for_each(|log| drop(std::fs::remove_file(log)));
 }
 
-/// From the statistics of all processes of a run in gc mode: (cycles, abandoned, reclaimed, resurrected).
+/// From the statistics of all processes of a run in gc or audit mode: (cycles, abandoned, reclaimed, resurrected).
 /// The last must be 0: an object that the collector gave up and the program used after all.
-fn collections(app: &App) -> [u64; 4] {
+fn collections(app: &App, mode: &str) -> [u64; 4] {
     let mut sums = [0; 4];
-    for log in logs(app, "gc") {
+    for log in logs(app, mode) {
         let text = std::fs::read_to_string(log).unwrap_or_default();
         let words: Vec<&str> = text.split([' ', ',', ';', '\n']).filter(|w| !w.is_empty()).collect();
         for pair in words.windows(2) {

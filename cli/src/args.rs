@@ -27,14 +27,15 @@ pub fn parse(line: impl Iterator<Item = OsString>) -> Result<Command, Failure> {
         Err(error) => return told_or_wrong(&error),
     };
     Ok(match matches.subcommand() {
-        Some(("run" | "leaks", m)) if unknown_option(m).is_some() => {
+        Some(("run" | "leaks" | "audit", m)) if unknown_option(m).is_some() => {
             let word = unknown_option(m).unwrap_or_default();
             let text =
                 format!("there is no option {word}; see `gleaner --help` (a program of that name: ./{word})");
             return Err(Failure::new(USAGE, text));
         }
         Some(("run", m)) => Command::Launch(run(m)),
-        Some(("leaks", m)) => Command::Launch(leaks(m)),
+        Some(("leaks", m)) => Command::Launch(checked(m, &["mode=leak"])),
+        Some(("audit", m)) => Command::Launch(checked(m, &["mode=audit", "verbose=1"])),
         Some(("report", m)) => Command::Report(report(m)),
         Some(("options", m)) if m.get_flag("man") => Command::Options(Form::Manual),
         Some(("options", m)) if m.get_flag("markdown") => Command::Options(Form::Markdown),
@@ -80,25 +81,18 @@ fn grammar() -> clap::Command {
             .arg(program()),
     )
     .subcommand(
-        command("leaks", "Run a program and report what it leaked", LEAKS_EXAMPLES)
-            .arg(
-                Arg::new("exit-code")
-                    .long("exit-code")
-                    .value_name("N")
-                    .value_parser(value_parser!(u8))
-                    .help("Exit status of a program that leaked [default: 23]; 0 keeps its own"),
-            )
-            .arg(
-                path_arg("log", "FILE").help("Where the report goes; %p is the process id [default: stderr]"),
-            )
-            .arg(
-                path_arg("record", "FILE")
-                    .conflicts_with("log")
-                    .help("Write a record there, for `gleaner report` later or on another machine"),
-            )
-            .arg(path_arg("suppressions", "FILE").help("Leaks not to be reported, one leak:PATTERN a line"))
-            .arg(option())
-            .arg(program()),
+        check("leaks", "Run a program and report what it leaked", LEAKS_EXAMPLES)
+            .mut_arg("exit-code", |arg| {
+                arg.help("Exit status of a program that leaked [default: 23]; 0 keeps its own")
+            })
+            .mut_arg("suppressions", |arg| arg.help("Leaks not to be reported, one leak:PATTERN a line")),
+    )
+    .subcommand(
+        check("audit", "Run a program and report pointers that it hides from the collector", AUDIT_EXAMPLES)
+            .mut_arg("exit-code", |arg| {
+                arg.help("Exit status of a program that hides pointers [default: 23]; 0 keeps its own")
+            })
+            .mut_arg("suppressions", |arg| arg.help("Stacks not to be reported, one leak:PATTERN a line")),
     )
     .subcommand(report_grammar())
     .subcommand(
@@ -109,6 +103,21 @@ fn grammar() -> clap::Command {
             ),
     )
     .subcommand(command("doctor", "Tell what this machine offers, and what would degrade", ""))
+}
+
+/// A command that runs a program and reports on it.
+fn check(name: &'static str, about: &'static str, examples: &'static str) -> clap::Command {
+    command(name, about, examples)
+        .arg(Arg::new("exit-code").long("exit-code").value_name("N").value_parser(value_parser!(u8)))
+        .arg(path_arg("log", "FILE").help("Where the report goes; %p is the process id [default: stderr]"))
+        .arg(
+            path_arg("record", "FILE")
+                .conflicts_with("log")
+                .help("Write a record there, for `gleaner report` later or on another machine"),
+        )
+        .arg(path_arg("suppressions", "FILE"))
+        .arg(option())
+        .arg(program())
 }
 
 fn report_grammar() -> clap::Command {
@@ -160,7 +169,7 @@ fn mode() -> Arg {
         .short('m')
         .long("mode")
         .value_name("MODE")
-        .help("malloc, leak or gc [default: gc]: the option mode")
+        .help("malloc, leak, gc or audit [default: gc]: the option mode")
 }
 fn option() -> Arg {
     Arg::new("option")
@@ -199,8 +208,8 @@ fn run(m: &ArgMatches) -> Launch {
     let options = mode.into_iter().chain(many(m, "option")).collect();
     Launch { options, log: None, suppressions: None, program: many(m, "PROGRAM") }
 }
-fn leaks(m: &ArgMatches) -> Launch {
-    let mut options: Vec<OsString> = vec!["mode=leak".into()];
+fn checked(m: &ArgMatches, options: &[&str]) -> Launch {
+    let mut options: Vec<OsString> = options.iter().map(|&option| option.into()).collect();
     options.extend(one::<u8>(m, "exit-code").map(|status| format!("exitcode={status}").into()));
     let record = one::<PathBuf>(m, "record");
     options.extend(record.iter().map(|_| "symbolizer=record".into()));
@@ -235,6 +244,7 @@ const EXAMPLES: &str = "\
 Examples:
   gleaner leaks -- ./server --port 80      report at exit what ./server leaked
   gleaner run -- ./daemon                  run it; what it leaks is reclaimed
+  gleaner audit -- ./daemon                would that be safe?
   gleaner run -m malloc -- ./prog          the allocator alone
   gleaner doctor                           what works on this machine
 
@@ -253,6 +263,14 @@ Examples:
   gleaner leaks --log leaks.%p --suppressions known.supp -- ./test-suite
   gleaner leaks --exit-code 0 -- ./prog      report, but keep the program's own status
   gleaner leaks --record run.%p -- ./prog    for `gleaner report` later, elsewhere";
+const AUDIT_EXAMPLES: &str = "\
+Examples:
+  gleaner audit -- ./daemon --foreground     is ./daemon safe under mode gc?
+  gleaner audit --exit-code 0 --log audit.%p -- ./test-suite
+
+Nothing is reclaimed. An object that no pointer led to, and that the program frees or reallocates
+after all, is reported with the stack of that call and the stack that allocated it. A program may
+be run under mode gc if it does its usual work here without a report.";
 const REPORT_EXAMPLES: &str = "\
 Examples:
   gleaner report leaks.4711

@@ -1,4 +1,4 @@
-//! `gleaner run` and `gleaner leaks`: checks what can be checked before, then becomes the program.
+//! `gleaner run`, `gleaner leaks` and `gleaner audit`: checks what can be checked before, then becomes the program.
 //!
 //! exec, not a child: signals, job control, descriptors, the parent's wait status and the process
 //! id are then the program's own, as without us. What the loader would only mutter about (a static
@@ -90,9 +90,12 @@ fn options(order: &Launch, environment: Option<OsString>) -> Result<Options, Fai
     Ok(Options::parse(&text, &mut |_| ()))
 }
 
-/// A library that stands elsewhere would not find this command to name its leaks: so it is told.
+/// A library that stands elsewhere would not find this command to name what it reports: so it is told.
 fn name_us(options: &mut Options, library: &Path) {
-    if options.mode != Mode::Leak || !options.symbolizer.is_empty() || library::finds_a_command(library) {
+    if !matches!(options.mode, Mode::Leak | Mode::Audit)
+        || !options.symbolizer.is_empty()
+        || library::finds_a_command(library)
+    {
         return;
     }
     let Ok(here) = std::env::current_exe() else { return };

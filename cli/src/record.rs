@@ -8,9 +8,10 @@
 //! module <start> <end> <load-bias> <build-id|-> <path>      numbers in hex
 //! stack <id> <pc> <pc> ...         innermost first; return addresses, or exact with a '!' before
 //! leak <direct|indirect|mapping> <bytes> <objects> <stack-id>
+//! hidden <bytes> <objects> <collections> <stack-id of allocation> <stack-id of use> <call>
 //! note <text>
 //! suppress leak:<pattern>
-//! end <leaked-bytes> <leaked-objects>
+//! end <bytes> <objects>                                    of all leaks and hidden ones
 //! ```
 //! A file may hold several records, one after the other, and lines of the library's log
 //! (`gleaner: …`) between them. A line that is not understood is told and
@@ -29,6 +30,7 @@ pub struct Record {
     pub modules: Vec<Module>,
     pub stacks: HashMap<u64, Vec<Pc>>,
     pub leaks: Vec<Leak>,
+    pub hidden: Vec<Hidden>,
     pub notes: Vec<String>,
     /// Suppressions of the program's own.
     pub rules: Vec<String>,
@@ -89,6 +91,19 @@ pub struct Leak {
     pub stack: u64,
 }
 
+/// Objects of one stack that were used in one place although no pointer had led to them (audit mode).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hidden {
+    /// The function that they were handed to.
+    pub call: String,
+    pub bytes: u64,
+    pub objects: u64,
+    /// Collections in a row that had found one of them unreachable, at most.
+    pub cycles: u64,
+    pub allocated: u64,
+    pub used: u64,
+}
+
 /// Every record of a file. The error says why the file is none.
 pub fn parse(text: &[u8]) -> Result<Vec<Record>, String> {
     let mut records: Vec<Record> = Vec::new();
@@ -139,6 +154,7 @@ impl Record {
                 self.stacks.insert(id, pcs);
             }
             "leak" => self.leaks.push(leak(rest)?),
+            "hidden" => self.hidden.push(hidden(rest)?),
             "end" => {
                 let (bytes, objects) = rest.split_once(' ')?;
                 self.end = Some((bytes.parse().ok()?, objects.trim().parse().ok()?));
@@ -196,6 +212,15 @@ fn leak(rest: &str) -> Option<Leak> {
     Some(Leak { kind, bytes: number()?, objects: number()?, stack: number()? })
 }
 
+fn hidden(rest: &str) -> Option<Hidden> {
+    let mut words = rest.splitn(6, ' ');
+    let mut number = || words.next()?.parse().ok();
+    let (bytes, objects, cycles) = (number()?, number()?, number()?);
+    let (allocated, used) = (number()?, number()?);
+    let call = words.next().filter(|call| !call.is_empty())?.to_owned();
+    Some(Hidden { call, bytes, objects, cycles, allocated, used })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,7 +228,7 @@ mod tests {
 
     const SOUND: &str = "gleaner-record 1\npid 42\nexe /a b\nmode leak\n\
         module 1000 2000 1000 0aff /lib/x y.so\nmodule 3000 4000 0 - /bin/z\n\
-        stack 7 1010 !3fff\nleak direct 24 1 7\nleak indirect 8 2 0\nnote a word\nsuppress leak:x y\nlater thing\nend 32 3\n";
+        stack 7 1010 !3fff\nleak direct 24 1 7\nleak indirect 8 2 0\nhidden 48 3 2 7 0 free\nnote a word\nsuppress leak:x y\nlater thing\nend 80 6\n";
 
     #[test]
     fn a_sound_record() {
@@ -216,8 +241,10 @@ mod tests {
         let lookups: Vec<u64> = record.stacks[&7].iter().map(|pc| pc.lookup()).collect();
         assert_eq!(lookups, [0x100f, 0x3fff]);
         assert_eq!(record.leaks[1], Leak { kind: Kind::Indirect, bytes: 8, objects: 2, stack: 0 });
+        let hidden = Hidden { call: "free".into(), bytes: 48, objects: 3, cycles: 2, allocated: 7, used: 0 };
+        assert_eq!(record.hidden, [hidden]);
         assert_eq!((record.module_of(0x1fff), record.module_of(0x2000)), (Some(0), None));
-        assert_eq!(record.end, Some((32, 3)));
+        assert_eq!(record.end, Some((80, 6)));
         assert_eq!(record.rules, ["leak:x y"]);
         assert_eq!(record.troubles, Vec::<String>::new());
     }
@@ -240,7 +267,7 @@ mod tests {
     }
     proptest! {
         #[test]
-        fn never_panics(lines in prop::collection::vec("(pid|module|stack|leak|end|note|x)( [0-9a-f!-]{0,20}){0,6}", 0..20)) {
+        fn never_panics(lines in prop::collection::vec("(pid|module|stack|leak|hidden|end|note|x)( [0-9a-f!-]{0,20}){0,6}", 0..20)) {
             let text = format!("gleaner-record 1\n{}", lines.join("\n"));
             prop_assert_eq!(parse(text.as_bytes()).unwrap().len(), 1);
         }

@@ -2,7 +2,7 @@
 use crate::Failure;
 use crate::failure::{TROUBLE, plain, unwritable};
 use crate::names::{Frame, Names};
-use crate::record::{self, Kind, Pc, Record};
+use crate::record::{self, Hidden, Kind, Pc, Record};
 use crate::suppress::Suppressions;
 use std::collections::HashMap;
 use std::io::{BufWriter, IsTerminal, Read, Write};
@@ -49,6 +49,7 @@ pub const NOTHING_LEFT: u8 = 3;
 pub struct Findings<'a> {
     pub record: &'a Record,
     pub leaks: Vec<Finding>,
+    pub hidden: Vec<Use<'a>>,
     pub suppressions: &'a Suppressions,
     /// Remarks of the library, then ours.
     pub notes: Vec<String>,
@@ -63,18 +64,37 @@ pub struct Finding {
     pub stack: Vec<Rc<[Frame]>>,
 }
 
+/// Objects that were used in one place although no pointer had led to them.
+pub struct Use<'a> {
+    pub of: &'a Hidden,
+    pub allocated: Vec<Rc<[Frame]>>,
+    pub used: Vec<Rc<[Frame]>>,
+}
+
 impl Finding {
     pub fn frames(&self) -> impl Iterator<Item = &Frame> + Clone {
-        self.stack.iter().flat_map(|frames| frames.iter())
+        flat(&self.stack)
     }
+}
+
+/// All frames of a stack.
+pub fn flat(stack: &[Rc<[Frame]>]) -> impl Iterator<Item = &Frame> + Clone {
+    stack.iter().flat_map(|frames| frames.iter())
 }
 
 impl Findings<'_> {
     pub fn bytes(&self) -> u64 {
-        self.leaks.iter().fold(0, |sum, leak| sum.saturating_add(leak.bytes))
+        self.sizes().fold(0, |sum, size| sum.saturating_add(size.0))
     }
     pub fn objects(&self) -> u64 {
-        self.leaks.iter().fold(0, |sum, leak| sum.saturating_add(leak.objects))
+        self.sizes().fold(0, |sum, size| sum.saturating_add(size.1))
+    }
+    fn sizes(&self) -> impl Iterator<Item = (u64, u64)> {
+        let leaks = self.leaks.iter().map(|leak| (leak.bytes, leak.objects));
+        leaks.chain(self.hidden.iter().map(|one| (one.of.bytes, one.of.objects)))
+    }
+    pub fn is_empty(&self) -> bool {
+        self.leaks.is_empty() && self.hidden.is_empty()
     }
 }
 
@@ -92,7 +112,7 @@ pub fn report(order: &Order) -> Result<u8, Failure> {
             let own = rules.add_own(&record.rules, &record.exe);
             let mut findings = find(record, rules, &order.debug_dirs);
             findings.notes.extend(trouble.clone().into_iter().chain(own));
-            left |= !findings.leaks.is_empty();
+            left |= !findings.is_empty();
             match order.format {
                 Format::Text => text::write(out, &findings, order.purpose, painted(order.colour))?,
                 Format::Json => all.push(findings),
@@ -145,8 +165,20 @@ fn find<'a>(record: &'a Record, rules: &'a mut Suppressions, debug_dirs: &[PathB
     for (kind, pcs, bytes, objects) in merged(record) {
         let stack: Vec<Rc<[Frame]>> = pcs.iter().map(|pc| names.frames(record, *pc)).collect();
         let finding = Finding { kind, bytes, objects, stack };
-        if rules.is_empty() || !rules.take(all_names(record, &finding), objects, bytes) {
+        if rules.is_empty() || !rules.take(all_names(record, finding.frames()), objects, bytes) {
             leaks.push(finding);
+        }
+    }
+    let mut hidden = Vec::new();
+    for of in &record.hidden {
+        let mut named = |id| stack(record, id).iter().map(|pc| names.frames(record, *pc)).collect();
+        let one = Use { of, allocated: named(of.allocated), used: named(of.used) };
+        let suppressed = {
+            let frames = flat(&one.used).chain(flat(&one.allocated));
+            !rules.is_empty() && rules.take(all_names(record, frames), of.objects, of.bytes)
+        };
+        if !suppressed {
+            hidden.push(one);
         }
     }
     let mut notes = record.notes.clone();
@@ -155,7 +187,13 @@ fn find<'a>(record: &'a Record, rules: &'a mut Suppressions, debug_dirs: &[PathB
     notes.extend(cut_short(record));
     // Equal sizes: by address, so that two runs over one record print the same.
     leaks.sort_by_key(|leak| (leak.kind, std::cmp::Reverse(leak.bytes)));
-    Findings { record, leaks, suppressions: rules, notes }
+    hidden.sort_by_key(|one| std::cmp::Reverse(one.of.bytes));
+    Findings { record, leaks, hidden, suppressions: rules, notes }
+}
+
+/// The addresses of a stack by its number; none of one that is unknown.
+fn stack(record: &Record, id: u64) -> &[Pc] {
+    record.stacks.get(&id).map_or(&[][..], Vec::as_slice)
 }
 
 /// Leaks by kind and stack, in the order of the record.
@@ -163,7 +201,7 @@ fn merged(record: &Record) -> Vec<(Kind, &[Pc], u64, u64)> {
     let mut places: HashMap<(Kind, &[Pc]), usize> = HashMap::new();
     let mut all: Vec<(Kind, &[Pc], u64, u64)> = Vec::new();
     for leak in &record.leaks {
-        let pcs = record.stacks.get(&leak.stack).map_or(&[][..], Vec::as_slice);
+        let pcs = stack(record, leak.stack);
         let at = *places.entry((leak.kind, pcs)).or_insert_with(|| {
             all.push((leak.kind, pcs, 0, 0));
             all.len() - 1
@@ -175,8 +213,11 @@ fn merged(record: &Record) -> Vec<(Kind, &[Pc], u64, u64)> {
 }
 
 /// What a suppression may match: modules, functions (plain and as linked), files.
-fn all_names<'a>(record: &'a Record, finding: &'a Finding) -> impl Iterator<Item = &'a str> + Clone {
-    finding.frames().flat_map(|frame| {
+fn all_names<'a>(
+    record: &'a Record,
+    frames: impl Iterator<Item = &'a Frame> + Clone,
+) -> impl Iterator<Item = &'a str> + Clone {
+    frames.flat_map(|frame| {
         let module = frame.place.and_then(|(index, _)| record.modules[index].path.to_str());
         let file = frame.source.as_ref().map(|source| source.file.as_str());
         [module, frame.function.as_deref(), frame.linkage.as_deref(), file].into_iter().flatten()
@@ -184,8 +225,10 @@ fn all_names<'a>(record: &'a Record, finding: &'a Finding) -> impl Iterator<Item
 }
 
 fn cut_short(record: &Record) -> Option<String> {
-    let sum = |f: fn(&record::Leak) -> u64| record.leaks.iter().map(f).fold(0, u64::saturating_add);
-    let (bytes, objects) = (sum(|leak| leak.bytes), sum(|leak| leak.objects));
+    let leaks = record.leaks.iter().map(|leak| (leak.bytes, leak.objects));
+    let sizes = leaks.chain(record.hidden.iter().map(|hidden| (hidden.bytes, hidden.objects)));
+    let (bytes, objects) =
+        sizes.fold((0u64, 0u64), |sum, one| (sum.0.saturating_add(one.0), sum.1.saturating_add(one.1)));
     match record.end {
         None => Some("the record has no last line: it was cut short, leaks may be missing".into()),
         Some(end) if end != (bytes, objects) => Some(format!(

@@ -31,7 +31,7 @@ pub unsafe extern "C" fn __libc_start_main(
 ) -> c_int {
     start::process();
     MAIN.store(main, Ordering::Relaxed);
-    let entry = if start::watched() { entry_main as *const () as usize } else { main };
+    let entry = if start::tells_leaks() { entry_main as *const () as usize } else { main };
     let real = foreign::look_up(c"__libc_start_main");
     // SAFETY: libc's function of this name and type.
     unsafe {

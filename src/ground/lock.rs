@@ -34,6 +34,8 @@ pub enum Rank {
     Depot,
     /// Unwind rule caches that are not per thread.
     Unwind,
+    /// What audit mode noted.
+    Hidden,
     /// The cache of threads that are past their destructors.
     Late,
     /// Shared heap state: abandoned spans, large objects.

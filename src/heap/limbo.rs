@@ -20,12 +20,12 @@
 //!
 //! # Safety
 //! An array's header says how many words a plane has; planes lie one behind the other. All words
-//! are atomic.
+//! are atomic. `WITNESS` is null or a [`Witness`].
 #![allow(unsafe_code)]
 use super::{live, misuse};
 use crate::ground::critical::Critical;
 use crate::spans::{Span, side};
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 /// Words before plane 0: words a plane, planes.
 const HEADER: usize = 2;
@@ -111,11 +111,27 @@ pub fn revive(span: &Span, index: u32) {
     }
 }
 
+/// Who is told of each resurrection: the slot, how many collections had found it unreachable, and the call that it was
+/// handed to. Called without locks, before the call goes on.
+pub type Witness = fn(&'static Span, u32, u32, &'static str);
+static WITNESS: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
+
+/// From now on `witness` is told.
+pub fn tell(witness: Witness) {
+    WITNESS.store(witness as *mut (), Ordering::Release);
+}
+
+/// How many collections in a row found slot `index` unreachable, as far as the counting planes reach.
+fn age(limbo: Limbo, at: usize, mask: u64) -> u32 {
+    let bit = |i: usize| (limbo.word(AGE + i, at).load(Ordering::Relaxed) & mask != 0) as u32;
+    1 + (0..limbo.planes() - AGE).map(|i| bit(i) << i).sum::<u32>()
+}
+
 /// The program handed slot `index` of a span that is tagged LIMBO to `call`. If the slot was in
 /// limbo, the program had it although no pointer led to it: that is noted, and the object is the
 /// program's again. Ends the process if the collector has taken it already.
 #[cold]
-pub fn take_back(span: &Span, index: u32, call: &str) {
+pub fn take_back(span: &'static Span, index: u32, call: &'static str) {
     let (at, mask) = (index as usize / 64, 1 << (index % 64));
     let Some(limbo) = Limbo::of(span).filter(|limbo| at < limbo.words()) else { return };
     let doomed = limbo.word(DOOMED, at);
@@ -123,6 +139,12 @@ pub fn take_back(span: &Span, index: u32, call: &str) {
         doomed.fetch_and(!mask, Ordering::Relaxed);
         live::RESURRECTED_AT.store(span.slot(index).0 as u64, Ordering::Relaxed);
         live::RESURRECTED.fetch_add(1, Ordering::Release);
+        let witness = WITNESS.load(Ordering::Acquire);
+        if !witness.is_null() {
+            // SAFETY: only `tell` stores there.
+            let witness = unsafe { core::mem::transmute::<*mut (), Witness>(witness) };
+            witness(span, index, age(limbo, at, mask), call);
+        }
     } else if doomed.load(Ordering::Acquire) & mask != 0 {
         misuse::reclaimed(call, span.slot(index));
     }

@@ -53,7 +53,7 @@ pub fn give(critical: &Critical, span: &'static Span, index: u32) {
 
 /// The object at exactly `addr`, handed out and not freed as far as can be told, or the end. If
 /// it was in limbo it no longer is.
-pub fn check(span: &'static Span, addr: Addr, call: &str) -> u32 {
+pub fn check(span: &'static Span, addr: Addr, call: &'static str) -> u32 {
     let index = match span.slot_of(addr) {
         Some(index) if span.slot(index) == addr => index,
         _ => misuse::invalid(call, addr, span),

@@ -122,7 +122,7 @@ pub fn stays(old: usize, n: usize) -> bool {
 /// Bytes that the object at `p` may use; `None` for a pointer that is not ours.
 /// # Safety
 /// `p` is not null.
-pub unsafe fn usable_size(p: *const u8, call: &str) -> Option<usize> {
+pub unsafe fn usable_size(p: *const u8, call: &'static str) -> Option<usize> {
     let addr = Addr(p as usize);
     let span = map::lookup(addr)?;
     release::check(span, addr, call);
@@ -142,12 +142,13 @@ pub enum Resized {
     Foreign,
 }
 
-/// Changes the size of the object at `p` to `n` bytes.
+/// Changes the size of the object at `p` to `n` bytes. `poll` is called when the object is known to be one.
 /// # Safety
 /// `p` is not null; if it is an object of ours, the caller owns it.
-pub unsafe fn realloc(p: *mut u8, n: usize, trace: impl FnOnce() -> Trace) -> Resized {
+pub unsafe fn realloc(p: *mut u8, n: usize, poll: impl FnOnce(), trace: impl FnOnce() -> Trace) -> Resized {
     // SAFETY: forwarded.
     let Some(old) = (unsafe { usable_size(p, "realloc") }) else { return Resized::Foreign };
+    poll();
     if stays(old, n) {
         stay(p, n, trace);
         return Resized::Done(p);

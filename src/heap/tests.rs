@@ -95,7 +95,7 @@ fn objects_keep_their_contents_whoever_frees_them() {
                             verify(&o);
                             let n = random.size();
                             // SAFETY: the object is ours.
-                            match unsafe { resize::realloc(o.at as *mut u8, n, || PLAIN) } {
+                            match unsafe { resize::realloc(o.at as *mut u8, n, || (), || PLAIN) } {
                                 Resized::Done(p) => o.at = p as usize,
                                 _ => panic!("realloc failed"),
                             }

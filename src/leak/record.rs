@@ -8,14 +8,16 @@
 //! module <start> <end> <load-bias> <build-id|-> <path>      numbers in hex
 //! stack <id> <pc> <pc> ...         innermost first; return addresses, or exact with a '!' before
 //! leak <direct|indirect|mapping> <bytes> <objects> <stack-id>
+//! hidden <bytes> <objects> <collections> <stack-id of allocation> <stack-id of use> <call>
 //! note <text>
 //! suppress leak:<pattern>                                   the program's own rules
-//! end <leaked-bytes> <leaked-objects>
+//! end <bytes> <objects>                                    of all leaks and hidden ones
 //! ```
 //! Text, because a record may be read on another machine, years later, by eye. Written through a
 //! 4 KiB buffer by write(2); about 200 bytes a distinct stack. A line end inside a path becomes `?`.
 use super::depot::{self, MAX_FRAMES};
 use super::group::Group;
+use super::hidden::Hidden;
 use super::modules;
 use super::unwind::EXACT;
 use crate::sys::path::Path;
@@ -90,13 +92,32 @@ pub struct About<'a> {
     pub rules: &'a [u8],
 }
 
-/// Bytes and objects of all groups.
-pub fn totals(groups: &[Group]) -> (u64, u64) {
-    groups.iter().fold((0, 0), |(bytes, objects), g| (bytes + g.bytes, objects + g.objects))
+/// What a check has to tell.
+#[derive(Clone, Copy, Default)]
+pub struct Found<'a> {
+    pub leaks: &'a [Group],
+    /// Audit mode.
+    pub hidden: &'a [Hidden],
+}
+impl<'a> From<&'a [Group]> for Found<'a> {
+    fn from(leaks: &'a [Group]) -> Found<'a> {
+        Found { leaks, hidden: &[] }
+    }
+}
+impl Found<'_> {
+    pub fn is_empty(&self) -> bool {
+        self.leaks.is_empty() && self.hidden.is_empty()
+    }
+    /// Bytes and objects of all.
+    pub fn totals(&self) -> (u64, u64) {
+        let leaks = self.leaks.iter().map(|leak| (leak.bytes, leak.objects));
+        let hidden = self.hidden.iter().map(|row| (row.bytes, row.objects));
+        leaks.chain(hidden).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+    }
 }
 
-/// Writes the record of `groups` to `fd`.
-pub fn write(fd: i32, about: &About<'_>, groups: &[Group]) -> Result<(), Unwritten> {
+/// Writes the record of `found` to `fd`.
+pub fn write(fd: i32, about: &About<'_>, found: &Found<'_>) -> Result<(), Unwritten> {
     let mut out = Out::new(fd);
     let mut exe = Path::new();
     exe.read_link(c"/proc/thread-self/exe");
@@ -106,14 +127,20 @@ pub fn write(fd: i32, about: &About<'_>, groups: &[Group]) -> Result<(), Unwritt
     out.line(format_args!("\nmode {}", about.mode));
     modules(&mut out);
     // A stack with leaks of both kinds is told twice: cheaper than remembering.
-    groups.iter().filter(|group| group.stack != 0).for_each(|group| stack(&mut out, group.stack));
-    for group in groups {
+    let leaks = found.leaks.iter().map(|group| group.stack);
+    let hidden = found.hidden.iter().flat_map(|row| [row.allocated, row.used]);
+    leaks.chain(hidden).filter(|&id| id != 0).for_each(|id| stack(&mut out, id));
+    for group in found.leaks {
         let kind = match group.kind {
             super::group::Kind::Direct => "direct",
             super::group::Kind::Indirect => "indirect",
             super::group::Kind::Mapping => "mapping",
         };
         out.line(format_args!("leak {kind} {} {} {}", group.bytes, group.objects, group.stack));
+    }
+    for row in found.hidden {
+        let Hidden { call, allocated, used, bytes, objects, cycles } = row;
+        out.line(format_args!("hidden {bytes} {objects} {cycles} {allocated} {used} {call}"));
     }
     for note in about.notes {
         out.bytes(b"note ");
@@ -125,7 +152,7 @@ pub fn write(fd: i32, about: &About<'_>, groups: &[Group]) -> Result<(), Unwritt
         out.path(rule);
         out.bytes(b"\n");
     }
-    let (bytes, objects) = totals(groups);
+    let (bytes, objects) = found.totals();
     out.line(format_args!("end {bytes} {objects}"));
     out.finish()
 }

@@ -9,8 +9,9 @@
 //! exactly these lines.
 use super::depot::{self, MAX_FRAMES};
 use super::group::{Group, Kind};
+use super::hidden::Hidden;
 use super::modules;
-use super::record::{self, About, Out, Unwritten};
+use super::record::{self, About, Found, Out, Unwritten};
 use super::spawn::{self, End, Program};
 use super::suppress::Suppressions;
 use super::unwind::{EXACT, capture, find};
@@ -23,6 +24,8 @@ use core::fmt::Write;
 
 /// The command's status when each leak was suppressed.
 const NOTHING_LEFT: u8 = 3;
+/// The headline of an audit that found something.
+const HIDES: &str = "gleaner: the program hides pointers";
 /// A cold disk and a large program: names may take seconds. Then the plain report must do.
 const DEADLINE_MS: u64 = 60_000;
 
@@ -45,32 +48,32 @@ pub enum Verdict {
     Clean,
 }
 
-/// Prints what leaked. Called at the end, with no other lock than the cycle's; errno is kept. Silent
-/// if there are no groups.
-pub fn finish(critical: &Critical, order: &Order<'_>, about: &About<'_>, groups: &[Group]) -> Verdict {
-    if groups.is_empty() {
+/// Prints what was found. Called at the end, with no other lock than the cycle's; errno is kept. Silent
+/// if there is nothing.
+pub fn finish(critical: &Critical, order: &Order<'_>, about: &About<'_>, found: &Found<'_>) -> Verdict {
+    if found.is_empty() {
         return Verdict::Clean;
     }
     let _errno = errno::Saved::new();
     // Names and suppressions come later, perhaps on another machine: `gleaner report`.
-    if order.symbolizer == b"record" && record::write(order.out, about, groups).is_ok() {
+    if order.symbolizer == b"record" && record::write(order.out, about, found).is_ok() {
         return Verdict::Leaks;
     }
-    match named(critical, order, about, groups) {
+    match named(critical, order, about, found) {
         Some(verdict) => verdict,
-        None => plain(critical, order, about, groups),
+        None => plain(critical, order, about, found),
     }
 }
 
 /// By the command; `None` if it did not do it.
-fn named(critical: &Critical, order: &Order<'_>, about: &About<'_>, groups: &[Group]) -> Option<Verdict> {
+fn named(critical: &Critical, order: &Order<'_>, about: &About<'_>, found: &Found<'_>) -> Option<Verdict> {
     if sandbox::forbids(Need::Spawn) {
         return None;
     }
     let mut command = Path::new();
     find_command(order.symbolizer, &mut command)?;
     let record = Fd::adopt(file::memory(c"gleaner-record").ok()?);
-    record::write(record.raw(), about, groups).ok()?;
+    record::write(record.raw(), about, found).ok()?;
     file::rewind(record.raw()).ok()?;
     let mut rules = Path::new();
     rules.set(order.suppressions);
@@ -108,35 +111,45 @@ fn find_command(symbolizer: &[u8], path: &mut Path) -> Option<()> {
 }
 
 /// The report without names.
-pub fn plain(critical: &Critical, order: &Order<'_>, about: &About<'_>, groups: &[Group]) -> Verdict {
+pub fn plain(critical: &Critical, order: &Order<'_>, about: &About<'_>, found: &Found<'_>) -> Verdict {
     let mut rules_path = Path::new();
     rules_path.set(order.suppressions);
     let given = (!order.suppressions.is_empty()).then(|| rules_path.as_c_str());
     let rules = Suppressions::read(critical, given, about.rules);
-    let wanted = || groups.iter().filter(|group| !suppressed(group, &rules));
-    if wanted().next().is_none() {
+    let leaks = || found.leaks.iter().filter(|group| !suppressed(group.stack, &rules));
+    let hidden = || {
+        found.hidden.iter().filter(|row| ![row.allocated, row.used].iter().any(|&id| suppressed(id, &rules)))
+    };
+    if leaks().next().is_none() && hidden().next().is_none() {
         return Verdict::Clean;
     }
     let (mut out, pid) = (Out::new(order.out), process::pid());
+    let audit = leaks().next().is_none();
+    let head = if audit { HIDES } else { "LeakSanitizer: detected memory leaks" };
     out.bytes(b"\n=================================================================\n");
-    out.line(format_args!("=={pid}==ERROR: LeakSanitizer: detected memory leaks\n"));
+    out.line(format_args!("=={pid}==ERROR: {head}\n"));
     for note in about.notes {
         out.line(format_args!("=={pid}==gleaner: {note}"));
     }
-    let (mut bytes, mut objects) = (0, 0);
-    for group in wanted() {
-        leak(&mut out, group);
-        (bytes, objects) = (bytes + group.bytes, objects + group.objects);
+    leaks().for_each(|group| leak(&mut out, group));
+    hidden().for_each(|row| used(&mut out, row));
+    let (bytes, objects) = leaks().fold((0, 0), |(b, o), g| (b + g.bytes, o + g.objects));
+    let (bytes, objects) = hidden().fold((bytes, objects), |(b, o), row| (b + row.bytes, o + row.objects));
+    match audit {
+        false => out
+            .line(format_args!("SUMMARY: LeakSanitizer: {bytes} byte(s) leaked in {objects} allocation(s).")),
+        true => out.line(format_args!(
+            "SUMMARY: gleaner: {bytes} byte(s) in {objects} object(s) were used by hidden pointers."
+        )),
     }
-    out.line(format_args!("SUMMARY: LeakSanitizer: {bytes} byte(s) leaked in {objects} allocation(s)."));
     // Nobody is left to be told that the report could not be written.
     let _: Result<(), Unwritten> = out.finish();
     Verdict::Leaks
 }
 
-fn suppressed(group: &Group, rules: &Suppressions<'_>) -> bool {
+fn suppressed(stack: u32, rules: &Suppressions<'_>) -> bool {
     let mut frames = [0; MAX_FRAMES];
-    let (frames, overlay) = depot::get(group.stack, &mut frames);
+    let (frames, overlay) = depot::get(stack, &mut frames);
     let module = |frame: &usize| modules::resolve(*frame, overlay).map(|(_, module)| module.path());
     frames.iter().filter_map(module).any(|path| rules.hold(path))
 }
@@ -149,8 +162,23 @@ fn leak(out: &mut Out, group: &Group) {
         Kind::Mapping => ("Leaked mapping", "mapping(s) mapped"),
     };
     out.line(format_args!("{kind} of {bytes} byte(s) in {objects} {what} from:"));
+    stack_of(out, group.stack);
+}
+
+/// What a program used by a pointer that nobody could see, and where it came from.
+fn used(out: &mut Out, row: &Hidden) {
+    let Hidden { call, bytes, objects, cycles, .. } = row;
+    out.line(format_args!(
+        "{call} of {bytes} byte(s) in {objects} object(s) that no pointer led to in {cycles} collection(s), called from:"
+    ));
+    stack_of(out, row.used);
+    out.bytes(b"  allocated from:\n");
+    stack_of(out, row.allocated);
+}
+
+fn stack_of(out: &mut Out, id: u32) {
     let mut frames = [0; MAX_FRAMES];
-    let (frames, overlay) = depot::get(group.stack, &mut frames);
+    let (frames, overlay) = depot::get(id, &mut frames);
     for (number, &frame) in frames.iter().enumerate() {
         line_of(out, number, frame, overlay);
     }

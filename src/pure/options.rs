@@ -74,12 +74,12 @@ table! {
     mode: Mode = Mode::Gc, Kind::Mode,
         "What becomes of memory that the program can no longer reach. \
          malloc leaves it alone, leak reports it when the program ends, gc reclaims it once further \
-         collections have found it unreachable too.";
+         collections have found it unreachable too, audit keeps it and reports what the program uses after all.";
     log: Path = Path::EMPTY, Kind::Path { empty: "stderr" },
         "Where reports and messages go. \
          A file is opened for appending; in its name %p stands for the process id and %% for a percent sign.";
     exitcode: u8 = 23, Kind::Count { low: 0, high: 255, unit: "" },
-        "The exit status of a program that leaked, in leak mode. \
+        "The exit status of a program that leaked, in leak mode, or that hid pointers, in audit mode. \
          0 keeps the program's own status.";
     symbolizer: Path = Path::EMPTY, Kind::Path { empty: "auto" },
         "The command that turns addresses into names. \
@@ -97,7 +97,7 @@ table! {
         "How much to tell in the log. \
          0 tells only what must be told, 1 each abandoned collection, 2 each collection, 3 its phases.";
     stacks: u16 = 64, Kind::Count { low: 0, high: 256, unit: "frames" },
-        "How many frames of a call stack leak mode keeps for an allocation. \
+        "How many frames of a call stack leak and audit mode keep for an allocation. \
          0 keeps none: sizes only, and no cost for stacks.";
     mappings: bool = false, Kind::Switch,
         "Whether leak mode also reports mappings (mmap) that nothing points to.";
@@ -198,7 +198,7 @@ impl Row {
     pub fn default_text(&self) -> impl fmt::Display + '_ {
         Rendered { row: self, options: &Options::DEFAULT }
     }
-    /// The allowed values, in words: `malloc, leak or gc`.
+    /// The allowed values, in words: `malloc, leak, gc or audit`.
     pub fn allowed(&self) -> impl fmt::Display + '_ {
         value::Allowed(&self.kind)
     }

@@ -1,4 +1,4 @@
-//! gc mode: when a collection starts, and its way from the stop to the last reclaimed object.
+//! gc and audit mode: when a collection starts, and its way from the stop to the last reclaimed object.
 //!
 //! The slow paths of the allocator call [`poll`] before they allocate, outside of critical
 //! sections: two comparisons of the heap's [`live::estimate`] with words that the pacer set. Above the
@@ -13,7 +13,7 @@
 #![allow(unsafe_code)]
 use super::cycle::{self, Held};
 use super::world::{OwnStack, Process};
-use super::{log, start};
+use super::{audit, log, start};
 use crate::adopted::{self, Aged};
 use crate::gc::limbo::{Doom, Moved};
 use crate::gc::pacer::{Knobs, Pacer, Report};
@@ -53,6 +53,8 @@ pub enum Cause {
     Growth,
     /// So many bytes were allocated (`collect_every`).
     Stress,
+    /// So many were allocated in audit mode.
+    Audit,
     /// There is no more memory.
     Pressure,
     /// The program asks.
@@ -63,6 +65,7 @@ impl Cause {
         match self {
             Cause::Growth => "growth",
             Cause::Stress => "collect_every",
+            Cause::Audit => "audit",
             Cause::Pressure => "no memory",
             Cause::Request => "asked for",
         }
@@ -72,13 +75,14 @@ impl Cause {
 /// From now on the heap's growth starts collections, in gc mode. Called once, when threads can
 /// be stopped.
 pub fn begin(options: &Options) {
-    if options.mode != Mode::Gc {
+    if !matches!(options.mode, Mode::Gc | Mode::Audit) {
         return;
     }
     let knobs = Knobs { min_growth: options.min_growth, growth: options.growth as usize };
     // SAFETY: no collection can have begun: HIGH and EVERY say never.
     unsafe { *PACER.0.get() = Pacer::new(knobs) };
-    EVERY.store(options.collect_every, Relaxed);
+    let audit = options.mode == Mode::Audit && options.collect_every == 0;
+    EVERY.store(if audit { audit::EVERY } else { options.collect_every }, Relaxed);
     HIGH.store(options.min_growth, Relaxed);
 }
 
@@ -114,7 +118,11 @@ fn look(n: usize) {
             && let Some(mut held) = cycle::try_enter()
         {
             ALLOCATED.store(0, Relaxed);
-            let _ = cycle(&mut held, Cause::Stress);
+            if start::options().collect_every != 0 {
+                let _ = cycle(&mut held, Cause::Stress);
+            } else if held.pacer().wait(now_ns()) == 0 {
+                let _ = cycle(&mut held, Cause::Audit);
+            }
         }
         return;
     }
@@ -152,7 +160,7 @@ impl Held {
 /// Whether it is worth trying again. Outside of critical sections.
 pub fn for_memory() -> bool {
     let _errno = errno::Saved::new();
-    let enabled = HIGH.load(Relaxed) != usize::MAX;
+    let enabled = HIGH.load(Relaxed) != usize::MAX && start::options().mode == Mode::Gc;
     enabled
         && (0..start::options().limbo).any(|_| {
             let Some(mut held) = cycle::try_enter() else { return false };
@@ -252,9 +260,11 @@ fn stopped_part(critical: &Critical, snapshot: &mut Snapshot, sp: usize) -> Resu
     let settings = Settings { checkmark: options.checkmark, disguised: options.disguised };
     let marked = gc::mark(critical, &mut process, &settings)?;
     let hides = live::RESURRECTED.load(Relaxed) != 0 || marked.found.disguised.unsettled;
-    let doom = if hides { Doom::Off } else { Doom::Allowed };
+    let audit = options.mode == Mode::Audit;
+    let doom = if hides || audit { Doom::Off } else { Doom::Allowed };
+    let needed = if audit { audit::AGES } else { options.limbo };
     let marking_ended = now_ns();
-    let moved = marked.to_limbo(critical, options.limbo, doom);
+    let moved = marked.to_limbo(critical, needed, doom);
     let aged = now_ns();
     drop(process);
     drop(stopped);
@@ -279,7 +289,7 @@ fn stopped_part(critical: &Critical, snapshot: &mut Snapshot, sp: usize) -> Resu
 /// Once the program showed that it hides pointers, nothing will be reclaimed any more, and
 /// there is no use in collecting.
 fn note_resurrections() {
-    if live::RESURRECTED.load(Relaxed) == 0 {
+    if live::RESURRECTED.load(Relaxed) == 0 || start::options().mode == Mode::Audit {
         return;
     }
     if HIGH.swap(usize::MAX, Relaxed) != usize::MAX {

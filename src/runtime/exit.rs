@@ -1,4 +1,4 @@
-//! The process ends: the leak check, the statistics, the exit status.
+//! The process ends: the leak check or the audit's report, the statistics, the exit status.
 //!
 //! Our handler is registered by our constructor, before ld.so's own: so it runs after every
 //! other handler and every destructor. To change the status it calls exit again, which glibc allows in a
@@ -9,7 +9,8 @@
 //! `__libc_stack_end` is set by ld.so. The handler is a C function without arguments that
 //! matter.
 #![allow(unsafe_code)]
-use super::{leaks, log, lsan, start, stats};
+use super::{audit, leaks, log, lsan, start, stats};
+use crate::pure::options::Mode;
 use crate::sys::process;
 use crate::sys::sandbox::{self, Need};
 use crate::threads;
@@ -61,8 +62,12 @@ extern "C" fn at_exit(_: *mut c_void) {
     if DONE.swap(pid, Ordering::Relaxed) == pid {
         return;
     }
-    let check = start::watched() && !lsan::is_over();
-    let leaked = check && leaks::at_exit() == leaks::Outcome::Leaked;
+    let found = match options.mode {
+        Mode::Leak if !lsan::is_over() => leaks::at_exit(),
+        Mode::Audit => audit::at_exit(),
+        _ => leaks::Outcome::Clean,
+    };
+    let leaked = found == leaks::Outcome::Leaked;
     if options.stats {
         log::with(&mut |fd| stats::print(fd));
     }

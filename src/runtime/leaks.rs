@@ -169,7 +169,7 @@ fn tell(critical: &Critical, groups: &[Group]) -> Outcome {
             suppressions: options.suppressions.as_bytes(),
         };
         let about = About { mode: "leak", notes: &[], rules: lsan::rules() };
-        if report::finish(critical, &order, &about, groups) == Verdict::Leaks {
+        if report::finish(critical, &order, &about, &groups.into()) == Verdict::Leaks {
             outcome = Outcome::Leaked;
         }
     });

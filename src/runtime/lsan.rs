@@ -36,7 +36,7 @@ pub fn disable() {
 pub fn enable() {
     match depth().load(Relaxed).checked_sub(1) {
         Some(less) => depth().store(less, Relaxed),
-        None if start::watched() => fatal::die(format_args!("__lsan_enable without __lsan_disable")),
+        None if start::tells_leaks() => fatal::die(format_args!("__lsan_enable without __lsan_disable")),
         None => {}
     }
 }
@@ -64,7 +64,7 @@ pub fn unregister_root(p: usize, n: usize) -> c_int {
 
 /// LeakSanitizer ends the program where a region is not registered.
 pub fn unregister_root_region(p: usize, n: usize) {
-    if unregister_root(p, n) == libc::ENOENT && start::watched() {
+    if unregister_root(p, n) == libc::ENOENT && start::tells_leaks() {
         fatal::die(format_args!("__lsan_unregister_root_region: {:?}, {n} bytes: not registered", Addr(p)));
     }
 }

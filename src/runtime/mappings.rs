@@ -93,7 +93,7 @@ pub unsafe fn mmap(at: usize, len: usize, prot: c_int, flags: c_int, fd: c_int, 
         // MAP_SHARED and MAP_SHARED_VALIDATE have this bit, MAP_PRIVATE has not.
         mappings::mapped(at, len, prot, flags & libc::MAP_SHARED != 0, Kind::Mapped);
         // What lies over something else is a part of that: how reservations are filled.
-        if start::watched() && !replaces {
+        if start::tells_leaks() && !replaces {
             made::made(at, len, object(prot, flags));
         }
     }

@@ -187,9 +187,10 @@ unsafe fn realloc_slow(p: *mut u8, n: usize) -> *mut u8 {
         return new;
     }
     let _late = threads::late_gate();
-    collect::poll(n);
+    // A collection would see the pointer here, on our stack: only after it was looked at where the object stands.
+    let poll = || collect::poll(n);
     // SAFETY: forwarded.
-    match unsafe { resize::realloc(p, n, ready) } {
+    match unsafe { resize::realloc(p, n, poll, ready) } {
         Resized::Done(p) => p,
         Resized::NoMemory => {
             errno::set(libc::ENOMEM);

@@ -1,6 +1,6 @@
 //! `gleaner_collect`: the program asks for a collection, now.
 //!
-//! For tests, and for programs that know a quiet moment. In gc mode it is a whole cycle; in leak mode the
+//! For tests, and for programs that know a quiet moment. In gc and audit mode it is a whole cycle; in leak mode the
 //! world is stopped and marked, and nothing comes of it; in malloc mode there is nothing to call.
 use super::cycle::{self, Held};
 use super::world::{OwnStack, Process};
@@ -24,7 +24,7 @@ pub fn collect() -> c_int {
     };
     let mut held = cycle::enter();
     let result = match mode {
-        Mode::Gc => collect::requested(&mut held),
+        Mode::Gc | Mode::Audit => collect::requested(&mut held),
         _ => held.run(mark).unwrap_or(Err(Abandon::NoMemory)),
     };
     match result {

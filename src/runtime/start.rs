@@ -38,6 +38,12 @@ pub fn options() -> &'static Options {
 /// Frees and allocations are watched, stacks are recorded.
 #[inline]
 pub fn watched() -> bool {
+    matches!(options().mode, Mode::Leak | Mode::Audit)
+}
+
+/// Leaks are told when the process ends.
+#[inline]
+pub fn tells_leaks() -> bool {
     options().mode == Mode::Leak
 }
 
@@ -131,7 +137,12 @@ pub fn process() {
     super::exit::register();
     let signal = (options().mode != Mode::Malloc).then_some(options().signal as i32);
     match super::threads::begin(signal) {
-        Ok(()) => super::collect::begin(options()),
+        Ok(()) => {
+            if options().mode == Mode::Audit {
+                super::audit::begin();
+            }
+            super::collect::begin(options());
+        }
         Err(e) => out::say(
             2,
             format_args!("cannot install the stop signal's handler (error {}): no collections", e.0),

@@ -1,4 +1,4 @@
-//! Leak mode: who calls malloc.
+//! Leak and audit mode: who calls malloc.
 use super::start;
 use crate::heap::resize::Trace;
 use crate::heap::stacks;
@@ -9,7 +9,7 @@ use core::sync::atomic::Ordering;
 /// Depth for which the smaller array is enough: the default of the option `stacks`.
 const USUAL: usize = 64;
 
-/// What the slow path must know of the caller: in leak mode the id of its call stack.
+/// What the slow path must know of the caller: in leak and audit mode the id of its call stack.
 #[inline]
 pub fn take() -> Trace {
     if start::watched() {
@@ -28,7 +28,8 @@ pub fn of_mapping() -> Option<u32> {
     }
 }
 
-fn stack() -> u32 {
+/// The depot's number of the caller's stack; 0 = not taken.
+pub fn stack() -> u32 {
     match start::options().stacks as usize {
         // Nothing will be reported any more, and what a stack is asked of may be forbidden.
         _ if sandbox::forbids(Need::Collect) => 0,

@@ -82,7 +82,7 @@ pub fn free(at: usize) {
 }
 pub fn realloc(at: usize, n: usize) -> usize {
     // SAFETY: the tests' own objects.
-    match unsafe { resize::realloc(at as *mut u8, n, || PLAIN) } {
+    match unsafe { resize::realloc(at as *mut u8, n, || (), || PLAIN) } {
         Resized::Done(p) => p as usize,
         _ => panic!("realloc failed"),
     }

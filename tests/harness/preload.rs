@@ -3,8 +3,8 @@
 use super::tree;
 use std::path::{Path, PathBuf};
 
-/// The three modes of the library; `native` stands beside them for a run without it.
-pub const MODES: [&str; 3] = ["malloc", "leak", "gc"];
+/// The modes of the library; `native` stands beside them for a run without it.
+pub const MODES: [&str; 4] = ["malloc", "leak", "gc", "audit"];
 
 /// What to preload.
 pub enum Preload {

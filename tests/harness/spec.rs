@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! // One sentence that says what the program shows.
-//! // modes: malloc leak gc          the modes it runs in; all three unless told
+//! // modes: malloc leak gc          the modes it runs in; unless told, the first three, and audit in some folders
 //! // native: no                     it cannot pass without the library
 //! // flags: -pthread                for the compiler, besides -O2 -g
 //! // plugin: plugins/leaky.c        built as a shared object; {plugin} in args is its path

@@ -28,7 +28,7 @@ fn a_bad_word_on_our_line_is_an_error() {
         assert_eq!(failure.status, USAGE);
         failure.text
     };
-    assert_eq!(said("mode=fast"), "mode=fast is not malloc, leak or gc");
+    assert_eq!(said("mode=fast"), "mode=fast is not malloc, leak, gc or audit");
     assert_eq!(said("mode=safe"), "mode=safe is not built yet");
     assert_eq!(said("mod=leak"), "there is no option \"mod\"; did you mean mode?");
     assert_eq!(said("colour=1"), "there is no option \"colour\"; `gleaner options` lists them");

@@ -7,12 +7,13 @@
 //!     "leaks": [ { "kind": "direct"|"indirect"|"mapping", "bytes", "objects",
 //!         "stack": [ { "pc", "function"?, "linkage"?, "file"?, "line"?, "column"?,
 //!                      "module"?, "offset"?, "build_id"?, "inlined": bool } ] } ],
+//!     "hidden": [ { "call", "bytes", "objects", "collections", "used": [ as "stack" ], "allocated": [ as "stack" ] } ],
 //!     "suppressed": [ { "pattern", "objects", "bytes" } ], "notes": [ text ] } ] }
 //! ```
 //! Addresses are texts in hex (JSON numbers end at 2^53); what is not known is left out.
-use super::{Finding, Findings};
+use super::{Finding, Findings, Use, flat};
 use crate::names::{Frame, hex};
-use crate::record::{Kind, Record};
+use crate::record::{Hidden, Kind, Record};
 use std::fmt::{self, Display, Write as _};
 use std::io::{self, Write};
 
@@ -61,6 +62,8 @@ fn one(out: &mut dyn Write, found: &Findings<'_>) -> io::Result<()> {
     write!(out, "{{\"pid\":{pid},\"exe\":{exe},\"mode\":{mode},\"complete\":{complete},")?;
     write!(out, "\"summary\":{{\"bytes\":{},\"objects\":{}}},\"leaks\":", found.bytes(), found.objects())?;
     list(out, &found.leaks, |out, finding| leak(out, record, finding))?;
+    write!(out, ",\"hidden\":")?;
+    list(out, &found.hidden, |out, one| hidden(out, record, one))?;
     write!(out, ",\"suppressed\":")?;
     let used: Vec<_> = found.suppressions.used().collect();
     list(out, &used, |out, rule| {
@@ -80,9 +83,30 @@ fn leak(out: &mut dyn Write, record: &Record, finding: &Finding) -> io::Result<(
     };
     let (bytes, objects) = (finding.bytes, finding.objects);
     write!(out, "{{\"kind\":\"{kind}\",\"bytes\":{bytes},\"objects\":{objects},\"stack\":")?;
-    let frames: Vec<&Frame> = finding.frames().collect();
-    list(out, &frames, |out, frame| write!(out, "{}", shown(record, frame)))?;
+    stack(out, record, finding.frames())?;
     write!(out, "}}")
+}
+
+fn hidden(out: &mut dyn Write, record: &Record, one: &Use<'_>) -> io::Result<()> {
+    let Hidden { call, bytes, objects, cycles, .. } = one.of;
+    let call = Text(call);
+    write!(
+        out,
+        "{{\"call\":{call},\"bytes\":{bytes},\"objects\":{objects},\"collections\":{cycles},\"used\":"
+    )?;
+    stack(out, record, flat(&one.used))?;
+    write!(out, ",\"allocated\":")?;
+    stack(out, record, flat(&one.allocated))?;
+    write!(out, "}}")
+}
+
+fn stack<'a>(
+    out: &mut dyn Write,
+    record: &Record,
+    frames: impl Iterator<Item = &'a Frame>,
+) -> io::Result<()> {
+    let frames: Vec<&Frame> = frames.collect();
+    list(out, &frames, |out, frame| write!(out, "{}", shown(record, frame)))
 }
 
 fn shown(record: &Record, frame: &Frame) -> String {

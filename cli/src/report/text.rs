@@ -1,10 +1,10 @@
 //! The report as LeakSanitizer's text: what reads its reports reads ours.
 //!
 //! Added to it are only `==PID==gleaner: …` lines, under the headline, which such readers skip.
-use super::{Findings, Purpose};
+use super::{Findings, Purpose, flat};
 use crate::names::Frame;
 use crate::names::hex;
-use crate::record::{Kind, Record};
+use crate::record::{Hidden, Kind, Record};
 use std::io::{self, Write};
 
 const RULE: &str = "=================================================================";
@@ -14,9 +14,16 @@ pub fn write(out: &mut dyn Write, found: &Findings<'_>, purpose: Purpose, painte
     let pid = found.record.pid;
     let paint = |code: &'static str| if painted { code } else { "" };
     let (red, blue, plain) = (paint("\x1b[1m\x1b[31m"), paint("\x1b[1m\x1b[34m"), paint("\x1b[1m\x1b[0m"));
-    let leaked = !found.leaks.is_empty();
+    let leaked = !found.is_empty();
+    // A record of the audit mode holds no leaks.
+    let audit = found.leaks.is_empty() && !found.hidden.is_empty();
     if leaked {
-        writeln!(out, "\n{RULE}\n{red}=={pid}==ERROR: LeakSanitizer: detected memory leaks{plain}\n")?;
+        let what = if audit {
+            "gleaner: the program hides pointers"
+        } else {
+            "LeakSanitizer: detected memory leaks"
+        };
+        writeln!(out, "\n{RULE}\n{red}=={pid}==ERROR: {what}{plain}\n")?;
     }
     notes(out, found, purpose, leaked)?;
     for leak in &found.leaks {
@@ -30,15 +37,39 @@ pub fn write(out: &mut dyn Write, found: &Findings<'_>, purpose: Purpose, painte
         stack(out, found.record, leak.frames())?;
         writeln!(out)?;
     }
+    for one in &found.hidden {
+        let Hidden { call, bytes, objects, cycles, .. } = one.of;
+        let text = format_args!(
+            "{call} of {bytes} byte(s) in {objects} object(s) that no pointer led to in {cycles} collection(s), called from:"
+        );
+        writeln!(out, "{blue}{text}{plain}")?;
+        stack(out, found.record, flat(&one.used))?;
+        writeln!(out, "\n  allocated from:")?;
+        stack(out, found.record, flat(&one.allocated))?;
+        writeln!(out)?;
+    }
     used(out, found)?;
+    let (bytes, objects) = (found.bytes(), found.objects());
     match (leaked, purpose) {
+        (true, _) if audit => {
+            writeln!(
+                out,
+                "SUMMARY: gleaner: {bytes} byte(s) in {objects} object(s) were used by hidden pointers."
+            )
+        }
         (true, _) => {
-            let (bytes, objects) = (found.bytes(), found.objects());
             writeln!(out, "SUMMARY: LeakSanitizer: {bytes} byte(s) leaked in {objects} allocation(s).")
         }
-        (false, Purpose::Person) => writeln!(out, "=={pid}==gleaner: no leaks{}", of(found.record)),
+        (false, Purpose::Person) => {
+            writeln!(out, "=={pid}==gleaner: no {}{}", nothing(found.record), of(found.record))
+        }
         (false, Purpose::Process) => Ok(()),
     }
+}
+
+/// What is not there.
+fn nothing(record: &Record) -> &'static str {
+    if record.mode == "audit" { "hidden pointers" } else { "leaks" }
 }
 
 fn of(record: &Record) -> String {

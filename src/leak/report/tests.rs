@@ -26,7 +26,7 @@ fn groups() -> Vec<Group> {
 
 fn printed(order: impl Fn(i32) -> Order<'static>, groups: &[Group]) -> (Verdict, String) {
     let out = Fd::adopt(file::memory(c"out").unwrap());
-    let verdict = finish(&critical::enter(), &order(out.raw()), &ABOUT, groups);
+    let verdict = finish(&critical::enter(), &order(out.raw()), &ABOUT, &groups.into());
     file::rewind(out.raw()).unwrap();
     let mut bytes = vec![0; 1 << 20];
     let n = out.read(&mut bytes).unwrap();

@@ -66,7 +66,7 @@ fn colons_quotes_backslashes_blanks() {
 
 #[test]
 fn one_clear_line_for_each_fault() {
-    assert_eq!(bad("mode=fast"), "GLEANER: mode=fast is not malloc, leak or gc; using gc");
+    assert_eq!(bad("mode=fast"), "GLEANER: mode=fast is not malloc, leak, gc or audit; using gc");
     assert_eq!(bad("mode=safe"), "GLEANER: mode=safe is not built yet; using gc");
     assert_eq!(bad("exitcode=256"), "GLEANER: exitcode=256 is not a number from 0 to 255; using 23");
     assert_eq!(bad("stacks=-1"), "GLEANER: stacks=-1 is not a number from 0 to 256 (frames); using 64");
@@ -91,7 +91,7 @@ fn one_clear_line_for_each_fault() {
     let long = std::format!("log={}", "x".repeat(600));
     assert!(bad(&long).ends_with("... is longer than 510 bytes; using stderr"));
     let (options, lines) = parse(b"mode=\xff\n:stats=1");
-    assert_eq!(lines, ["GLEANER: mode=\\xff is not malloc, leak or gc; using gc"]);
+    assert_eq!(lines, ["GLEANER: mode=\\xff is not malloc, leak, gc or audit; using gc"]);
     assert!(options.stats, "what follows a bad item still counts");
     assert_eq!(parse(b"mode=leak:mode=x").0.mode, Mode::Gc, "the default, not what stood before");
 }
@@ -139,7 +139,7 @@ fn path() -> impl Strategy<Value = Path> {
     })
 }
 fn options() -> impl Strategy<Value = Options> {
-    let mode = prop_oneof![Just(Mode::Malloc), Just(Mode::Leak), Just(Mode::Gc)];
+    let mode = prop_oneof![Just(Mode::Malloc), Just(Mode::Leak), Just(Mode::Gc), Just(Mode::Audit)];
     let signal = prop_oneof![Just(10u8), Just(23), Just(12), 34..=64u8];
     (
         (mode, path(), path(), path(), any::<u8>(), any::<[bool; 6]>(), 0..=3u8, 0..=256u16),

@@ -7,6 +7,7 @@ pub enum Mode {
     Malloc,
     Leak,
     Gc,
+    Audit,
 }
 
 /// A short byte string of fixed capacity: a path, or empty for the option's own default.
@@ -155,7 +156,7 @@ pub(super) struct Allowed<'a>(pub &'a Kind);
 impl fmt::Display for Allowed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self.0 {
-            Kind::Mode => f.write_str("malloc, leak or gc"),
+            Kind::Mode => f.write_str("malloc, leak, gc or audit"),
             Kind::Switch => f.write_str("yes or no"),
             Kind::Count { low, high, unit: "" } => write!(f, "a number from {low} to {high}"),
             Kind::Count { low, high, unit } => write!(f, "a number from {low} to {high} ({unit})"),
@@ -197,7 +198,8 @@ impl Value for Mode {
             b"malloc" => Ok(Mode::Malloc),
             b"leak" => Ok(Mode::Leak),
             b"gc" => Ok(Mode::Gc),
-            b"audit" | b"safe" => Err(Fault::Unbuilt),
+            b"audit" => Ok(Mode::Audit),
+            b"safe" => Err(Fault::Unbuilt),
             _ => Err(Fault::Value),
         }
     }
@@ -211,6 +213,7 @@ impl Mode {
             Mode::Malloc => "malloc",
             Mode::Leak => "leak",
             Mode::Gc => "gc",
+            Mode::Audit => "audit",
         }
     }
 }
