@@ -70,7 +70,7 @@ struct gleaner_scope {
 
 /* The functions. Programs call the wrappers below. A library may have fewer of them than this header
  * (`size` tells, in bytes), or more. */
-struct gleaner_table {
+struct gleaner_functions {
     unsigned version, size;
     int (*collect)(void);
     int (*check_leaks)(void);
@@ -101,11 +101,11 @@ struct gleaner_table {
 };
 
 /* The table, or a null pointer. Any thread may come first. */
-static inline const struct gleaner_table *gleaner_table(void) {
-    static const struct gleaner_table *table;
+static inline const struct gleaner_functions *gleaner_table(void) {
+    static const struct gleaner_functions *table;
     static int looked;
     if (!__atomic_load_n(&looked, __ATOMIC_ACQUIRE)) {
-        const struct gleaner_table *(*api)(unsigned) = NULL;
+        const struct gleaner_functions *(*api)(unsigned) = NULL;
         void *symbol = dlsym((void *)0, "gleaner_api");
         memcpy(&api, &symbol, sizeof api);
         __atomic_store_n(&table, api ? api(GLEANER_API_VERSION) : NULL, __ATOMIC_RELAXED);
@@ -116,7 +116,7 @@ static inline const struct gleaner_table *gleaner_table(void) {
 
 /* Calls a function of the table if it is there; else the answer is `absent`. */
 #define GLEANER_CALL_(absent, name, arguments)                                                     \
-    (gleaner_table() && gleaner_table()->size > offsetof(struct gleaner_table, name)               \
+    (gleaner_table() && gleaner_table()->size > offsetof(struct gleaner_functions, name)               \
          ? gleaner_table()->name arguments                                                         \
          : (absent))
 

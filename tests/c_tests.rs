@@ -5,6 +5,7 @@
 //! cargo test --test c_tests                                   all, in each mode
 //! cargo test --test c_tests -- misuse/ --mode gc              some
 //! cargo test --test c_tests -- --preload native               the tests themselves, without any library
+//! cargo test --test c_tests -- --preload sanitizers           those that include gleaner.h, under ASan and UBSan, without us
 //! cargo test --test c_tests -- --preload /usr/lib/…/libjemalloc.so.2
 //! ```
 //! It is not part of a plain `cargo test`, which builds no release library; `scripts/test` runs it.
@@ -29,12 +30,17 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant, SystemTime};
 
+/// For the header as programs see it that run without us.
+const SANITIZERS: [&str; 2] = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"];
+
 struct Program {
     name: String,
     source: PathBuf,
     exe: PathBuf,
     plugin: Option<PathBuf>,
     spec: Spec,
+    /// For the compiler, besides what the header says.
+    extra: &'static [&'static str],
 }
 
 impl Program {
@@ -52,7 +58,14 @@ impl Program {
 fn main() -> ExitCode {
     let args = Args::from_env();
     let preload = args.preload();
-    let programs: Vec<Program> = programs().into_iter().filter(|p| args.wants(&p.name)).collect();
+    let mut programs: Vec<Program> = programs().into_iter().filter(|p| args.wants(&p.name)).collect();
+    if args.preload.as_deref() == Some("sanitizers") {
+        programs.retain(|p| p.calls_us() && p.spec.runs_in("native"));
+        programs.iter_mut().for_each(|p| {
+            p.extra = &SANITIZERS;
+            p.exe = tree::target().join("c-tests/sanitized").join(&p.name);
+        });
+    }
     let newest = newest_source();
     let built = preload::in_parallel(&programs, |p| build(p, newest));
     let mut jobs = Vec::new();
@@ -106,7 +119,7 @@ fn programs() -> Vec<Program> {
             let spec = spec::read(&source, "//");
             let exe = tree::target().join("c-tests").join(&name);
             let plugin = spec.one("plugin", "").map(|p| base.join(p));
-            list.push(Program { name, source, exe, plugin, spec });
+            list.push(Program { name, source, exe, plugin, spec, extra: &[] });
         }
     }
     list.sort_by(|a, b| a.name.cmp(&b.name));
@@ -129,7 +142,7 @@ fn so_of(program: &Program) -> PathBuf {
 }
 
 fn build(program: &Program, newest: Option<SystemTime>) -> Result<(), String> {
-    compile(&program.source, &program.exe, &program.spec, &[], newest)?;
+    compile(&program.source, &program.exe, &program.spec, program.extra, newest)?;
     match &program.plugin {
         Some(plugin) => {
             let spec = spec::read(plugin, "//");
@@ -178,6 +191,10 @@ fn command_line(program: &Program, mode: &str, preload: &Preload) -> (String, Ve
     for row in spec.all("env", mode) {
         let (name, value) = row.split_once('=').expect("env: NAME=value");
         env.push((name.to_string(), value.to_string()));
+    }
+    if !program.extra.is_empty() {
+        // Some lose memory on purpose, for us to find.
+        env.push(("ASAN_OPTIONS".to_string(), "detect_leaks=0".to_string()));
     }
     let line = match spec.one("shell", mode) {
         Some(line) => line.to_string(),

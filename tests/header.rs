@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::Command;
 
 fn read(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
@@ -45,7 +46,7 @@ fn every_function_has_a_page() {
 #[test]
 fn every_function_of_the_table_is_exported_by_name() {
     let header = read("include/gleaner.h");
-    let in_header = fields(&header, "struct gleaner_table {", |l| Some(name_at(l.split("(*").nth(1)?)));
+    let in_header = fields(&header, "struct gleaner_functions {", |l| Some(name_at(l.split("(*").nth(1)?)));
     let library = read("preload/src/api.rs");
     let in_library = fields(&library, "pub struct Table {", |l| {
         let (name, rest) = l.trim().split_once(':')?;
@@ -99,4 +100,40 @@ fn tests_that_the_document_names_exist() {
         }
     }
     assert!(count > 60);
+}
+
+/// Programs that ask for every warning get none from the header, whatever compiler of C or C++ takes it.
+#[test]
+fn the_header_is_free_of_warnings() {
+    const COMMON: &str = "-Wall -Wextra -pedantic -Wshadow -Wconversion -Wsign-conversion -Wcast-qual \
+                          -Wcast-align -Wundef -Wunused -Wvla -Wdouble-promotion -Werror -fsyntax-only";
+    const OF_C: &str = "-Wstrict-prototypes -Wmissing-prototypes";
+    const OF_CXX: &str = "-Wold-style-cast -Wzero-as-null-pointer-constant";
+    let program = "#include <gleaner.h>\n#include <gleaner.h>\n\
+                   int main(void);\n\
+                   int main(void) {\n    GLEANER_SCOPE(one);\n    GLEANER_SCOPE(other);\n    \
+                   return gleaner_scope_pin(&one, &other);\n}\n";
+    let place = std::env::temp_dir().join(format!("gleaner-header-{}", std::process::id()));
+    std::fs::create_dir_all(&place).expect("a folder");
+    let mut ran = 0;
+    for (compilers, suffix, more, standards) in [
+        (["gcc", "clang"], "c", OF_C, &["c11", "c17", "gnu17"][..]),
+        (["g++", "clang++"], "cc", OF_CXX, &["c++17", "c++20", "gnu++20"]),
+    ] {
+        let source = place.join(format!("warnings.{suffix}"));
+        std::fs::write(&source, program).expect("the program");
+        for (compiler, standard) in compilers.iter().flat_map(|c| standards.iter().map(move |s| (*c, *s))) {
+            let flags = COMMON.split_whitespace().chain(more.split_whitespace());
+            let mut command = Command::new(compiler);
+            command.args(flags).arg(format!("-std={standard}"));
+            command.arg("-I").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("include")).arg(&source);
+            // One that is not installed says nothing.
+            let Ok(output) = command.output() else { continue };
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success() && said.is_empty(), "{compiler} -std={standard}: {said}");
+            ran += 1;
+        }
+    }
+    std::fs::remove_dir_all(&place).expect("to clear up");
+    assert!(ran >= 6, "no compiler");
 }

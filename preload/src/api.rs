@@ -68,7 +68,7 @@ fn alloc_pinned(n: usize, site: usize) -> *mut c_void {
     pins::alloc_pinned(n, site).cast()
 }
 
-/// `struct gleaner_table`, field by field.
+/// `struct gleaner_functions`, field by field.
 #[repr(C)]
 pub struct Table {
     version: c_uint,

@@ -43,7 +43,7 @@ impl Preload {
     }
 }
 
-/// The command line of both harnesses: `[--preload PATH|native] [--mode MODE] [NAME…]`.
+/// The command line of both harnesses: `[--preload PATH|native|sanitizers] [--mode MODE] [NAME…]`.
 pub struct Args {
     pub preload: Option<String>,
     pub mode: Option<String>,
@@ -70,7 +70,7 @@ impl Args {
     pub fn preload(&self) -> Preload {
         match self.preload.as_deref() {
             None => Preload::Gleaner(tree::build()),
-            Some("native") => Preload::Native,
+            Some("native" | "sanitizers") => Preload::Native,
             Some(path) => Preload::Other(PathBuf::from(path)),
         }
     }
