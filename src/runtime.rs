@@ -21,6 +21,7 @@ pub mod leaks;
 pub mod log;
 pub mod lost_mappings;
 pub mod lsan;
+pub mod mains;
 pub mod mappings;
 pub mod memory;
 pub mod nested;

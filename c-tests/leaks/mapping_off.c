@@ -1,4 +1,5 @@
-// Without mappings=yes a forgotten mapping is not told.
+// With mappings=no a forgotten mapping is not told.
+// gleaner: mappings=no
 #include "plant.h"
 #include <sys/mman.h>
 
@@ -8,5 +9,7 @@ static NOINLINE void lose(void) {
 }
 int main(void) {
     lose();
+    lose();
+    free(malloc(1));
     scrub();
 }

@@ -10,7 +10,7 @@
 use core::arch::naked_asm;
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicUsize, Ordering};
-use gleaner_core::runtime::{exit, foreign, start};
+use gleaner_core::runtime::{exit, foreign, mains, start};
 
 static MAIN: AtomicUsize = AtomicUsize::new(0);
 static REAL_EXIT: AtomicUsize = AtomicUsize::new(0);
@@ -43,16 +43,42 @@ pub unsafe extern "C" fn __libc_start_main(
 unsafe extern "C" fn entry_main() {
     naked_asm!(
         ".cfi_startproc",
-        "sub rsp, 8",
+        "push rbx",
         ".cfi_adjust_cfa_offset 8",
+        ".cfi_rel_offset rbx, 0",
+        "lea rax, [rsp - 8]",
+        "mov qword ptr [rip + {slot}], rax",
         "call qword ptr [rip + {main}]",
         "mov dword ptr [rip + {returned}], 1",
-        "add rsp, 8",
+        // Main's frame must be seen before anything is laid over it.
+        "mov rcx, qword ptr [rip + {frame}]",
+        "test rcx, rcx",
+        "jz 2f",
+        "push rbp",
+        ".cfi_adjust_cfa_offset 8",
+        ".cfi_rel_offset rbp, 0",
+        "mov rbp, rsp",
+        ".cfi_def_cfa_register rbp",
+        "mov ebx, eax",
+        "lea rsp, [rcx - 128]",
+        "and rsp, -16",
+        "call {look}",
+        "mov eax, ebx",
+        "mov rsp, rbp",
+        ".cfi_def_cfa_register rsp",
+        "pop rbp",
         ".cfi_adjust_cfa_offset -8",
+        ".cfi_restore rbp",
+        "2: pop rbx",
+        ".cfi_adjust_cfa_offset -8",
+        ".cfi_restore rbx",
         "ret",
         ".cfi_endproc",
         main = sym MAIN,
         returned = sym exit::MAIN_RETURNED,
+        slot = sym mains::CALL,
+        frame = sym mains::FRAME,
+        look = sym mains::main_returned,
     )
 }
 

@@ -83,11 +83,19 @@ impl Behind {
     }
 }
 
+/// What becomes of mappings that main may keep for good.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mains {
+    LeftOut,
+    Told,
+}
+
 #[derive(Clone, Copy)]
 struct Call {
     number: u32,
     stack: u32,
     bytes: u64,
+    mains: bool,
     kept: bool,
 }
 
@@ -129,6 +137,7 @@ impl<'c> Mapped<'c> {
             if count > 0 && calls[count - 1].number == calls[at].number {
                 calls[count - 1].bytes += calls[at].bytes;
                 calls[count - 1].kept |= calls[at].kept;
+                calls[count - 1].mains |= calls[at].mains;
             } else {
                 calls[count] = calls[at];
                 count += 1;
@@ -258,14 +267,18 @@ impl<'c> Mapped<'c> {
         }
     }
 
-    /// Adds a group for each stack that mapped something that nothing leads to, most bytes first.
-    pub fn tell(&mut self, groups: &mut List<'c, Group>) -> Result<(), Full> {
+    /// Adds a group for each stack that mapped something that nothing leads to, most bytes first. Unless `mains` are
+    /// wanted, what main may keep for good is told only where the same stack lost more than that one.
+    pub fn tell(&mut self, groups: &mut List<'c, Group>, mains: Mains) -> Result<(), Full> {
         if self.open == 0 {
             return Ok(());
         }
         let mut found: List<'c, Group> = List::new(self.critical);
         self.calls.sort_unstable_by_key(|call| call.stack);
         for call in self.calls.iter().filter(|call| !call.kept) {
+            if mains == Mains::LeftOut && call.mains && is_alone(&self.calls, call) {
+                continue;
+            }
             match found.last_mut() {
                 Some(group) if group.stack == call.stack => {
                     group.bytes += call.bytes;
@@ -284,13 +297,20 @@ impl<'c> Mapped<'c> {
     }
 }
 
+/// Whether of the calls with the same stack only this one is not kept; `calls` are ordered by stack.
+fn is_alone(calls: &[Call], call: &Call) -> bool {
+    let from = calls.partition_point(|other| other.stack < call.stack);
+    let same = calls[from..].iter().take_while(|other| other.stack == call.stack);
+    call.stack == 0 || same.filter(|other| !other.kept).nth(1).is_none()
+}
+
 fn add(pieces: &mut List<'_, Piece>, calls: &mut List<'_, Call>, range: &Range<Made>) -> Result<(), Full> {
-    let Made { stack, call: number, never } = range.record;
+    let Made { stack, call: number, mains, never } = range.record;
     let (below_free, behind) = (true, Behind::Nothing);
     let (lo, last) = (range.lo.0, range.last.0);
     pieces.push(Piece { lo, last, call: number, below_free, behind, met: Met::default() })?;
     let bytes = (range.last.since(range.lo) + 1) as u64;
-    calls.push(Call { number, stack, bytes, kept: never })
+    calls.push(Call { number, stack, bytes, mains, kept: never })
 }
 
 #[cfg(test)]

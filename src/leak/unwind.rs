@@ -96,6 +96,20 @@ impl Registers {
             _ => None,
         }
     }
+    /// What a frame finds again; 0 for what is not known.
+    fn start(&self) -> Option<Start> {
+        let of = |number| self.get(number).unwrap_or(0);
+        Some(Start {
+            rip: self.rip,
+            rsp: self.get(dwarf::RSP)?,
+            rbp: of(dwarf::RBP),
+            rbx: of(dwarf::RBX),
+            r12: of(12),
+            r13: of(13),
+            r14: of(14),
+            r15: of(15),
+        })
+    }
     fn set(&mut self, number: usize, word: usize) {
         self.words[number] = word;
         self.known |= 1 << number;
@@ -123,10 +137,9 @@ impl Bounds {
     }
 }
 
-/// The calling thread's stack into `out`, innermost first; returns how many. Keeps errno. May be
-/// called anywhere, in signal handlers too.
-#[inline(never)]
-pub fn capture(out: &mut [usize]) -> usize {
+/// The registers of this function, from here on.
+#[inline(always)]
+fn here() -> Start {
     let mut start = Start::default();
     // SAFETY: stores eight words into `start`. The address that lea yields is inside this
     // function after its prologue, as are the registers.
@@ -142,8 +155,31 @@ pub fn capture(out: &mut [usize]) -> usize {
              "mov [{p} + 56], r15",
              p = in(reg) &raw mut start, t = out(reg) _, options(nostack, preserves_flags));
     }
+    start
+}
+
+/// The calling thread's stack into `out`, innermost first; returns how many. Keeps errno. May be
+/// called anywhere, in signal handlers too.
+#[inline(never)]
+pub fn capture(out: &mut [usize]) -> usize {
+    let start = here();
     let Some(bounds) = bounds::current(start.rsp) else { return 0 };
     walk::walk(&start, bounds, out, walk::Top::SkipOwn)
+}
+
+/// The calling thread's frame whose own return address lies at `slot`, with the registers that it finds when
+/// what it called returns. Microseconds a frame.
+#[cold]
+#[inline(never)]
+pub fn frame_below(slot: usize) -> Option<Start> {
+    let start = here();
+    walk::frame_below(&start, bounds::current(start.rsp)?, slot)
+}
+
+/// Whether the function that holds the return address `pc` leaves all registers alone that a callee must give back,
+/// but a frame pointer. `None`: nobody knows.
+pub fn saves_nothing(pc: usize) -> Option<bool> {
+    dwarf::saves_nothing(pc)
 }
 
 /// The stack of a context of this process: of an interrupted thread (its address is exact), or of

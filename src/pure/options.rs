@@ -16,7 +16,7 @@ use core::fmt;
 mod split;
 mod value;
 pub use split::Shown;
-pub use value::{Fault, Kind, Mode, Path, Value, signal_name};
+pub use value::{Fault, Kind, Mappings, Mode, Path, Value, signal_name};
 
 #[cfg(test)]
 mod tests;
@@ -99,8 +99,9 @@ table! {
     stacks: u16 = 64, Kind::Count { low: 0, high: 256, unit: "frames" },
         "How many frames of a call stack leak and audit mode keep for an allocation. \
          0 keeps none: sizes only, and no cost for stacks.";
-    mappings: bool = false, Kind::Switch,
-        "Whether leak mode also reports mappings (mmap) that nothing points to.";
+    mappings: Mappings = Mappings::Lost, Kind::Mappings,
+        "Whether leak mode also reports mappings (mmap) that nothing points to. \
+         lost leaves out those that main may have kept until the end.";
     min_growth: usize = 16 << 20, Kind::Bytes { low: 64 << 10, high: 1 << 46 },
         "Net growth of the heap before which no collection starts.";
     growth: u16 = 100, Kind::Count { low: 1, high: 10_000, unit: "percent" },

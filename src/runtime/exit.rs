@@ -9,7 +9,7 @@
 //! `__libc_stack_end` is set by ld.so. The handler is a C function without arguments that
 //! matter.
 #![allow(unsafe_code)]
-use super::{audit, leaks, log, lsan, start, stats};
+use super::{audit, leaks, log, lsan, mains, start, stats};
 use crate::pure::options::Mode;
 use crate::sys::process;
 use crate::sys::sandbox::{self, Need};
@@ -63,7 +63,10 @@ extern "C" fn at_exit(_: *mut c_void) {
         return;
     }
     let found = match options.mode {
-        Mode::Leak if !lsan::is_over() => leaks::at_exit(),
+        Mode::Leak if !lsan::is_over() => {
+            mains::passing();
+            leaks::at_exit()
+        }
         Mode::Audit => audit::at_exit(),
         _ => leaks::Outcome::Clean,
     };

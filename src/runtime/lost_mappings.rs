@@ -10,8 +10,9 @@ use crate::adopted;
 use crate::gc::{Abandon, Marked, World};
 use crate::ground::critical::Critical;
 use crate::leak::group::Group;
-use crate::leak::mapped::Mapped;
+use crate::leak::mapped::{Mains, Mapped};
 use crate::leak::scratch::List;
+use crate::pure::options::Mappings;
 use crate::roots::{RootKind, RootVisitor, Words};
 
 /// Adds what was mapped and forgotten to `groups`. The world is stopped. What cannot be known is not told.
@@ -21,9 +22,11 @@ pub fn find<'c>(
     host: &mut Process<'_>,
     groups: &mut List<'c, Group>,
 ) -> Result<(), Abandon> {
-    if !start::options().mappings {
+    let wanted = start::options().mappings;
+    if wanted == Mappings::No {
         return Ok(());
     }
+    let mains = if wanted == Mappings::Yes { Mains::Told } else { Mains::LeftOut };
     let mut mapped = Mapped::all(critical).map_err(|_| Abandon::NoMemory)?;
     if mapped.is_settled() {
         return Ok(());
@@ -36,7 +39,7 @@ pub fn find<'c>(
         mapped.settle();
         holders(marked, host, &mut mapped);
     }
-    mapped.tell(groups).map_err(|_| Abandon::NoMemory)
+    mapped.tell(groups, mains).map_err(|_| Abandon::NoMemory)
 }
 
 /// Keeps mappings that hold objects of the heap, and those that cannot be read.

@@ -12,12 +12,15 @@
 //! # Safety
 //! Every function has the contract of its C name; the host answers for the ranges it names.
 #![allow(unsafe_code)]
+use super::mains::{self, Maker};
 use super::{log, start, trace};
 use crate::adopted;
 use crate::ground::{critical, out};
 use crate::pages::ranges::{Kind, Record};
 use crate::pure::addr::{Addr, PAGE_SIZE, round_up};
-use crate::roots::mappings::{self, GuardCall, made};
+use crate::pure::options::Mappings;
+use crate::roots::mappings::made::{self, By};
+use crate::roots::mappings::{self, GuardCall};
 use crate::sys::raw::Errno;
 use crate::sys::{errno, host};
 use core::ffi::{c_int, c_void};
@@ -94,19 +97,26 @@ pub unsafe fn mmap(at: usize, len: usize, prot: c_int, flags: c_int, fd: c_int, 
         mappings::mapped(at, len, prot, flags & libc::MAP_SHARED != 0, Kind::Mapped);
         // What lies over something else is a part of that: how reservations are filled.
         if start::tells_leaks() && !replaces {
-            made::made(at, len, object(prot, flags));
+            note_object(at, len, prot, flags);
         }
     }
     pointer(result)
 }
 
-/// The call stack of a mapping that is an object: told when nothing points to it any more (leak mode).
+/// Notes a mapping that is an object: told when nothing points to it any more (leak mode).
 #[cold]
-fn object(prot: c_int, flags: c_int) -> Option<u32> {
+fn note_object(at: Addr, len: usize, prot: c_int, flags: c_int) {
     let stack = libc::MAP_STACK | libc::MAP_GROWSDOWN;
-    let told = start::options().mappings && flags & stack == 0 && prot & libc::PROT_EXEC == 0;
+    let wanted = start::options().mappings != Mappings::No;
+    let told = wanted && flags & stack == 0 && prot & libc::PROT_EXEC == 0;
     // In a handler that interrupted us our locks are not to be had.
-    if told && critical::depth() == 0 { trace::of_mapping() } else { None }
+    let by = if told && critical::depth() == 0 { trace::of_mapping() } else { None };
+    let mains = by.is_some_and(|(_, maker)| maker != Maker::Thread);
+    let noted = made::made(at, len, by.map(|(stack, _)| By { stack, mains }));
+    // A file's contents are not lost with the address: one mapping of it is never a leak of main's.
+    if let (Some(range), Some((_, maker)), true) = (noted, by, flags & libc::MAP_ANONYMOUS != 0) {
+        mains::born(&range, maker);
+    }
 }
 
 /// # Safety

@@ -1,5 +1,7 @@
 //! Leak and audit mode: who calls malloc.
-use super::start;
+use super::mains::Maker;
+use super::{mains, start};
+use crate::ground::critical;
 use crate::heap::resize::Trace;
 use crate::heap::stacks;
 use crate::leak::{depot, unwind};
@@ -19,17 +21,23 @@ pub fn take() -> Trace {
     }
 }
 
-/// The stack of a call that maps memory; `None`: no report is to tell of it.
-pub fn of_mapping() -> Option<u32> {
-    match stack() {
+/// The stack of a call that maps memory, and who makes it; `None`: no report is to tell of it.
+pub fn of_mapping() -> Option<(u32, Maker)> {
+    let mut maker = Maker::Main;
+    match seen(&mut |frames| maker = mains::maker(frames)) {
         stacks::IGNORED => None,
         0 if sandbox::forbids(Need::Collect) => None,
-        stack => Some(stack),
+        stack => Some((stack, maker)),
     }
 }
 
 /// The depot's number of the caller's stack; 0 = not taken.
 pub fn stack() -> u32 {
+    seen(&mut |_| ())
+}
+
+/// The same; the stack is shown to `see`.
+fn seen(see: &mut dyn FnMut(&[usize])) -> u32 {
     match start::options().stacks as usize {
         // Nothing will be reported any more, and what a stack is asked of may be forbidden.
         _ if sandbox::forbids(Need::Collect) => 0,
@@ -38,15 +46,19 @@ pub fn stack() -> u32 {
             stacks::IGNORED
         }
         0 => 0,
-        depth @ 1..=USUAL => take_into(&mut [0; USUAL][..depth]),
-        depth => take_into(&mut [0; depot::MAX_FRAMES][..depth.min(depot::MAX_FRAMES)]),
+        depth @ 1..=USUAL => take_into(&mut [0; USUAL][..depth], see),
+        depth => take_into(&mut [0; depot::MAX_FRAMES][..depth.min(depot::MAX_FRAMES)], see),
     }
 }
 
 #[inline(never)]
-fn take_into(frames: &mut [usize]) -> u32 {
+fn take_into(frames: &mut [usize], see: &mut dyn FnMut(&[usize])) -> u32 {
     let count = unwind::capture(frames);
     let frames = &mut frames[..count];
+    if critical::depth() == 0 {
+        mains::passing();
+        see(frames);
+    }
     // Where main, a thread or a wrapped call was entered through us, we are in the middle, too.
     let mut kept = 0;
     for at in 0..frames.len() {

@@ -11,7 +11,7 @@ fn mapped<'c>(critical: &'c Critical, base: usize, given: &[Given]) -> Mapped<'c
     let (mut pieces, mut calls) = (List::new(critical), List::new(critical));
     for &(from, pages, call) in given {
         let lo = Addr(base + from * PAGE_SIZE);
-        let record = Made { stack: call % 3, call, never: false };
+        let record = Made { stack: call % 3, call, mains: call > 99, never: false };
         add(&mut pieces, &mut calls, &Range { lo, last: lo.add(pages * PAGE_SIZE - 1), record }).unwrap();
     }
     let all: Vec<(usize, usize)> = pieces.iter().map(|p| (p.lo, p.last)).collect();
@@ -112,7 +112,7 @@ fn groups_are_by_stack() {
     let mut mapped = mapped(&critical, BASE, &[(0, 1, 1), (1, 1, 4), (2, 5, 2), (9, 9, 3), (20, 1, 2)]);
     mapped.keep(Addr(BASE + 12 * PAGE_SIZE), Addr(BASE + 14 * PAGE_SIZE));
     let mut groups = List::new(&critical);
-    mapped.tell(&mut groups).unwrap();
+    mapped.tell(&mut groups, Mains::LeftOut).unwrap();
     let of = |stack, pages, objects| Group {
         kind: Kind::Mapping,
         stack,

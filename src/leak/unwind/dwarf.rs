@@ -89,6 +89,23 @@ pub fn rule(pc: usize, site: Site) -> Option<Rule> {
     Some(row.unwrap_or_else(|| without_tables(&object, pc)))
 }
 
+/// See [`super::saves_nothing`].
+#[cold]
+#[inline(never)]
+pub fn saves_nothing(pc: usize) -> Option<bool> {
+    let at = lookup_address(pc, Site::Return);
+    let object = find::object(at)?;
+    let tables = Tables::of(&object)?;
+    let mut context = Context::new_in();
+    let (row, _) = tables.row(at, &mut context)?;
+    let (base, _) = cfa_of(row, &tables)?;
+    let kept = |number: usize| {
+        let rule = row.register(Register(number as u16));
+        matches!(rule, None | Some(RegisterRule::SameValue)) || number == RBP && base == Kind::Rbp
+    };
+    Some((0..16).filter(|number| CALLEE_SAVED & 1 << number != 0).all(kept))
+}
+
 /// Code without tables: the C library of others, or hand-written assembly.
 fn without_tables(object: &Object, pc: usize) -> Rule {
     // mov $15, %rax; syscall: rt_sigreturn, to which the kernel lets every handler return.

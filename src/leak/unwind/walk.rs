@@ -231,37 +231,65 @@ fn by_frame_pointer(frame: &Frame, bounds: &Bounds) -> Option<Frame> {
 /// hand-written assembly.
 #[cold]
 #[inline(never)]
-fn full(start: &Start, mut bounds: Bounds, sink: &mut Sink<'_>, top: Top) {
-    let mut registers = Registers::of(start);
-    let mut site = Site::Exact;
-    let mut stacks = 1;
+fn full(start: &Start, bounds: Bounds, sink: &mut Sink<'_>, top: Top) {
+    let mut walk = Full::begin(start, bounds);
     loop {
-        if !is_code(registers.rip) {
+        if !is_code(walk.registers.rip) {
             return;
         }
-        let left_out = sink.len == 0 && is_own(registers.rip, top);
-        if !left_out && let Room::Full = sink.push(registers.rip, site) {
+        let left_out = sink.len == 0 && is_own(walk.registers.rip, top);
+        if !left_out && let Room::Full = sink.push(walk.registers.rip, walk.site) {
             return;
         }
-        let Some(sp) = registers.get(dwarf::RSP) else { return };
-        (registers, site) = match dwarf::step(&registers, site, &mut bounds) {
+        if walk.up().is_none() {
+            return;
+        }
+    }
+}
+
+/// See [`super::frame_below`].
+#[cold]
+#[inline(never)]
+pub fn frame_below(start: &Start, bounds: Bounds, slot: usize) -> Option<Start> {
+    let mut walk = Full::begin(start, bounds);
+    loop {
+        let frame = walk.registers;
+        walk.up()?;
+        if walk.registers.get(dwarf::RSP)? == slot + 8 {
+            return frame.start();
+        }
+        if !is_code(walk.registers.rip) || walk.registers.get(dwarf::RSP)? > slot {
+            return None;
+        }
+    }
+}
+
+struct Full {
+    registers: Registers,
+    site: Site,
+    stacks: usize,
+    bounds: Bounds,
+}
+impl Full {
+    fn begin(start: &Start, bounds: Bounds) -> Full {
+        Full { registers: Registers::of(start), site: Site::Exact, stacks: 1, bounds }
+    }
+    /// One frame up.
+    fn up(&mut self) -> Option<()> {
+        let sp = self.registers.get(dwarf::RSP)?;
+        (self.registers, self.site) = match dwarf::step(&self.registers, self.site, &mut self.bounds) {
             dwarf::Step::To(to, next) => {
-                let Some(caller_sp) = to.get(dwarf::RSP) else { return };
-                let allowed = match next {
-                    Site::Exact => follow(sp, caller_sp, &mut bounds, &mut stacks).is_some(),
-                    Site::Return => caller_sp > sp && caller_sp <= bounds.hi,
-                };
-                if !allowed {
-                    return;
+                let caller_sp = to.get(dwarf::RSP)?;
+                match next {
+                    Site::Exact => follow(sp, caller_sp, &mut self.bounds, &mut self.stacks)?,
+                    Site::Return => (caller_sp > sp && caller_sp <= self.bounds.hi).then_some(())?,
                 }
                 (to, next)
             }
-            dwarf::Step::NoTables => match without_tables(&registers, sp, &mut bounds, &mut stacks) {
-                Some(next) => next,
-                None => return,
-            },
-            dwarf::Step::End => return,
+            dwarf::Step::NoTables => without_tables(&self.registers, sp, &mut self.bounds, &mut self.stacks)?,
+            dwarf::Step::End => return None,
         };
+        Some(())
     }
 }
 

@@ -28,7 +28,7 @@ fn the_defaults() {
     assert_eq!((o.min_growth, o.limbo, i32::from(o.signal)), (16 << 20, 2, libc::SIGURG));
     assert!(
         o.follow
-            && !o.mappings
+            && o.mappings == Mappings::Lost
             && o.disguised
             && !o.stats
             && !o.checkmark
@@ -142,13 +142,14 @@ fn options() -> impl Strategy<Value = Options> {
     let mode = prop_oneof![Just(Mode::Malloc), Just(Mode::Leak), Just(Mode::Gc), Just(Mode::Audit)];
     let signal = prop_oneof![Just(10u8), Just(23), Just(12), 34..=64u8];
     (
-        (mode, path(), path(), path(), any::<u8>(), any::<[bool; 6]>(), 0..=3u8, 0..=256u16),
+        (mode, path(), path(), path(), any::<u8>(), any::<[bool; 5]>(), 0..=3u8, 0..=256u16),
         (65536usize..=1 << 46, 1..=10_000u16, 1..=100u8, 1..=600_000u32, signal, 0usize..=1 << 46),
     )
         .prop_map(
             |((mode, log, symbolizer, suppressions, exitcode, switches, verbose, stacks), rest)| {
                 let (min_growth, growth, limbo, deadline, signal, collect_every) = rest;
-                let [follow, stats, checkmark, disguised, idle_timer, mappings] = switches;
+                let [follow, stats, checkmark, disguised, idle_timer] = switches;
+                let mappings = [Mappings::No, Mappings::Lost, Mappings::Yes][usize::from(verbose) % 3];
                 Options {
                     mode,
                     log,

@@ -10,6 +10,15 @@ pub enum Mode {
     Audit,
 }
 
+/// Which forgotten mappings leak mode tells; see the table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mappings {
+    No,
+    /// But those that main may have kept for good.
+    Lost,
+    Yes,
+}
+
 /// A short byte string of fixed capacity: a path, or empty for the option's own default.
 #[derive(Clone, Copy)]
 pub struct Path {
@@ -95,6 +104,7 @@ impl fmt::Write for Sink<'_> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
     Mode,
+    Mappings,
     Switch,
     Count { low: u64, high: u64, unit: &'static str },
     Bytes { low: u64, high: u64 },
@@ -107,6 +117,7 @@ impl Kind {
     pub fn placeholder(&self) -> &'static str {
         match self {
             Kind::Mode => "MODE",
+            Kind::Mappings => "yes|lost|no",
             Kind::Switch => "yes|no",
             Kind::Count { .. } => "N",
             Kind::Bytes { .. } => "BYTES",
@@ -157,6 +168,7 @@ impl fmt::Display for Allowed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self.0 {
             Kind::Mode => f.write_str("malloc, leak, gc or audit"),
+            Kind::Mappings => f.write_str("yes, lost or no"),
             Kind::Switch => f.write_str("yes or no"),
             Kind::Count { low, high, unit: "" } => write!(f, "a number from {low} to {high}"),
             Kind::Count { low, high, unit } => write!(f, "a number from {low} to {high} ({unit})"),
@@ -215,6 +227,22 @@ impl Mode {
             Mode::Gc => "gc",
             Mode::Audit => "audit",
         }
+    }
+}
+
+impl Value for Mappings {
+    fn read(text: &[u8], kind: &Kind) -> Result<Mappings, Fault> {
+        match text {
+            b"lost" => Ok(Mappings::Lost),
+            _ => bool::read(text, kind).map(|yes| if yes { Mappings::Yes } else { Mappings::No }),
+        }
+    }
+    fn emit(&self, _: &Kind, out: &mut dyn FnMut(&[u8])) {
+        out(match self {
+            Mappings::No => b"no",
+            Mappings::Lost => b"lost",
+            Mappings::Yes => b"yes",
+        });
     }
 }
 
@@ -277,7 +305,7 @@ fn number(text: &[u8], kind: &Kind) -> Option<u64> {
         Kind::Count { low, high, .. } => decimal(text).filter(|n| (low..=high).contains(n)),
         Kind::Bytes { low, high } => size(text).filter(|n| (low..=high).contains(n)),
         Kind::Signal => signal(text),
-        Kind::Mode | Kind::Switch | Kind::Path { .. } => None,
+        Kind::Mode | Kind::Mappings | Kind::Switch | Kind::Path { .. } => None,
     }
 }
 

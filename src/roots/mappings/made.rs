@@ -17,37 +17,81 @@ use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 pub struct Made {
     /// The depot's number of the stack that mapped it; 0 = unknown.
     pub stack: u32,
-    /// The number of the call, below 2^31.
+    /// The number of the call, below 2^30.
     pub call: u32,
+    /// Main may keep it for good.
+    pub mains: bool,
     /// Never to be told: code, a device's, or adopted.
     pub never: bool,
 }
 
 impl Word for Made {
     fn pack(self) -> usize {
-        self.stack as usize | (self.call as usize) << 32 | (self.never as usize) << 63
+        self.stack as usize
+            | (self.call as usize) << 32
+            | (self.mains as usize) << 62
+            | (self.never as usize) << 63
     }
     fn unpack(word: usize) -> Made {
-        Made { stack: word as u32, call: (word >> 32) as u32 & CALLS, never: word >> 63 != 0 }
+        let call = (word >> 32) as u32 & CALLS;
+        Made { stack: word as u32, call, mains: word >> 62 & 1 != 0, never: word >> 63 != 0 }
     }
 }
 
-const CALLS: u32 = u32::MAX >> 1;
+const CALLS: u32 = u32::MAX >> 2;
 
+/// The bits of a word that an address may have.
+const ADDRESS: usize = (1 << 48) - 1;
 /// Something was noted once: until then nothing here costs more than this question.
 static ANY: AtomicBool = AtomicBool::new(false);
 /// An unmapping was not noted.
 static UNSURE: AtomicBool = AtomicBool::new(false);
 
-/// The program mapped `lo..lo + len` where nothing was. With a stack it is an object from now on.
-pub fn made(lo: Addr, len: usize, stack: Option<u32>) {
+/// What is known of a call that maps memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct By {
+    pub stack: u32,
+    pub mains: bool,
+}
+
+/// The program mapped `lo..lo + len` where nothing was: an object from now on, if it is known who did. Returns that.
+pub fn made(lo: Addr, len: usize, by: Option<By>) -> Option<Range<Made>> {
     unmade(lo, len);
-    let (Some((lo, last)), Some(stack)) = (pages(lo, len), stack) else { return };
+    let ((lo, last), By { stack, mains }) = (pages(lo, len)?, by?);
+    let mut noted = None;
     with(|state, critical| {
         state.calls = (state.calls + 1) & CALLS;
-        let made = Made { stack, call: state.calls, never: false };
+        let made = Made { stack, call: state.calls, mains, never: false };
         if state.made.insert(critical, lo, last, made).is_ok() {
             ANY.store(true, Relaxed);
+            noted = Some(Range { lo, last, record: made });
+        }
+    });
+    noted
+}
+
+/// It is known now that main has no word of `range`, of which all may have changed since.
+pub fn not_mains(range: &Range<Made>) {
+    let same = |made: &Made| made.call == range.record.call;
+    with(|state, critical| {
+        change(&mut state.made, critical, range.lo, range.last.add(1), &|made| Made {
+            mains: made.mains && !same(&made),
+            ..made
+        });
+    });
+}
+
+/// Main ended with these words: what they lead to was kept for good.
+pub fn kept(words: &[usize]) {
+    if !ANY.load(Relaxed) {
+        return;
+    }
+    with(|state, critical| {
+        for &word in words {
+            let at = Addr(word & ADDRESS);
+            if state.made.find(at).is_some_and(|range| !range.record.never) {
+                never(&mut state.made, critical, at, at.add(1));
+            }
         }
     });
 }
@@ -107,10 +151,14 @@ pub fn adopted(lo: Addr, len: usize) {
 
 /// What touches `lo..hi` is never told.
 fn never(made: &mut Ranges<Made>, critical: &Critical, lo: Addr, hi: Addr) {
+    change(made, critical, lo, hi, &|made| Made { never: true, ..made });
+}
+
+fn change(made: &mut Ranges<Made>, critical: &Critical, lo: Addr, hi: Addr, to: &dyn Fn(Made) -> Made) {
     let mut at = lo;
     while let Some(range) = made.at_or_above(at).filter(|r| r.lo < hi) {
-        let never = Made { never: true, ..range.record };
-        if never != range.record && made.insert(critical, range.lo, range.last, never).is_err() {
+        let changed = to(range.record);
+        if changed != range.record && made.insert(critical, range.lo, range.last, changed).is_err() {
             UNSURE.store(true, Relaxed);
         }
         at = range.last.add(1);

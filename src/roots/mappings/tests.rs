@@ -83,12 +83,13 @@ fn objects(critical: &Critical) -> Vec<(usize, usize, u32, bool)> {
 fn objects_are_cut_moved_and_compared() {
     alone("roots::mappings::tests::objects_are_cut_moved_and_compared", || {
         let at = |n: usize| Addr(FAR + n);
-        made::made(at(0), 0x7fff, Some(7));
-        made::made(at(0x10000), 0x4000, Some(14));
+        let by = |stack| Some(made::By { stack, mains: false });
+        made::made(at(0), 0x7fff, by(7));
+        made::made(at(0x10000), 0x4000, by(14));
         made::made(at(0x20000), 0x2000, None);
         made::unmade(at(0x2000), 0x1000);
         // Over what escaped our notice.
-        made::made(at(0x7000), 0x2000, Some(21));
+        made::made(at(0x7000), 0x2000, by(21));
         let third = made::at(at(0x8fff)).unwrap();
         made::unmade(at(0x7000), 0x2000);
         made::moved(at(0x30000), 0x5000, third);
