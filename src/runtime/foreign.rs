@@ -119,6 +119,7 @@ pub unsafe fn realloc(p: *mut u8, n: usize) -> *mut u8 {
 /// As malloc_usable_size(3), for a pointer that is not in our heap.
 #[cold]
 pub unsafe fn usable_size(p: *mut u8) -> usize {
+    vet("malloc_usable_size", p);
     let f = next(&USABLE, c"malloc_usable_size");
     if f == 0 {
         return 0;

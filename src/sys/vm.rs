@@ -124,6 +124,10 @@ pub unsafe fn move_pages(at: Addr, len: usize, to: Addr) -> Result<(), Errno> {
 pub fn is_mapped(addr: Addr) -> bool {
     const NO_WAY: usize = 0x7fff_ffff;
     let page = addr.align_down(crate::pure::addr::PAGE_SIZE);
+    // No mask at all would be no fault.
+    if page.0 == 0 {
+        return false;
+    }
     // SAFETY: changes nothing: there is no such way to change a mask.
     let answer = unsafe { syscall4(libc::SYS_rt_sigprocmask, NO_WAY, page.0, 0, 8) };
     answer != -(libc::EFAULT as isize)
