@@ -36,6 +36,8 @@ fn the_program_gets_library_options_arguments_and_its_own_status() {
     assert_eq!(done.out, format!("mode=leak:log={}:exitcode=0:symbolizer={us}\n", log.display()));
     let done = run(&bench, &["leaks", "--record", "run.%p", "sh", "-c", "echo \"$GLEANER\""]);
     assert_eq!(done.out, format!("mode=leak:log={}:symbolizer=record\n", bench.path("run.%p").display()));
+    let done = run(&bench, &["audit", "--", "sh", "-c", "echo \"$GLEANER\""]);
+    assert_eq!(done.out, format!("mode=audit:symbolizer={us}:verbose=1\n"));
     // A command that the library finds by itself is not named.
     bench.file("gleaner", b"#!/bin/sh\n", 0o755);
     let done = run(&bench, &["leaks", "--", "sh", "-c", "echo \"$GLEANER\""]);

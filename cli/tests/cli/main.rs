@@ -1,4 +1,5 @@
 //! The `gleaner` command from outside: what it prints, and with which status it ends.
+mod audit;
 mod bench;
 mod launch;
 mod manual;
