@@ -304,5 +304,5 @@ pub unsafe fn fork_child() {
     unsafe { &mut *TABLE.as_ptr() }.forked();
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;

@@ -39,19 +39,9 @@ use crate::spans::{Block, Span, map, side, slab};
 use crate::sys::process;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-/// Bits of a cell's state. The pins are counted in the lower half.
-pub mod state {
-    pub const COUNT: u64 = u32::MAX as u64;
-    /// Freed while pinned.
-    pub const HELD: u64 = 1 << 32;
-    /// One of the pins is that of `alloc_pinned`: free() takes it away.
-    pub const IMPLICIT: u64 = 1 << 33;
-    /// Something is attached: see `attached`.
-    pub const ATTACHED: u64 = 1 << 34;
-    /// The program wants no report of it, nor of what it leads to.
-    pub const IGNORED: u64 = 1 << 35;
-}
-use state::{ATTACHED, COUNT, HELD, IGNORED, IMPLICIT};
+mod word;
+use state::{ATTACHED, COUNT, HELD, IGNORED};
+pub use word::{Fate, Refused, state};
 
 /// One object's cell.
 #[repr(C)]
@@ -73,26 +63,6 @@ impl Found {
     pub fn addr(&self) -> Addr {
         self.span.slot(self.index)
     }
-}
-
-/// Why not.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Refused {
-    /// No object of ours.
-    NotOurs,
-    /// Freed, or never handed out.
-    Dead,
-    /// 2^32 - 1 pins.
-    Overflow,
-    NotPinned,
-    NoMemory,
-}
-
-/// What becomes of an object that the program frees.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Fate {
-    Goes,
-    Held,
 }
 
 /// Public for fork, which holds it across.
@@ -201,19 +171,7 @@ fn find_elsewhere(critical: &Critical, addr: Addr) -> Result<Found, Refused> {
 #[inline(always)]
 pub fn pin(critical: &Critical, object: Found, site: usize, extra: u64) -> Result<(), Refused> {
     let cell = make_cell(critical, object).ok_or(Refused::NoMemory)?;
-    let mut old = cell.state.load(Ordering::Relaxed);
-    loop {
-        if old & HELD != 0 {
-            return Err(Refused::Dead);
-        }
-        if old & COUNT == COUNT {
-            return Err(Refused::Overflow);
-        }
-        match cell.state.compare_exchange_weak(old, (old + 1) | extra, Ordering::AcqRel, Ordering::Relaxed) {
-            Ok(_) => break,
-            Err(now) => old = now,
-        }
-    }
+    let old = word::pin(&cell.state, extra)?;
     if old & COUNT == 0 {
         let cycle = live::CYCLES.load(Ordering::Relaxed) << ADDR_BITS;
         cell.site.store(site as u64 | cycle, Ordering::Relaxed);
@@ -226,20 +184,7 @@ pub fn pin(critical: &Critical, object: Found, site: usize, extra: u64) -> Resul
 /// gives it back by [`give_back`].
 #[inline(always)]
 pub fn unpin(object: Found) -> Result<Fate, Refused> {
-    let cell = cell(object.span, object.index).ok_or(Refused::NotPinned)?;
-    let mut old = cell.state.load(Ordering::Relaxed);
-    loop {
-        if old & COUNT == 0 {
-            return Err(Refused::NotPinned);
-        }
-        let last = old & COUNT == 1;
-        let new = if last { (old - 1) & !(HELD | IMPLICIT) } else { old - 1 };
-        match cell.state.compare_exchange_weak(old, new, Ordering::AcqRel, Ordering::Relaxed) {
-            Ok(_) if last && old & HELD != 0 => return Ok(Fate::Goes),
-            Ok(_) => return Ok(Fate::Held),
-            Err(now) => old = now,
-        }
-    }
+    word::unpin(&cell(object.span, object.index).ok_or(Refused::NotPinned)?.state)
 }
 
 /// Gives a held object back, after its last unpin.
@@ -254,20 +199,7 @@ pub fn give_back(critical: &Critical, object: Found) {
 #[cold]
 pub fn freed(critical: &Critical, span: &'static Span, index: u32) -> Fate {
     let Some(cell) = cell(span, index) else { return Fate::Goes };
-    let mut old = cell.state.load(Ordering::Acquire);
-    let fate = loop {
-        let implicit = (old & IMPLICIT != 0) as u64;
-        let pins = (old & COUNT) - implicit.min(old & COUNT);
-        let (new, fate) = if pins == 0 {
-            (0, Fate::Goes)
-        } else {
-            (((old & !(COUNT | IMPLICIT | IGNORED)) + pins) | HELD, Fate::Held)
-        };
-        match cell.state.compare_exchange_weak(old, new, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => break fate,
-            Err(now) => old = now,
-        }
-    };
+    let (old, fate) = word::free(&cell.state);
     if old & ATTACHED != 0 {
         match fate {
             Fate::Goes => attached::died(critical, span.slot(index), resize::usable(span)),
