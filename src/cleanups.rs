@@ -305,4 +305,5 @@ pub unsafe fn fork_child() {
 }
 
 #[cfg(all(test, not(loom)))]
+#[path = "cleanups/tests.rs"]
 mod tests;

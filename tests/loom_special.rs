@@ -30,8 +30,8 @@ mod word;
 
 #[path = "loom/around.rs"]
 mod around;
-use around::{ground, limbo, metadata, pages, pure, spans, special, sys};
 use around::{OBJECTS, object, set_locks};
+use around::{ground, limbo, metadata, pages, pure, spans, special, sys};
 use ground::critical;
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::sync::{Arc, Mutex};
