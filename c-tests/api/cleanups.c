@@ -1,5 +1,4 @@
 // Cleanups: called once each with what died, after a free as after a collection, in cycles too; never from malloc or free; cancel tells the truth.
-// modes: malloc leak gc
 // gleaner: min_growth=1g
 #include "check.h"
 #include <gleaner.h>
