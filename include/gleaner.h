@@ -158,7 +158,8 @@ static inline int gleaner_pin(const void *p) { return GLEANER_CALL_(GLEANER_ABSE
 /* One pin less. ENOENT: it has none. */
 static inline int gleaner_unpin(const void *p) { return GLEANER_CALL_(GLEANER_ABSENT, unpin, (p)); }
 
-/* Pins every object that has a byte in the range: all or none. EINVAL: the range is empty, or wraps. */
+/* Pins every object that has a byte in the range, be it a neighbour that nothing points to: all or none. EINVAL: the range
+ * is empty, or wraps. */
 static inline int gleaner_pin_range(const void *p, size_t n) {
     return GLEANER_CALL_(GLEANER_ABSENT, pin_range, (p, n));
 }
@@ -172,10 +173,10 @@ static inline int gleaner_unpin_range(const void *p, size_t n) {
 /* A block for free(), pinned until then. Absent: malloc. */
 static inline void *gleaner_alloc_pinned(size_t n) { return GLEANER_CALL_(malloc(n), alloc_pinned, (n)); }
 
-/* A scope keeps its pins until it is closed. ECANCELED: it is closed, or was never opened. Threads may share
- * one. A scope that nobody can close any more is reported, and its pins stay. */
+/* A scope keeps its pins until it is closed. ECANCELED: it is closed, or was never opened; EINVAL: a null pointer.
+ * Threads may share one. A scope that nobody can close any more is reported, and its pins stay. */
 static inline int gleaner_scope_open(struct gleaner_scope *scope) {
-    scope->word = 0;
+    if (scope) scope->word = 0;
     return GLEANER_CALL_(GLEANER_ABSENT, scope_open, (scope));
 }
 static inline int gleaner_scope_pin(struct gleaner_scope *scope, const void *p) {
@@ -233,9 +234,9 @@ static inline int gleaner_add_cleanup(const void *p, gleaner_cleanup_function fu
 static inline int gleaner_cancel(uint64_t handle) { return GLEANER_CALL_(GLEANER_ABSENT, cancel, (handle)); }
 
 /* A weak handle does not keep its object alive. The same byte of the same object has the same handle, so that handles can be
- * compared; each gleaner_weak_make needs its gleaner_weak_drop. Absent: the handle is 0. */
+ * compared; each gleaner_weak_make needs its gleaner_weak_drop. Absent: the handle is 0. EINVAL: a null pointer for it. */
 static inline int gleaner_weak_make(const void *p, uint64_t *handle) {
-    *handle = 0;
+    if (handle) *handle = 0;
     return GLEANER_CALL_(GLEANER_ABSENT, weak_make, (p, handle));
 }
 

@@ -111,6 +111,19 @@ pub fn revive(span: &Span, index: u32) {
     }
 }
 
+/// The program named a range of memory in which slot `index` of a tagged span lies: that is no pointer to it, and
+/// nothing was hidden. It is out of limbo; or false: the collector has taken it.
+pub fn spare(span: &Span, index: u32) -> bool {
+    let (at, mask) = (index as usize / 64, 1 << (index % 64));
+    let Some(limbo) = Limbo::of(span).filter(|limbo| at < limbo.words()) else { return true };
+    let doomed = limbo.word(DOOMED, at);
+    if limbo.word(IN, at).fetch_and(!mask, Ordering::AcqRel) & mask != 0 {
+        doomed.fetch_and(!mask, Ordering::Relaxed);
+        return true;
+    }
+    doomed.load(Ordering::Acquire) & mask == 0
+}
+
 /// Who is told of each resurrection: the slot, how many collections had found it unreachable, and the call that it was
 /// handed to. Called without locks, before the call goes on.
 pub type Witness = fn(&'static Span, u32, u32, &'static str);

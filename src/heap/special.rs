@@ -124,16 +124,30 @@ fn make_cells(critical: &Critical, span: &'static Span) -> Option<&'static [Cell
     cells(span)
 }
 
+/// How the program names an object.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Named {
+    /// By a pointer: if it was in limbo, the program hides pointers.
+    Pointer,
+    /// By a range in which it happens to lie: a neighbour may be garbage.
+    Range,
+}
+
 /// The object that holds `addr`: any byte that the program may use.
 #[inline(always)]
 pub fn find(critical: &Critical, addr: Addr) -> Result<Found, Refused> {
-    let Some(span) = map::lookup(addr) else { return find_elsewhere(critical, addr) };
-    let index = if span.kind() == kind::SLOTS { span.index(addr) } else { 0 };
-    resolve(span, index, addr)
+    find_named(critical, addr, Named::Pointer)
 }
 
 #[inline(always)]
-fn resolve(span: &'static Span, index: u32, addr: Addr) -> Result<Found, Refused> {
+pub fn find_named(critical: &Critical, addr: Addr, how: Named) -> Result<Found, Refused> {
+    let Some(span) = map::lookup(addr) else { return find_elsewhere(critical, addr) };
+    let index = if span.kind() == kind::SLOTS { span.index(addr) } else { 0 };
+    resolve(span, index, addr, how)
+}
+
+#[inline(always)]
+fn resolve(span: &'static Span, index: u32, addr: Addr, how: Named) -> Result<Found, Refused> {
     match span.kind() {
         kind::NONE => return Err(Refused::NotOurs),
         kind::KEPT => return Err(Refused::Dead),
@@ -152,7 +166,11 @@ fn resolve(span: &'static Span, index: u32, addr: Addr) -> Result<Found, Refused
         return Err(Refused::Dead);
     }
     if span.owner.load(Ordering::Relaxed) & tag::LIMBO != 0 {
-        limbo::take_back(span, index, "gleaner_pin");
+        match how {
+            Named::Pointer => limbo::take_back(span, index, "gleaner_pin"),
+            Named::Range if !limbo::spare(span, index) => return Err(Refused::Dead),
+            Named::Range => {}
+        }
     }
     Ok(Found { span, index })
 }
@@ -161,7 +179,7 @@ fn resolve(span: &'static Span, index: u32, addr: Addr) -> Result<Found, Refused
 #[inline(never)]
 fn find_elsewhere(critical: &Critical, addr: Addr) -> Result<Found, Refused> {
     match large::huge_block(critical, addr).and_then(|(base, _)| map::lookup(base)) {
-        Some(span) => resolve(span, 0, addr),
+        Some(span) => resolve(span, 0, addr, Named::Pointer),
         None if own::contains(addr) => Err(Refused::Dead),
         None => Err(Refused::NotOurs),
     }

@@ -69,8 +69,11 @@ pub fn cancel(handle: u64) -> c_int {
 }
 
 /// # Safety
-/// `handle` is the caller's.
+/// `handle` is the caller's, or null.
 pub unsafe fn make_weak(p: usize, handle: *mut u64) -> c_int {
+    if handle.is_null() {
+        return libc::EINVAL;
+    }
     let Some(critical) = enter() else { return libc::EBUSY };
     let made =
         special::find(&critical, Addr(p)).and_then(|object| attached::weak(&critical, object, Addr(p)));

@@ -10,7 +10,7 @@ use super::memory;
 use crate::ground::critical::{self, Critical};
 use crate::ground::out;
 use crate::heap::scopes::{self, Late};
-use crate::heap::special::{self, Fate, Found, Refused, state};
+use crate::heap::special::{self, Fate, Found, Named, Refused, state};
 use crate::heap::{large, resize};
 use crate::leak::unwind::find;
 use crate::pure::addr::{ADDR_BITS, Addr, PAGE_SIZE};
@@ -106,6 +106,11 @@ fn each_in(
     let mut at = lo;
     // Only the first page can lie inside a huge object: all others begin in the range, and the map knows where.
     let mut inside = if lo < hi { large::huge_block(critical, lo) } else { None };
+    // What begins behind the first byte is only named by the way.
+    let find = |at: Addr| {
+        let how = if at == lo { Named::Pointer } else { Named::Range };
+        special::find_named(critical, at, how).is_ok()
+    };
     while at < hi {
         let base = inside.take().map_or(at, |(base, _)| base);
         let Some(span) = map::lookup(base) else {
@@ -117,11 +122,11 @@ fn each_in(
         if span.kind() == kind::SLOTS {
             let last = span.index(Addr(hi.min(end).0 - 1)).min(span.slots.get() - 1);
             for index in span.index(at)..=last {
-                if special::find(critical, span.slot(index).max(at)).is_ok() {
+                if find(span.slot(index).max(at)) {
                     f(Found { span, index })?;
                 }
             }
-        } else if special::find(critical, at).is_ok() {
+        } else if find(at) {
             f(Found { span, index: 0 })?;
         }
         at = end;
@@ -191,8 +196,11 @@ fn late(why: Late) -> c_int {
 }
 
 /// # Safety
-/// `scope` is the caller's word.
+/// `scope` is the caller's word, or null.
 pub unsafe fn open(scope: *mut u64, site: usize) -> c_int {
+    if scope.is_null() {
+        return libc::EINVAL;
+    }
     let Some(critical) = enter() else { return libc::EBUSY };
     let word = scopes::open(&critical, scope as usize, site);
     // SAFETY: the caller's promise.
@@ -203,6 +211,9 @@ pub unsafe fn open(scope: *mut u64, site: usize) -> c_int {
 /// # Safety
 /// As [`open`].
 pub unsafe fn scope_pin(scope: *const u64, p: usize, site: usize) -> c_int {
+    if scope.is_null() {
+        return libc::EINVAL;
+    }
     let Some(critical) = enter() else { return libc::EBUSY };
     // SAFETY: the caller's promise.
     let word = unsafe { scope.read() };
@@ -216,7 +227,7 @@ pub unsafe fn scope_pin(scope: *const u64, p: usize, site: usize) -> c_int {
 /// # Safety
 /// As [`open`].
 pub unsafe fn scope_pin_range(scope: *const u64, p: usize, n: usize, site: usize) -> c_int {
-    let Some(hi) = end_of(p, n) else { return libc::EINVAL };
+    let Some(hi) = end_of(p, n).filter(|_| !scope.is_null()) else { return libc::EINVAL };
     let Some(critical) = enter() else { return libc::EBUSY };
     // SAFETY: the caller's promise.
     let word = unsafe { scope.read() };
@@ -239,6 +250,9 @@ pub unsafe fn scope_pin_range(scope: *const u64, p: usize, n: usize, site: usize
 /// # Safety
 /// As [`open`].
 pub unsafe fn close(scope: *mut u64) -> c_int {
+    if scope.is_null() {
+        return libc::EINVAL;
+    }
     let Some(critical) = enter() else { return libc::EBUSY };
     let _errno = errno::Saved::new();
     // SAFETY: the caller's promise.
