@@ -2,6 +2,7 @@
 // flags: -pthread
 #include "plant.h"
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/mman.h>
 
 static NOINLINE char *map(size_t size) {
@@ -19,6 +20,10 @@ static NOINLINE const char *map_file(void) {
     NOTAIL;
     return p;
 }
+static void *thread(void *unused) {
+    (void)unused;
+    return map(28672);
+}
 int main(int count, char **arguments) {
     (void)arguments;
     char *array[6], *of_register = map(4096), *own = mmap(NULL, 8192, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -26,6 +31,12 @@ int main(int count, char **arguments) {
     volatile size_t page = (size_t)map(12288) >> 12;
     for (int i = 0; i < 6; i++) array[i] = map(20480);
     free(malloc(10));
+    pthread_t t;
+    void *result;
+    CHECK(pthread_create(&t, NULL, thread, NULL) == 0 && pthread_join(t, &result) == 0);
+    char *given = result;
+    result = NULL;
+    __asm__ volatile("" : "+m"(result));
     const char *file = map_file();
     int sum = 0;
     for (int i = 0; i < 100; i++) sum += file[i];
@@ -38,7 +49,7 @@ int main(int count, char **arguments) {
     free(malloc(10));
     for (int i = 0; i < count; i++) {
         of_register[1] = (char)sum;
-        halved[1] = array[i][1];
+        halved[1] = given[1] = array[i][1];
         scrub();
     }
     __asm__ volatile("" : : "m"(array), "m"(page));

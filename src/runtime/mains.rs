@@ -14,7 +14,7 @@
 //!
 //! What main itself mapped is left out always, and so is what a constructor mapped or a handler of exit, and a mapping
 //! of a file: a compiler drops main's pointer behind its last use, but the contents are not lost.
-//! Another thread's mappings are never main's. If a call site loses several mappings, all are told ([`crate::leak::mapped`]).
+//! Another thread's mappings are main's only if the thread returned one. If a call site loses several mappings, all are told ([`crate::leak::mapped`]).
 //!
 //! # Safety
 //! [`CALL`] and what lies between main's stack pointer and it is stack of the first thread, on which all of this runs.

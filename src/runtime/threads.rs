@@ -14,6 +14,7 @@ use super::old_signals;
 use super::start;
 use crate::ground::critical;
 use crate::heap::purge;
+use crate::roots::mappings::made;
 use crate::sys::raw::Errno;
 use crate::sys::sandbox::{self, Need};
 use crate::threads::{self, host, joins};
@@ -222,7 +223,10 @@ unsafe extern "C" fn run(record: *mut c_void) -> *mut c_void {
     // SAFETY: libc passes what we gave it; the function is the program's, of this type.
     unsafe {
         let begun = enter(record);
-        core::mem::transmute::<usize, Body>(begun.function)(begun.argument as *mut c_void)
+        let result = core::mem::transmute::<usize, Body>(begun.function)(begun.argument as *mut c_void);
+        // Who joins the thread gets it, main perhaps.
+        made::maybe_mains(result as usize);
+        result
     }
 }
 

@@ -81,6 +81,16 @@ pub fn not_mains(range: &Range<Made>) {
     });
 }
 
+/// Somebody handed `word` on to where main may have taken it from.
+pub fn maybe_mains(word: usize) {
+    if ANY.load(Relaxed) {
+        let at = Addr(word & ADDRESS);
+        with(|state, critical| {
+            change(&mut state.made, critical, at, at.add(1), &|made| Made { mains: true, ..made });
+        });
+    }
+}
+
 /// Main ended with these words: what they lead to was kept for good.
 pub fn kept(words: &[usize]) {
     if !ANY.load(Relaxed) {
