@@ -10,7 +10,8 @@
 //!   4 limbo    white objects grow older       (limbo)
 //! ```
 //! **1.** malloc keeps no allocation bits. A slot is allocated if it was ever handed out and is
-//! on neither of its span's free lists; the fast paths keep that true at every instruction.
+//! not free with its span, on its remote list or in a bin; the fast paths keep that true at every
+//! instruction.
 //! **2.** Each allocated slot begins *white*. Any word that points anywhere into a white slot turns it grey
 //! (its bit in `Span::white_bits` is cleared) and puts its span in the queue of those to be scanned. A free
 //! slot is never white, so no word can make it allocated. **4.** What is white at the end cannot be reached:

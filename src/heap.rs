@@ -1,8 +1,8 @@
 //! L5: the allocator: caches of spans per thread, large objects, remote frees, realloc.
 //!
-//! **malloc** loads the thread's [`Cache`](cache::Cache), indexes its direct table by size,
-//! pops the span's free list. **free** goes address → [`Span`](crate::spans::Span), compares
-//! the owner, pushes. Neither takes a lock, an atomic read-modify-write or a flag, and each
+//! **malloc** loads the thread's [`Cache`](cache::Cache), finds the [bin](bins) by size,
+//! takes the newest slot. **free** goes address → [bin](crate::spans::plain), looks whether it may be, and puts the
+//! slot there. Neither takes a lock, an atomic read-modify-write or a flag, and each
 //! single store leaves the structures consistent, so a thread can be stopped at any instruction
 //! ([`fast`]). Everything else is a slow path inside a critical section.
 //!
@@ -10,15 +10,17 @@
 //!
 //! | request | served by |
 //! |---|---|
-//! | ≤ 1 KiB | direct table → span of slots |
-//! | ≤ 64 KiB | class by arithmetic → span of slots |
+//! | ≤ 1 KiB | table → bin, from spans of slots |
+//! | ≤ 64 KiB | class by arithmetic → bin |
 //! | ≤ 32 MiB | a freed one that was [`kept`], or pages of the page allocator, one span an object ([`large`]) |
 //! | more | a mapping of its own; realloc moves it by mremap |
 pub mod attached;
+pub mod bins;
 pub mod cache;
 pub mod check;
 pub mod fast;
 pub mod fork;
+pub mod free_bits;
 pub mod kept;
 pub mod large;
 pub mod limbo;

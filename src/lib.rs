@@ -21,20 +21,21 @@
 //!
 //! # The path of one malloc
 //! `malloc` in preload/ is `runtime::memory::malloc`, inlined. One initial-exec TLS load gives
-//! the thread's [`Cache`](heap::cache::Cache); its direct table, indexed by size, gives the
-//! [`Span`](spans::Span) to pop from; the first slot of the span's free list is the block. A
-//! new thread's TLS word leads to an empty cache whose spans have no slots, so there is no test
-//! for "first call". An empty list leads to the slow path, a *critical section*: slots freed by other
+//! the thread's [`Cache`](heap::cache::Cache); its table, indexed by size, gives the
+//! *bin* to take the newest free slot from. A
+//! new thread's TLS word leads to an empty cache whose bins have no slots, so there is no test
+//! for "first call". An empty bin leads to the slow path, a *critical section*: slots put aside, what the
+//! thread's [`Span`](spans::Span) has free, slots freed by other
 //! threads, untouched slots, another span of the cache, an abandoned span of an exited thread,
-//! new pages. `free` goes from the address to the span by a two-level map, compares the owner
-//! and pushes. Whatever is special about a span (full, in limbo, watched, another thread's, no
-//! span at all) makes that one comparison fail.
+//! new pages. `free` goes from the address to the bin by a two-level table ([`spans::plain`]), looks whether that is where an allocated slot
+//! begins, and puts it there, whosever it was. Whatever is special about a page (slots in limbo or watched, a large object, no
+//! span at all) leads to a bin that takes nothing.
 //!
 //! # The path of one collection
 //! A slow path sees that the live bytes have grown by enough. [`threads`] stops every thread
 //! (at any instruction but inside critical sections, which end first), or gives up: then the cycle is
 //! abandoned with a counted reason and nothing is freed. [`roots`] hands every word that the
-//! program could hold a pointer in to [`gc`], which first derives from the free lists which slots are
+//! program could hold a pointer in to [`gc`], which first derives from bits, lists and bins which slots are
 //! allocated, then marks. What is allocated and unmarked goes to *limbo*; what was in limbo
 //! already and is still unmarked is reclaimed, after the threads run again, by the same remote
 //! free that another thread would use. In leak mode the unreachable objects are grouped by [`leak`]
@@ -42,8 +43,8 @@
 //!
 //! # Glossary
 //! *chunk* 512 pages, one bitmap. *summary* (start, max, end) free pages of a region. *span* a
-//! run of pages cut into equal *slots*, or one large object. *class* a slot size. *cache* the
-//! spans of one thread. *remote free* a free by a thread that does not own the span. *abandoned* span:
+//! run of pages cut into equal *slots*, or one large object. *class* a slot size. *bin* the newest free slots of a class
+//! that a thread has at hand. *cache* the bins and spans of one thread. *remote free* a free by a thread that does not own the span. *abandoned* span:
 //! its thread is gone. *late* thread: its TSD destructors ran. *critical section* code during
 //! which a thread is not stopped. *safe instruction* one at which it may be. *root* memory from
 //! which marking starts. *limbo* found unreachable, intact, not yet reclaimed. *resurrection*

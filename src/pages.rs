@@ -64,6 +64,7 @@ static HEAP: Lock<PageHeap<Plain>> = Lock::new(Rank::Pages, PageHeap::new());
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Run {
     pub base: Addr,
+    pub pages: usize,
     /// Every byte is known to read as zero: never used before, or given back to the OS since.
     pub zeroed: bool,
     /// Pages that may hold memory, and anything.
@@ -72,7 +73,12 @@ pub struct Run {
 
 impl Run {
     fn of(taken: Taken, pages: usize) -> Run {
-        Run { base: taken.first.addr(), zeroed: taken.released == pages, resident: pages - taken.released }
+        Run {
+            base: taken.first.addr(),
+            pages,
+            zeroed: taken.released == pages,
+            resident: pages - taken.released,
+        }
     }
 }
 

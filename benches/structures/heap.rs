@@ -25,7 +25,7 @@ pub fn free(at: usize) {
     unsafe {
         match fast::free(p) {
             fast::Freed::Done => {}
-            fast::Freed::Emptied(span) => release::emptied(&critical::enter(), span),
+            fast::Freed::Full => release::bin_full(&critical::enter(), p),
             fast::Freed::Special => {
                 release::free(&critical::enter(), p);
             }

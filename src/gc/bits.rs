@@ -1,7 +1,7 @@
 //! Phase 1: which slots are allocated.
 //!
-//! All slots that were ever put on the list (`extended`), minus the span's local free list,
-//! minus its remote list. Two passes over the descriptors: one counts the words, one writes them
+//! All slots that were ever put on the list (`extended`), minus those that the span has back,
+//! minus its remote list, minus what is in some thread's bin. Two passes over the descriptors: one counts the words, one writes them
 //! into a single mapped region:
 //!
 //! ```text
@@ -14,9 +14,8 @@
 //! A span of `n` slots has `n / 64 + 1` words of each, so that the index of an address in the tail
 //! behind the last slot has a bit as well, never set.
 //!
-//! Free lists run through memory that the program can overwrite. The walk believes nothing: a
-//! link must lead to a slot of the span that was not met before, which bounds the walk too, and the
-//! length must agree with the owner's count. If not, every slot of the span counts as allocated, and in the end as reachable.
+//! Remote lists run through memory that the program can overwrite. The walk believes nothing: a
+//! link must lead to a slot of the span that was not met before, which bounds the walk too. If not, every slot of the span counts as allocated, and in the end as reachable.
 //!
 //! # Safety
 //! The world is stopped: nobody changes descriptors or lists, and fast paths keep lists whole at each
@@ -25,11 +24,11 @@
 #![allow(unsafe_code)]
 use super::Sum;
 use crate::ground::critical::Critical;
-use crate::heap::cache::Cache;
+use crate::heap::{bins, cache, free_bits};
 use crate::pages::metadata;
 use crate::pure::addr::Addr;
-use crate::spans::span::{NOTIFY, flag, kind, tag};
-use crate::spans::{Block, Span, slab};
+use crate::spans::span::{NOTIFY, flag, kind};
+use crate::spans::{Block, Span, map, slab};
 use core::sync::atomic::Ordering;
 
 /// The bits of one cycle and what the passes saw.
@@ -82,7 +81,31 @@ impl Bits {
             // SAFETY: the first pass counted the same words for the same spans.
             at = unsafe { bits.write(span, at, sorts) };
         });
+        // SAFETY: the world is stopped, and all spans have their bits.
+        unsafe { bins::for_each_slot(|slot| bits.strike_slot(slot, sorts)) };
         Some(bits)
+    }
+
+    /// A slot in a bin is free.
+    unsafe fn strike_slot(&mut self, slot: Addr, sorts: usize) {
+        let Some(span) = map::lookup(slot) else { return };
+        let Some(index) = span.slot_of(slot).filter(|_| span.kind() == kind::SLOTS) else { return };
+        let (at, mask) = (index as usize / 64, 1u64 << (index % 64));
+        let count = words(span);
+        // SAFETY: the caller's promise: words of the span's bits.
+        unsafe {
+            let (white, alloc) = (span.white_bits.get(), span.alloc_bits.get());
+            if *alloc.add(at) & mask == 0 {
+                return;
+            }
+            *alloc.add(at) &= !mask;
+            *white.add(at) &= !mask;
+            if sorts > 3 {
+                *alloc.add(count + at) &= !mask;
+            }
+        }
+        self.allocated.objects -= 1;
+        self.allocated.bytes -= span.size.get();
     }
 
     /// # Safety
@@ -95,13 +118,11 @@ impl Bits {
         fill(alloc, span.extended.get());
         if span.kind() == kind::SLOTS {
             let remote = (span.remote.load(Ordering::Acquire) & !NOTIFY) as *const Block;
+            for (word, free) in alloc.iter_mut().zip(free_bits::of(span)) {
+                *word &= !free.get();
+            }
             // SAFETY: the world is stopped.
-            let whole = unsafe {
-                strike(span, span.free.get(), alloc)
-                    && counts_agree(span, alloc)
-                    && strike(span, remote, alloc)
-            };
-            if whole {
+            if unsafe { strike(span, remote, alloc) } {
                 span.flags.fetch_and(!flag::BROKEN, Ordering::Relaxed);
             } else {
                 fill(alloc, span.extended.get());
@@ -254,27 +275,13 @@ fn fill(words: &mut [u64], n: u32) {
     }
 }
 
-/// Whether the local list is as long as the owner's count says: a list that was cut short (a zero
-/// written to a freed slot) is well-formed, but the slots behind the cut are not allocated. A thread that
-/// was stopped between unlinking a slot and counting it makes its span look cut, for this cycle.
-fn counts_agree(span: &'static Span, bits: &[u64]) -> bool {
-    let allocated: u32 = bits.iter().map(|w| w.count_ones()).sum();
-    let owner = span.owner.load(Ordering::Acquire) & !tag::ALL;
-    // SAFETY: an owner word without tags is the address of a cache, valid for ever, or 0.
-    let cache = unsafe { Addr(owner).ptr::<Cache>().as_ref() };
-    let is_head = cache.is_some_and(|c| core::ptr::eq(c.head[span.class.get() as usize].get(), span));
-    let used = span.used.get().wrapping_sub(is_head as u32);
-    // One less: stopped between linking a freed slot and counting it.
-    allocated == used || allocated.wrapping_add(1) == used
-}
-
 /// Clears the bits of the slots on a list. False as soon as the list makes no sense.
 ///
 /// # Safety
 /// The world is stopped and `bits` are those of `span`.
 unsafe fn strike(span: &Span, first: *const Block, bits: &mut [u64]) -> bool {
     let mut block = first;
-    while !block.is_null() && block != Block::end().cast_const() {
+    while !block.is_null() {
         let addr = Addr::of(block);
         if addr < span.base() || addr >= span.limit() {
             return false;
@@ -289,7 +296,7 @@ unsafe fn strike(span: &Span, first: *const Block, bits: &mut [u64]) -> bool {
         }
         *word &= !mask;
         // SAFETY: a slot that was put on the list once: mapped memory of at least 16 bytes.
-        block = unsafe { (&raw const (*block).next).read_volatile() };
+        block = unsafe { cache::link_of(block) };
     }
     true
 }

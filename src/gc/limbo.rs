@@ -6,7 +6,7 @@
 //! objects at a time: with the default of 2 there is one plane.
 //!
 //! A span with objects in limbo has the tag LIMBO in its owner word, so that each free of one of
-//! its slots comes by the slow path and `heap::limbo::take_back`. The collector sets it while the
+//! its slots comes by the slow path and `heap::limbo::take_back`: it is not `plain` until its owner sees that the tag is gone. The collector sets it while the
 //! world is stopped. It may clear it at any time once the span's limbo is empty.
 use super::Sum;
 use super::bits::words;
@@ -17,7 +17,7 @@ use crate::ground::critical::Critical;
 use crate::heap::limbo::{AGE, DOOMED, IN, Limbo};
 use crate::pure::addr::{Addr, PAGE_SIZE};
 use crate::spans::span::{kind, tag};
-use crate::spans::{Span, slab};
+use crate::spans::{Span, plain, slab};
 use core::sync::atomic::{AtomicU64, Ordering};
 
 /// Whether objects may be doomed at all.
@@ -89,7 +89,8 @@ fn update_span(critical: &Critical, span: &'static Span, needed: u8, doom: Doom,
         moved.doomed.add(doomed.count_ones() as usize, size);
     }
     if any {
-        span.owner.fetch_or(tag::LIMBO, Ordering::Release);
+        plain::hide(span);
+        span.owner.fetch_or(tag::LIMBO | tag::HIDDEN, Ordering::Release);
     } else {
         span.owner.fetch_and(!tag::LIMBO, Ordering::Release);
     }

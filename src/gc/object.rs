@@ -47,7 +47,7 @@ impl Object {
         let block: *const Block = self.addr().ptr();
         self.span.kind() == kind::SLOTS
             // SAFETY: an allocated slot of at least 16 bytes.
-            && unsafe { cache::is_marked(block) }
+            && unsafe { cache::is_marked(self.span, block) }
     }
 }
 

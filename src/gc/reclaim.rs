@@ -65,10 +65,10 @@ fn free_each(
         let index = at as u32 * 64 + bit;
         let block: *mut Block = span.slot(index).ptr();
         // SAFETY: see the chapter above.
-        let on_no_list = unsafe { !cache::is_marked(block) };
+        let on_no_list = unsafe { !cache::is_marked(span, block) };
         if on_no_list {
             // SAFETY: as above.
-            unsafe { cache::link_to(block, core::ptr::null_mut()) };
+            unsafe { cache::link_to(span, block, core::ptr::null_mut()) };
         }
         fence(Ordering::Release);
         doomed.fetch_and(!(1 << bit), Ordering::Release);

@@ -1,22 +1,23 @@
 //! The fast paths of malloc and free.
 //!
 //! **Every instruction here is a safe instruction.** A thread may be stopped, and the heap be
-//! looked at, between any two: malloc unlinks with one store (until then the slot is free and
-//! on the list, after it the slot is handed out and its address is in a register); free links
-//! with one store, after the slot's own link is in place. The compiler fences keep that order.
-//! `used` may lag by one: only the owner reads it. `c-tests/torture/` steps a thread through these paths and
-//! collects at each instruction.
+//! looked at, between any two: malloc takes a slot out of a [`Bin`] with one store (until then it is free
+//! and in the bin, after it the slot is handed out and its address is in a register); free puts one in
+//! with one store, after its place has it. The compiler fences keep that order. `c-tests/torture/` steps a thread
+//! through these paths and collects at each instruction.
+//!
+//! free asks nothing of the span, not even whose it is: a page's entry in [`plain`](crate::spans::plain) leads to
+//! the bin, one product tells both whether the pointer is where a slot begins and what mark it would bear
+//! if it were free. Whatever is special leads to a bin that takes nothing. A full bin is seen before a slot is in it:
+//! a handler of the program's that frees can come between any two instructions as well.
 //!
 //! # Safety
-//! A span's free list holds only slots of that span, each at least 16 bytes, owned by nobody
-//! else; a span that the fast path reaches belongs to the calling thread (its cache shows it,
-//! or its owner word is this cache's address).
+//! A bin holds only free slots of its class, owned by nobody else; a slot is at least 16 bytes.
 #![allow(unsafe_code)]
-use super::cache;
+use super::cache::{self, Bin};
 use crate::pure::addr::Addr;
-use crate::spans::class::{MEDIUM_MAX, SMALL_MAX, of_medium};
-use crate::spans::span::tag;
-use crate::spans::{Block, Span, map};
+use crate::spans::class::{BIN_OF, MEDIUM_MAX, SMALL_MAX};
+use crate::spans::{Block, plain};
 use core::ptr::NonNull;
 use core::sync::atomic::{Ordering, compiler_fence};
 
@@ -30,9 +31,14 @@ pub fn malloc(n: usize) -> *mut u8 {
 /// [`malloc`] for `n <= SMALL_MAX`.
 #[inline(always)]
 pub fn small(n: usize) -> Option<NonNull<u8>> {
-    debug_assert!(n <= SMALL_MAX);
-    // SAFETY: the index is at most DIRECT - 1; shown spans are valid for ever and ours.
-    pop(unsafe { &*cache::current().direct.get_unchecked((n >> 4) + 1).get() })
+    small_marked(n).map(unmarked)
+}
+
+/// [`small`] for a caller who clears the first 16 bytes at once.
+#[inline(always)]
+pub fn small_marked(n: usize) -> Option<NonNull<u8>> {
+    let cache = cache::current();
+    pop(cache.bin_of(cache.small_bin(n)))
 }
 
 /// [`malloc`] for larger `n`.
@@ -41,79 +47,82 @@ pub fn medium(n: usize) -> Option<NonNull<u8>> {
     if n > MEDIUM_MAX {
         return None;
     }
-    // SAFETY: of_medium is below COUNT for these n (tested exhaustively).
-    pop(unsafe { &*cache::current().medium.get_unchecked(of_medium(n)).get() })
+    // SAFETY: the table has an entry for each such `n`.
+    pop(cache::bin_at(unsafe { *BIN_OF.get_unchecked(n >> 4) } as usize)).map(unmarked)
 }
 
-/// Unlinks the first free slot; none if there is none, or if it was written to since it was freed: then
-/// its link is not to be trusted. Its first 16 bytes are cleared: the
-/// double-free mark must go, and a stale link would look like a pointer to the collector.
+/// The mark of a slot that is handed out must go.
 #[inline(always)]
-pub fn pop(span: &Span) -> Option<NonNull<u8>> {
-    let block = span.free.get();
-    // SAFETY: a block on the list is a free slot of ours, or the end, which carries no key.
-    unsafe {
-        let next = (*block).next;
-        if (*block).key != cache::mark_of(block, next) {
-            return None;
-        }
-        compiler_fence(Ordering::SeqCst);
-        span.free.set(next);
-        compiler_fence(Ordering::SeqCst);
-        span.used.set(span.used.get().wrapping_add(1));
-        (block as *mut u128).write(0);
-        Some(NonNull::new_unchecked(block as *mut u8))
-    }
+pub fn unmarked(slot: NonNull<u8>) -> NonNull<u8> {
+    // SAFETY: a slot that nobody has yet.
+    unsafe { (*slot.cast::<Block>().as_ptr()).mark = 0 };
+    slot
 }
 
-/// The span of the object at `p` if that is a slot with nothing special about it: not free, not in
-/// limbo, not watched. `None`: have it looked at by the slow path. Reads only.
+/// Takes the newest slot out.
+#[inline(always)]
+fn pop(bin: &Bin) -> Option<NonNull<u8>> {
+    let bin = bin.at_register();
+    let slot = NonNull::new(bin.newest.get())?;
+    // SAFETY: the place below the top is the bin's, and has a slot or null.
+    let next = unsafe { *bin.place(bin.top.get() - 1) };
+    bin.lower_top();
+    bin.newest.set(next);
+    compiler_fence(Ordering::SeqCst);
+    Some(slot)
+}
+
+/// How many bytes of the object at `p` the program may use, if that is a slot with nothing special about it: not free,
+/// not in limbo, not watched. `None` or 0: have it looked at by the slow path. Reads only.
 /// # Safety
 /// As [`free`].
 #[inline(always)]
-pub unsafe fn plain(p: *const u8) -> Option<&'static Span> {
+pub unsafe fn plain(p: *const u8) -> Option<usize> {
     let addr = Addr(p as usize);
-    let span = map::lookup_of_pointer(addr)?;
-    let special = span.owner.load(Ordering::Relaxed) & (tag::LIMBO | tag::WATCH) != 0;
-    // SAFETY: as in `free`; a large object's magic is 0, so it has no slots.
-    let plain = !special && span.is_slot(addr) && unsafe { !cache::is_marked(p as *const Block) };
-    if plain { Some(span) } else { None }
+    let (bin, usable) = plain::both(addr);
+    let bin = cache::bin_at(bin);
+    let mark = bin.mark(addr);
+    // SAFETY: as in `free`.
+    if mark < bin.magic.get() && unsafe { (*p.cast::<Block>()).mark } != mark { Some(usable) } else { None }
 }
 
 /// How a fast free ended.
 pub enum Freed {
     Done,
-    /// Done, and no slot of the span is handed out any more: see `release::emptied`.
-    Emptied(&'static Span),
+    /// It bears its mark, but its bin is full: see `release::bin_full`.
+    Full,
     /// Nothing was done: take the slow path.
     Special,
 }
 
-/// Frees `p` if it is a slot of this thread's and nothing special.
+/// Frees `p` if it is a slot and nothing special.
 /// # Safety
-/// `p` is not null. If it points into a span, it is what malloc returned.
+/// If `p` points into a span, it is what malloc returned.
 #[inline(always)]
 pub unsafe fn free(p: *mut u8) -> Freed {
-    let Some(span) = map::lookup_of_pointer(Addr(p as usize)) else { return Freed::Special };
-    if span.owner.load(Ordering::Relaxed) != cache::current().id() {
+    let addr = Addr(p as usize);
+    let bin = cache::bin_at(plain::bin(addr));
+    let mark = bin.mark(addr);
+    if mark >= bin.magic.get() {
         return Freed::Special;
     }
     let block = p as *mut Block;
-    // SAFETY: the page belongs to a span of ours, so the 16 bytes are mapped memory (is_slot
-    // comes first: the last bytes of a span might not have 16 behind them).
+    // SAFETY: the page belongs to a span, and the address is where a slot may begin: the 16 bytes are mapped
+    // memory. A full bin has a place for what does not go in.
     unsafe {
-        let half = cache::half_mark(block);
-        if !span.is_slot(Addr(p as usize)) || (*block).key ^ half == (*block).next as usize {
+        if (*block).mark == mark {
             return Freed::Special;
         }
-        let next = span.free.get();
-        (*block).next = next;
-        (*block).key = half ^ next as usize;
+        (*block).mark = mark;
+        let top = bin.top.get();
+        *bin.place(top) = bin.newest.get();
         compiler_fence(Ordering::SeqCst);
-        span.free.set(block);
+        if top + 1 == 0 {
+            return Freed::Full;
+        }
+        bin.top.set(top + 1);
         compiler_fence(Ordering::SeqCst);
+        bin.newest.set(p);
+        Freed::Done
     }
-    let used = span.used.get().wrapping_sub(1);
-    span.used.set(used);
-    if used == 0 { Freed::Emptied(span) } else { Freed::Done }
 }

@@ -1,9 +1,10 @@
 //! How many bytes are live, roughly and for nothing.
 //!
-//! The fast paths count nothing but a span's `used`. Slow paths bring the total up to date for
+//! The fast paths count nothing; to its span a slot in a bin is in use. Slow paths bring the total up to date for
 //! the span they handle; so [`estimate`] may lag by the slots that changed hands in spans that
 //! no slow path has seen since, and by a sixteenth of each span. [`exact`] walks all spans: the runtime asks it before it
 //! believes that the heap has grown.
+use super::bins;
 use crate::spans::span::kind;
 use crate::spans::{Span, slab};
 use core::sync::atomic::{AtomicIsize, AtomicU64, Ordering};
@@ -32,7 +33,7 @@ pub fn add(bytes: isize) {
 pub fn estimate() -> usize {
     LIVE.load(Ordering::Relaxed).max(0) as usize
 }
-/// Live bytes of all spans, read beside their owners: off by what is in flight.
+/// Live bytes of all spans, without what is in bins, read beside their owners: off by what is in flight.
 pub fn exact() -> usize {
     let mut bytes = 0;
     slab::for_each(|span| {
@@ -42,5 +43,5 @@ pub fn exact() -> usize {
             _ => span.size.get(),
         };
     });
-    bytes
+    bytes.saturating_sub(bins::bytes())
 }

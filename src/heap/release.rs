@@ -1,4 +1,4 @@
-//! The slow path of free: checks, remote frees, spans that become usable or empty.
+//! The slow path of free: checks, slots that go back to their spans, remote frees, spans that become usable or empty.
 //!
 //! A **remote free** pushes the slot on the span's `remote` stack. If the span was full, its
 //! owner wants to know: the pusher that takes away the NOTIFY bit puts the span on the owner's
@@ -13,12 +13,12 @@
 #![allow(unsafe_code)]
 use super::cache::{self, Cache};
 use super::special::{self, Fate};
-use super::{large, limbo, live, misuse, shared, slots, stacks};
+use super::{bins, free_bits, large, limbo, live, misuse, shared, slots, stacks};
 use crate::ground::critical::Critical;
 use crate::pages;
 use crate::pure::addr::Addr;
 use crate::spans::span::{NOTIFY, kind, tag};
-use crate::spans::{Block, Span, map, slab};
+use crate::spans::{Block, Span, map, plain, slab};
 use core::sync::atomic::Ordering;
 
 /// What became of a pointer.
@@ -48,7 +48,15 @@ pub fn give(critical: &Critical, span: &'static Span, index: u32) {
         return large::free(critical, span);
     }
     stacks::set(span, index, stacks::Origin::default());
-    give_slot(critical, span, span.slot(index).ptr());
+    let block: *mut Block = span.slot(index).ptr();
+    if plain::is_shown(Addr::of(block)) {
+        // SAFETY: the slot is free now and the caller's.
+        unsafe { (*block).mark = span.mark(Addr::of(block)) };
+        if bins::put(critical, cache::current(), span.class.get() as usize, block.cast()) {
+            return;
+        }
+    }
+    give_slot(critical, span, block);
 }
 
 /// The object at exactly `addr`, handed out and not freed as far as can be told, or the end. If
@@ -56,6 +64,14 @@ pub fn give(critical: &Critical, span: &'static Span, index: u32) {
 pub fn check(span: &'static Span, addr: Addr, call: &'static str) -> u32 {
     let index = match span.slot_of(addr) {
         Some(index) if span.slot(index) == addr => index,
+        // Slots that were freed and are as good as never handed out.
+        // SAFETY: a slot's place in a live span.
+        _ if span.kind() == kind::SLOTS
+            && span.is_place(addr)
+            && unsafe { cache::is_marked(span, addr.ptr()) } =>
+        {
+            misuse::double_free(call, addr)
+        }
         _ => misuse::invalid(call, addr, span),
     };
     // Before the look at the free mark: see `limbo`.
@@ -64,27 +80,37 @@ pub fn check(span: &'static Span, addr: Addr, call: &'static str) -> u32 {
     }
     let block: *mut Block = addr.ptr();
     // SAFETY: a slot of a live span is mapped and has 16 bytes.
-    let free = span.kind() == kind::SLOTS && unsafe { cache::is_marked(block) };
+    let free = span.kind() == kind::SLOTS && unsafe { cache::is_marked(span, block) };
     if free || special::is_held(span, index) {
         misuse::double_free(call, addr);
     }
     index
 }
 
-/// Gives one slot back to its span: to the local list if it is ours, else remotely. The
-/// collector frees dead objects through here as well.
+/// Gives one slot back to its span. The collector frees dead objects through here.
 pub fn give_slot(critical: &Critical, span: &'static Span, block: *mut Block) {
+    give_slots(critical, cache::current(), span, core::iter::once(block));
+}
+
+/// Gives some slots of one span back to it: to its bits if it is ours, else remotely.
+pub fn give_slots(
+    critical: &Critical,
+    cache: &'static Cache,
+    span: &'static Span,
+    mut blocks: impl Iterator<Item = *mut Block>,
+) {
     let owner = span.owner.load(Ordering::Acquire) & !tag::ALL;
-    let cache = cache::current();
-    if owner == cache.id() {
-        give_local(critical, cache, span, block);
-    } else if owner != 0 || !shared::give_abandoned(critical, span, block) {
-        give_remote(span, block);
+    if owner == cache.id() && !cache.is_empty() {
+        push_all(span, &mut blocks);
+        settle(critical, cache, span);
+    } else if owner != 0 || !shared::give_abandoned(critical, span, &mut blocks) {
+        give_remote(span, blocks);
     }
 }
 
-fn give_local(critical: &Critical, cache: &'static Cache, span: &'static Span, block: *mut Block) {
-    push(span, block);
+/// A span of ours got slots back.
+pub(super) fn settle(critical: &Critical, cache: &'static Cache, span: &'static Span) {
+    slots::show_again(critical, span);
     if span.owner.load(Ordering::Relaxed) & tag::FULL != 0 {
         unfill(critical, cache, span);
     } else if span.used.get() == 0 && !keep_spare(cache, span) {
@@ -124,12 +150,18 @@ pub fn give_spares(critical: &Critical, cache: &'static Cache) {
     cache.spare.set(0);
 }
 
-/// Puts a slot on the local list.
-pub(super) fn push(span: &Span, block: *mut Block) {
-    // SAFETY: the slot is free now and ours.
-    unsafe { cache::link_to(block, span.free.get()) };
-    span.free.set(block);
-    span.used.set(span.used.get() - 1);
+/// The span has these slots again.
+#[inline(always)]
+pub(super) fn push_all(span: &Span, blocks: &mut impl Iterator<Item = *mut Block>) {
+    let mut used = span.used.get();
+    for block in blocks {
+        // SAFETY: the slot is free now and ours.
+        if !unsafe { free_bits::put(span, block) } {
+            misuse::double_free("free", Addr::of(block));
+        }
+        used -= 1;
+    }
+    span.used.set(used);
 }
 
 /// A full span has free slots again.
@@ -145,12 +177,18 @@ fn unfill(critical: &Critical, cache: &'static Cache, span: &'static Span) {
     }
 }
 
-fn give_remote(span: &'static Span, block: *mut Block) {
+fn give_remote(span: &'static Span, mut blocks: impl Iterator<Item = *mut Block>) {
+    let Some(last) = blocks.next() else { return };
+    let first = blocks.fold(last, |first, block| {
+        // SAFETY: the slot is free now, and the caller's.
+        unsafe { cache::link_to(span, block, first) };
+        block
+    });
     let mut old = span.remote.load(Ordering::Relaxed);
     loop {
-        // SAFETY: the slot is free now; until the exchange succeeds nobody else reads it.
-        unsafe { cache::link_to(block, (old & !NOTIFY) as *mut Block) };
-        match span.remote.compare_exchange_weak(old, block as usize, Ordering::AcqRel, Ordering::Relaxed) {
+        // SAFETY: as above; until the exchange succeeds nobody else reads it.
+        unsafe { cache::link_to(span, last, (old & !NOTIFY) as *mut Block) };
+        match span.remote.compare_exchange_weak(old, first as usize, Ordering::AcqRel, Ordering::Relaxed) {
             Ok(_) => break,
             Err(now) => old = now,
         }
@@ -196,66 +234,41 @@ pub fn drain_notified(critical: &Critical, cache: &'static Cache) {
     }
 }
 
-/// Moves the remote frees to the local list; how many there were.
+/// The span has what others freed from now on; how many there were.
 pub fn collect_remote(span: &Span) -> u32 {
     if span.remote.load(Ordering::Relaxed) & !NOTIFY == 0 {
         return 0;
     }
     let mut block = (span.remote.swap(0, Ordering::Acquire) & !NOTIFY) as *mut Block;
-    let (mut count, mut before) = (0, block);
+    let mut count = 0;
     while !block.is_null() {
-        if !is_free(span, block) || count == span.slots.get() {
-            misuse::overwritten(Addr(before as usize), span.size.get(), Addr(block as usize));
+        if count == span.slots.get() {
+            misuse::overwritten(Addr::of(block), span.size.get(), Addr::of(block));
         }
-        before = block;
-        // SAFETY: a slot of this span, as was just seen.
-        let next = unsafe { (*block).next };
-        push(span, block);
+        // SAFETY: a slot of this span: pushed, or seen to be one.
+        let next = unsafe { slots::next_of(span, block) };
+        push_all(span, &mut core::iter::once(block));
         block = next;
         count += 1;
     }
     count
 }
 
-/// Whether `block` is a slot of `span` that bears the mark of a free one.
-fn is_free(span: &Span, block: *mut Block) -> bool {
-    let addr = Addr(block as usize);
-    // SAFETY: a slot of a live span is mapped and has 16 bytes.
-    span.slot_of(addr).is_some_and(|i| span.slot(i) == addr) && unsafe { cache::is_marked(block) }
-}
-
-/// The first block of the local list lost its mark: the program wrote to it after it freed it. What led to it
-/// was marked, so it is a free slot. If its link is sound all the same, nothing is lost. If it is null
-/// (`free(p); p->next = 0;` is a common mistake), the blocks behind it are lost, and the program lives.
-/// Otherwise this is the end.
-pub fn mend_first(span: &Span) {
-    let block = span.free.get();
-    // SAFETY: a slot of the span, see above.
-    unsafe {
-        let next = if (*block).next.is_null() { Block::end() } else { (*block).next };
-        if next != Block::end() && !is_free(span, next) {
-            misuse::overwritten(Addr(block as usize), span.size.get(), Addr(next as usize));
-        }
-        cache::link_to(block, next);
-    }
-}
-
-/// A fast free took the last object of a span that was no head.
-pub fn emptied(critical: &Critical, span: &'static Span) {
-    let cache = cache::current();
-    let ours = span.kind() == kind::SLOTS && span.owner.load(Ordering::Relaxed) == cache.id();
-    if ours && span.used.get() == 0 && !keep_spare(cache, span) {
-        slots::unlink(&cache.queue[span.class.get() as usize], span);
-        give_span(critical, span);
+/// A fast free of `p` found its bin full.
+pub fn bin_full(critical: &Critical, p: *mut u8) {
+    let Some(span) = map::lookup(Addr::of(p)) else { return };
+    if !bins::put(critical, cache::current(), span.class.get() as usize, p) {
+        give_slot(critical, span, p.cast());
     }
 }
 
 /// Gives an empty span's pages and descriptor back. It is on no list any more.
 pub fn give_span(critical: &Critical, span: &'static Span) {
     live::account(span, 0);
-    let (base, count) = (span.base(), span.pages.get() as usize);
+    let (base, count) = (span.page_base(), span.pages.get() as usize);
+    plain::hide(span);
     span.publish(kind::NONE);
-    span.free.set(Block::end());
+    free_bits::drop_bits(critical, span);
     stacks::drop_array(critical, span);
     // Clearing entries of existing leaves cannot fail.
     let _ = map::set(critical, base, count, None);

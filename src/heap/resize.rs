@@ -9,7 +9,7 @@ use super::{fast, large, shared, slots, special, stacks};
 use crate::ground::critical::{self, Critical};
 use crate::pure::addr::{Addr, PAGE_SIZE, round_up};
 use crate::spans::span::{flag, kind};
-use crate::spans::{Span, class, map};
+use crate::spans::{Span, class, map, plain};
 use crate::sys::vm;
 use core::sync::atomic::Ordering;
 
@@ -99,24 +99,21 @@ pub fn alloc_aligned(critical: &Critical, n: usize, align: usize, trace: Trace) 
         && let Some(span) = map::lookup(Addr(got.at as usize))
     {
         span.flags.fetch_or(flag::UNPADDED, Ordering::Relaxed);
+        plain::unpadded(span);
     }
     got
 }
 
-/// [`usable_size`] of an ordinary slot; `None`: ask that.
-/// # Safety
-/// `p` is not null.
-#[inline(always)]
-pub unsafe fn usable_at_once(p: *const u8) -> Option<usize> {
-    // SAFETY: forwarded.
-    unsafe { fast::plain(p) }.map(usable)
+/// [`usable_size`] of an object that the caller has, without a look at whether it is one.
+pub fn usable_at_once(p: *const u8) -> Option<usize> {
+    map::lookup(Addr(p as usize)).map(usable)
 }
 
-/// Whether an object of `old` usable bytes may become one of `n` where it is: it fits, and not more
-/// than half would be wasted.
+/// Whether an object of `old` usable bytes may become one of `n > 0` where it is: it fits, and not more
+/// than half and 32 bytes would be wasted.
 #[inline(always)]
 pub fn stays(old: usize, n: usize) -> bool {
-    n <= old && (n >= old / 2 || old < 64)
+    n.wrapping_sub(1) < old && n + 32 >= old / 2
 }
 
 /// Bytes that the object at `p` may use; `None` for a pointer that is not ours.
@@ -185,7 +182,7 @@ pub unsafe fn realloc(p: *mut u8, n: usize, poll: impl FnOnce(), trace: impl FnO
         }
         match fast::free(p) {
             fast::Freed::Done => {}
-            fast::Freed::Emptied(span) => release::emptied(&critical::enter(), span),
+            fast::Freed::Full => release::bin_full(&critical::enter(), p),
             fast::Freed::Special => {
                 let freed = release::free(&critical::enter(), p);
                 debug_assert!(freed == Freed::Ours);

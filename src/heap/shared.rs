@@ -12,9 +12,9 @@
 //! of the late lock.
 #![allow(unsafe_code)]
 use super::cache::{Cache, EMPTY_SPAN};
-use super::release::{collect_remote, drain_notified, give_span, push};
+use super::release::{collect_remote, drain_notified, give_span, push_all};
 use super::slots::{link, unlink};
-use super::{live, slots};
+use super::{bins, live, slots};
 use crate::ground::critical::Critical;
 use crate::ground::lock::{Lock, Rank};
 use crate::spans::class::COUNT;
@@ -55,13 +55,17 @@ pub fn adopt(critical: &Critical, cache: &'static Cache, class: usize) -> Option
     None
 }
 
-/// Frees a slot of a span that is abandoned. False if it is not (any more).
-pub fn give_abandoned(critical: &Critical, span: &'static Span, block: *mut Block) -> bool {
+/// Frees slots of a span that is abandoned. False if it is not (any more): then none was taken.
+pub fn give_abandoned(
+    critical: &Critical,
+    span: &'static Span,
+    blocks: &mut impl Iterator<Item = *mut Block>,
+) -> bool {
     let lists = ABANDONED.lock(critical);
     if span.owner.load(Ordering::Acquire) & !tag::ALL != 0 {
         return false;
     }
-    push(span, block);
+    push_all(span, blocks);
     collect_remote(span);
     live::account(span, span.used.get());
     if span.used.get() == 0 {
@@ -72,15 +76,16 @@ pub fn give_abandoned(critical: &Critical, span: &'static Span, block: *mut Bloc
     true
 }
 
-/// Empties a cache whose thread is going: empty spans are freed, others abandoned.
+/// Empties a cache whose thread is going, and has it no more: empty spans are freed, others abandoned.
 pub fn abandon(critical: &Critical, cache: &'static Cache) {
+    bins::give_all(critical, cache);
     drain_notified(critical, cache);
     cache.spare.set(0);
     for class in 1..COUNT {
         // SAFETY: heads and queued spans are valid for ever.
         let head: &'static Span = unsafe { &*cache.head[class].get() };
         if !ptr::eq(head, &EMPTY_SPAN) {
-            cache.show(class, &EMPTY_SPAN);
+            cache.head[class].set(&EMPTY_SPAN);
             head.used.set(head.used.get() - 1);
             leave(critical, head);
         }

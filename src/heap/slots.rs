@@ -1,39 +1,42 @@
 //! The slow path of small and medium allocations: find or make a span with a free slot.
 //!
-//! In order: the head's remote frees; more of the head's untouched slots (a page's worth at a
-//! time, so that memory is touched as it is used); a queued span; an abandoned span; new pages.
+//! In order: the head's free slots; its remote frees; its untouched slots; a queued span; an abandoned span; new pages. Some
+//! more slots go to the thread's bin of the class ([`bins`]); untouched ones stay so until the program has them.
 //! The exhausted head goes to the full list and asks to be told of the next remote free.
 //!
 //! # Safety
 //! Runs in a critical section on the owner's thread (or under the late lock), so the cache's
 //! and its spans' cells have no other user.
 #![allow(unsafe_code)]
-use super::cache::{Cache, EMPTY_SPAN, link_to};
-use super::{fast, live, release, shared};
+use super::cache::{self, Cache, EMPTY_SPAN, link_of};
+use super::{bins, free_bits, live, misuse, release, shared};
 use crate::ground::critical::Critical;
 use crate::pages;
-use crate::pure::addr::PAGE_SIZE;
+use crate::pure::addr::{Addr, PAGE_SHIFT, PAGE_SIZE};
 use crate::spans::span::{NOTIFY, kind, tag};
-use crate::spans::{Block, Span, class, map, slab};
+use crate::spans::{Block, Span, class, map, plain, slab};
 use core::cell::Cell;
 use core::ptr;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{Ordering, fence};
 
 /// A slot of `class`, or null when there is no memory.
 pub fn alloc(critical: &Critical, cache: &'static Cache, class: usize) -> *mut u8 {
+    if let Some(block) = bins::take(cache, class) {
+        // SAFETY: a slot that is the caller's now.
+        unsafe { block.cast::<u128>().write(0) };
+        return block.cast();
+    }
     loop {
         // SAFETY: heads are valid for ever.
         let head: &'static Span = unsafe { &*cache.head[class].get() };
         if !ptr::eq(head, &EMPTY_SPAN) {
-            if head.free.get() == Block::end() && release::collect_remote(head) == 0 {
-                extend(head);
-            }
-            if let Some(p) = fast::pop(head) {
-                return p.as_ptr();
-            }
-            if head.free.get() != Block::end() {
-                release::mend_first(head);
-                continue;
+            if let Some(block) = take_one(head) {
+                // SAFETY: a slot that is the caller's now. In pages that another span had there may be marks.
+                unsafe { block.cast::<u128>().write(0) };
+                if ptr::eq(cache, cache::current()) {
+                    bins::refill(cache, class, head);
+                }
+                return block.cast();
             }
             if !fill_up(cache, class, head) {
                 continue;
@@ -41,12 +44,60 @@ pub fn alloc(critical: &Critical, cache: &'static Cache, class: usize) -> *mut u
         }
         release::drain_notified(critical, cache);
         let Some(span) = next_span(critical, cache, class) else {
-            cache.show(class, &EMPTY_SPAN);
+            cache.head[class].set(&EMPTY_SPAN);
             return ptr::null_mut();
         };
-        // The +1 keeps the fast path's count off zero while the span is head.
+        // The +1 keeps the count off zero while the span is head.
         span.used.set(span.used.get() + 1);
-        cache.show(class, span);
+        cache.head[class].set(span);
+        show_again(critical, span);
+    }
+}
+
+/// Calls `f` with up to `most` of the span's free slots, lowest first. Returns how many. They bear their marks still.
+pub fn take(span: &Span, most: u32, f: impl FnMut(*mut Block)) -> u32 {
+    let taken = free_bits::take(span, most, f);
+    span.used.set(span.used.get() + taken);
+    taken
+}
+
+/// A free slot, or one that others freed, or one that nobody ever had.
+fn take_one(span: &Span) -> Option<*mut Block> {
+    let mut one = None;
+    if take(span, 1, |block| one = Some(block)) == 0 && release::collect_remote(span) != 0 {
+        take(span, 1, |block| one = Some(block));
+    }
+    one.or_else(|| fresh(span, 1).next())
+}
+
+/// What a free slot's link leads to, null at the end. Ends the process if it is no slot of the span: the program wrote to
+/// what it had freed.
+/// # Safety
+/// `block` is a slot of the span.
+pub(super) unsafe fn next_of(span: &Span, block: *const Block) -> *mut Block {
+    // SAFETY: the caller's promise.
+    let next = unsafe { link_of(block) };
+    let at = Addr::of(next);
+    if !next.is_null() && !span.has_slot(at) {
+        // SAFETY: as above.
+        let link = Addr(unsafe { (*block).link });
+        misuse::overwritten(Addr::of(block), span.size.get(), link);
+    }
+    next
+}
+
+/// The fast paths may have the slots of a span of the caller's again whose last object has left limbo.
+pub(super) fn show_again(critical: &Critical, span: &Span) {
+    let owner = span.owner.load(Ordering::Acquire);
+    if owner & (tag::LIMBO | tag::WATCH | tag::HIDDEN) == tag::HIDDEN {
+        clear_tag(span, tag::HIDDEN);
+        plain::show(critical, span);
+        // Somebody may have pinned an object meanwhile: whoever comes last hides the span.
+        fence(Ordering::SeqCst);
+        if span.owner.load(Ordering::Relaxed) & (tag::LIMBO | tag::WATCH) != 0 {
+            set_tag(span, tag::HIDDEN);
+            plain::hide(span);
+        }
     }
 }
 
@@ -99,21 +150,13 @@ pub fn change_owner(span: &Span, id: usize, full: usize) {
     let _ = span.owner.fetch_update(Ordering::AcqRel, Ordering::Relaxed, new);
 }
 
-/// Puts up to a page's worth of never used slots on the list. False if there are none left.
-fn extend(span: &Span) -> bool {
-    let (from, size) = (span.extended.get(), span.size.get());
-    let count = (PAGE_SIZE / size).max(1) as u32;
-    let to = (from + count).min(span.slots.get());
-    let mut next = span.free.get();
-    for index in (from..to).rev() {
-        let block: *mut Block = span.slot(index).ptr();
-        // SAFETY: the slot lies in the span's pages and was never handed out.
-        unsafe { link_to(block, next) };
-        next = block;
-    }
+/// Up to `count` slots that nobody ever had, in use from now on. They are not touched.
+pub fn fresh(span: &Span, count: u32) -> impl Iterator<Item = *mut Block> + '_ {
+    let from = span.extended.get();
+    let to = from.saturating_add(count).min(span.slots.get());
     span.extended.set(to);
-    span.free.set(next);
-    from != to
+    span.used.set(span.used.get() + (to - from));
+    (from..to).map(|index| span.slot(index).ptr())
 }
 
 fn new_span(critical: &Critical, cache: &'static Cache, class: usize) -> Option<&'static Span> {
@@ -124,16 +167,31 @@ fn new_span(critical: &Critical, cache: &'static Cache, class: usize) -> Option<
         slab::give(critical, span);
         return None;
     };
-    if !map::set(critical, run.base, pages, Some(span)) {
+    span.init_slots(run.base, pages, class, run.zeroed);
+    let (first, count) = (span.page_base(), span.pages.get() as usize);
+    if !free_bits::make(critical, span) || !map::set(critical, first, count, Some(span)) {
+        free_bits::drop_bits(critical, span);
         pages::free(critical, run.base, pages);
         slab::give(critical, span);
         return None;
     }
-    span.init_slots(run.base, class, run.zeroed);
+    let before = first.since(run.base) >> PAGE_SHIFT;
+    give_ends(critical, &run, before, pages - before - count);
     let watch = if cache.watched.get() { tag::WATCH } else { 0 };
-    span.owner.store(cache.id() | watch, Ordering::Release);
+    span.owner.store(cache.id() | watch | tag::HIDDEN, Ordering::Release);
     span.publish(kind::SLOTS);
     Some(span)
+}
+
+/// Gives the pages of a run that no slot of its span touches back.
+fn give_ends(critical: &Critical, run: &pages::Run, before: usize, behind: usize) {
+    let free = if run.zeroed { pages::free_released } else { pages::free };
+    if before != 0 {
+        free(critical, run.base, before);
+    }
+    if behind != 0 {
+        free(critical, run.base.add((run.pages - behind) * PAGE_SIZE), behind);
+    }
 }
 
 /// Pushes `span` at the front of a doubly linked list.

@@ -1,7 +1,7 @@
 //! What is special about single objects: pins, holds, what is attached to them.
 //!
 //! A span with a special object has the flag SPECIAL and, so that free() takes its slow path, the tag WATCH in
-//! its owner word; the fast paths are as they were. Such a span has an array of *cells*, one a slot: a word of
+//! its owner word and is hidden in the table of pages; the fast paths are as they were. Such a span has an array of *cells*, one a slot: a word of
 //! state, and who pinned first, when. The array is made at the first pin, stays with the *descriptor* (as limbo's)
 //! and is replaced only when the descriptor gets another shape; an object that goes leaves its cell zero.
 //!
@@ -35,7 +35,7 @@ use crate::ground::lock::{Lock, Rank};
 use crate::pages::own;
 use crate::pure::addr::{ADDR_BITS, Addr};
 use crate::spans::span::{flag, kind, tag};
-use crate::spans::{Block, Span, map, side, slab};
+use crate::spans::{Block, Span, map, plain, side, slab};
 use crate::sys::process;
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -118,7 +118,9 @@ fn make_cells(critical: &Critical, span: &'static Span) -> Option<&'static [Cell
         word.store(fresh, Ordering::Release);
     }
     if span.kind() == kind::SLOTS {
-        slots::set_tag(span, tag::WATCH);
+        // The owner looks at the tag once more after it showed the span: see `slots::show_again`.
+        slots::set_tag(span, tag::WATCH | tag::HIDDEN);
+        plain::hide(span);
     }
     span.flags.fetch_or(flag::SPECIAL, Ordering::AcqRel);
     cells(span)
@@ -162,7 +164,7 @@ fn resolve(span: &'static Span, index: u32, addr: Addr, how: Named) -> Result<Fo
         return Err(Refused::NotOurs);
     }
     // SAFETY: a slot of a live span is mapped and has 16 bytes.
-    if span.kind() == kind::SLOTS && unsafe { cache::is_marked(at.ptr::<Block>()) } {
+    if span.kind() == kind::SLOTS && unsafe { cache::is_marked(span, at.ptr::<Block>()) } {
         return Err(Refused::Dead);
     }
     if span.owner.load(Ordering::Relaxed) & tag::LIMBO != 0 {

@@ -24,7 +24,7 @@ fn free(p: *mut u8) {
     unsafe {
         match fast::free(p) {
             fast::Freed::Done => {}
-            fast::Freed::Emptied(span) => release::emptied(&critical::enter(), span),
+            fast::Freed::Full => release::bin_full(&critical::enter(), p),
             fast::Freed::Special => {
                 assert_eq!(release::free(&critical::enter(), p), release::Freed::Ours);
             }

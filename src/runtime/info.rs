@@ -2,7 +2,7 @@
 use crate::ground::critical::{self, Critical};
 use crate::ground::out::Line;
 use crate::heap::kept::{self, Which};
-use crate::heap::{cache, live, release};
+use crate::heap::{bins, cache, live, release};
 use crate::pages;
 use crate::pure::addr::PAGE_SIZE;
 use crate::spans::slab;
@@ -56,6 +56,7 @@ pub fn trim() -> bool {
 pub fn trim_all(critical: &Critical) -> bool {
     let cache = cache::current();
     if !cache.is_empty() {
+        bins::give_all(critical, cache);
         release::give_spares(critical, cache);
         cache.flush_pages(critical);
     }

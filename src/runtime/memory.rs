@@ -14,11 +14,12 @@ use crate::heap::large::OBJECT_MAX;
 use crate::heap::release::{self, Freed};
 use crate::heap::resize::{self, Got, Resized, Trace};
 use crate::heap::{cache, fast};
-use crate::pure::addr::PAGE_SIZE;
-use crate::spans::Span;
+use crate::pure::addr::{Addr, PAGE_SIZE};
 use crate::spans::class::SMALL_MAX;
+use crate::spans::plain;
 use crate::sys::errno;
 use crate::threads;
+use core::ptr::NonNull;
 
 #[inline(always)]
 pub fn malloc(n: usize) -> *mut u8 {
@@ -88,6 +89,29 @@ pub fn calloc(count: usize, size: usize) -> *mut u8 {
         errno::set(libc::ENOMEM);
         return core::ptr::null_mut();
     };
+    if n >= 80 {
+        return calloc_larger(n);
+    }
+    let Some(p) = fast::small_marked(n) else { return calloc_slow(n) };
+    let p = p.as_ptr();
+    // A slot is a multiple of 16 bytes that is larger than n: so is what is cleared, some of it twice.
+    let last = n & !15;
+    // SAFETY: see above.
+    unsafe {
+        let clear = |at: usize| p.add(at).cast::<u128>().write(0);
+        clear(0);
+        if n >= 32 {
+            clear(16);
+            clear(32);
+            clear(last - 16);
+        }
+        clear(last);
+    }
+    p
+}
+
+#[inline(never)]
+fn calloc_larger(n: usize) -> *mut u8 {
     let p = fast::malloc(n);
     if p.is_null() {
         return calloc_slow(n);
@@ -113,7 +137,7 @@ pub unsafe fn free(p: *mut u8) {
     unsafe {
         match fast::free(p) {
             fast::Freed::Done => {}
-            fast::Freed::Emptied(span) => emptied(span),
+            fast::Freed::Full => bin_full(p),
             fast::Freed::Special => free_slow(p),
         }
     }
@@ -121,11 +145,17 @@ pub unsafe fn free(p: *mut u8) {
 
 #[cold]
 #[inline(never)]
-fn emptied(span: &'static Span) {
-    // It can wait empty in its list.
-    if !critical::is_interrupted() {
-        release::emptied(&critical::enter(), span);
+fn bin_full(p: *mut u8) {
+    if critical::is_interrupted() {
+        // It is to be freed once more. The caller has one that is not null.
+        if let Some(slot) = NonNull::new(p) {
+            // SAFETY: the program frees it.
+            unsafe { nested::put_off(fast::unmarked(slot).as_ptr()) };
+        }
+        return;
     }
+    let _errno = errno::Saved::new();
+    release::bin_full(&critical::enter(), p);
 }
 
 /// # Safety
@@ -157,7 +187,7 @@ unsafe fn free_slow(p: *mut u8) {
 pub unsafe fn realloc(p: *mut u8, n: usize) -> *mut u8 {
     // SAFETY: forwarded.
     unsafe {
-        if !p.is_null() && n != 0 && resize::usable_at_once(p).is_some_and(|old| resize::stays(old, n)) {
+        if fast::plain(p).is_some_and(|old| resize::stays(old, n)) {
             return p;
         }
         realloc_slow(p, n)
@@ -264,12 +294,10 @@ pub fn pvalloc(n: usize) -> *mut u8 {
 /// As malloc_usable_size(3).
 #[inline(always)]
 pub unsafe fn usable_size(p: *mut u8) -> usize {
-    // SAFETY: forwarded.
-    unsafe {
-        match if p.is_null() { None } else { resize::usable_at_once(p) } {
-            Some(size) => size,
-            None => usable_size_slow(p),
-        }
+    match plain::usable(Addr(p as usize)) {
+        // SAFETY: forwarded.
+        0 => unsafe { usable_size_slow(p) },
+        size => size,
     }
 }
 

@@ -10,6 +10,7 @@
 //! The functions have the types of their C names. A block on the list was freed by the program: its first
 //! word is free.
 #![allow(unsafe_code)]
+use super::foreign;
 use super::next::{Next, behind};
 use crate::ground::fatal;
 use crate::heap::resize;
@@ -73,16 +74,16 @@ pub fn catch_up(free: impl Fn(*mut u8)) {
     }
 }
 
-/// Null where the old size cannot be known without a lock, or there is no memory; errno is for the caller.
+/// Null where there is no memory; errno is for the caller.
 ///
 /// # Safety
 /// As realloc(3), `p` not null and `n` not 0.
 pub unsafe fn realloc(p: *mut u8, n: usize) -> *mut u8 {
     // SAFETY: the program's block, which stays until it was copied.
     unsafe {
-        let old = resize::usable_at_once(p);
-        let new = if old.is_some() { alloc(MIN_ALIGN, n) } else { core::ptr::null_mut() };
-        if let (false, Some(old)) = (new.is_null(), old) {
+        let old = resize::usable_at_once(p).unwrap_or_else(|| foreign::usable_size(p));
+        let new = alloc(MIN_ALIGN, n);
+        if !new.is_null() {
             core::ptr::copy_nonoverlapping(p, new, old.min(n));
             put_off(p);
         }

@@ -17,7 +17,7 @@
 //! abandoned); the collector reads them only while the world is stopped.
 #![allow(unsafe_code)]
 use super::class;
-use crate::pure::addr::{Addr, PAGE_SHIFT};
+use crate::pure::addr::{Addr, PAGE_SHIFT, PAGE_SIZE, round_up};
 use core::cell::Cell;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering};
@@ -25,24 +25,11 @@ use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 /// A free slot's first sixteen bytes.
 #[repr(C)]
 pub struct Block {
-    pub next: *mut Block,
-    /// The cache's key while the slot is free: a quick sign of a double free.
-    pub key: usize,
+    /// On a list, the next one, in a disguise that only we know (`heap::cache`).
+    pub link: usize,
+    /// [`Span::mark`]: a sign of a double free.
+    pub mark: usize,
 }
-
-impl Block {
-    /// What ends a local free list: a block that never carries its key, so that one comparison
-    /// tells both that a list is empty and that its first block was written to since it was freed.
-    pub fn end() -> *mut Block {
-        (&raw const END).cast_mut().cast()
-    }
-}
-struct End {
-    _block: Block,
-}
-// SAFETY: never written to.
-unsafe impl Sync for End {}
-static END: End = End { _block: Block { next: ptr::null_mut(), key: 0 } };
 
 /// Tag bits of [`Span::owner`].
 pub mod tag {
@@ -52,6 +39,8 @@ pub mod tag {
     pub const LIMBO: usize = 2;
     /// Frees are watched (leak mode, and where an object is special).
     pub const WATCH: usize = 4;
+    /// It is not in [`plain`](super::super::plain): its owner may want to put it there.
+    pub const HIDDEN: usize = 8;
     pub const ALL: usize = 63;
 }
 
@@ -85,17 +74,18 @@ pub const NOTIFY: usize = 1;
 
 #[repr(C, align(128))]
 pub struct Span {
-    /// Owner: local free list, up to [`Block::end`]. Each block on it carries its key.
-    pub free: Cell<*mut Block>,
+    /// Owner: which slots are free and not in somebody's bin (`heap::free_bits`). Each of them bears its mark.
+    pub free_bits: Cell<*mut u64>,
     /// Cache address | tags; 0 while abandoned or large.
     pub owner: AtomicUsize,
-    /// Owner: slots not on `free` and handed out at least once (+1 while the span is its
-    /// class's head, so that the fast path's count does not reach 0).
+    /// Owner: slots not in `free_bits` and handed out at least once, be they in somebody's bin by now (+1 while
+    /// the span is its class's head).
     pub used: Cell<u32>,
     /// Slots in the span.
     pub slots: Cell<u32>,
     /// Bytes a slot; for large objects, of the whole object.
     pub size: Cell<usize>,
+    /// Where the first slot begins: a multiple of the size, in the first page.
     pub base: Cell<usize>,
     /// Owner: slots below this index have been put on the list at least once.
     pub extended: Cell<u32>,
@@ -133,7 +123,7 @@ impl Span {
     /// What the fast paths find where there is no span.
     pub const fn empty() -> Span {
         Span {
-            free: Cell::new((&raw const END).cast_mut().cast()),
+            free_bits: Cell::new(ptr::null_mut()),
             owner: AtomicUsize::new(0),
             used: Cell::new(0),
             slots: Cell::new(0),
@@ -166,23 +156,39 @@ impl Span {
     pub fn base(&self) -> Addr {
         Addr(self.base.get())
     }
+    /// The first page.
+    #[inline(always)]
+    pub fn page_base(&self) -> Addr {
+        self.base().align_down(PAGE_SIZE)
+    }
     /// End of the span's pages.
     #[inline(always)]
     pub fn limit(&self) -> Addr {
-        Addr(self.base.get() + ((self.pages.get() as usize) << PAGE_SHIFT))
+        Addr(self.page_base().0 + ((self.pages.get() as usize) << PAGE_SHIFT))
     }
-    /// The index of the slot that holds `addr`, which must be at or above the base. May be
-    /// ≥ `slots` for an address in the tail.
+    /// The index of the slot that holds `addr`, in the span's pages; `slots` for an address before the
+    /// first or behind the last one.
     #[inline(always)]
     pub fn index(&self, addr: Addr) -> u32 {
         let offset = addr.0.wrapping_sub(self.base.get());
-        ((offset as u128 * self.magic.get() as u128) >> 64) as u32
+        let index = ((offset as u128 * self.magic.get() as u128) >> 64) as u64;
+        index.min(self.slots.get() as u64) as u32
     }
-    /// Whether `addr`, in a span of slots, is where a slot begins.
+    /// What the slot at `addr` bears in its second word as long as it is free. Never 0.
     #[inline(always)]
-    pub fn is_slot(&self, addr: Addr) -> bool {
-        let offset = addr.0.wrapping_sub(self.base.get()) as u64;
-        offset.wrapping_mul(self.magic.get()) < self.magic.get()
+    pub fn mark(&self, addr: Addr) -> usize {
+        addr.0.wrapping_mul(self.magic.get() as usize)
+    }
+    /// Whether `addr` is where a slot of this span of slots is or may come to be.
+    pub fn is_place(&self, addr: Addr) -> bool {
+        let bytes = self.slots.get() as usize * self.size.get();
+        addr.0.wrapping_sub(self.base.get()) < bytes && self.mark(addr) < self.magic.get() as usize
+    }
+    /// Whether `addr` is where a slot of this span of slots begins that was handed out once.
+    #[inline(always)]
+    pub fn has_slot(&self, addr: Addr) -> bool {
+        let bytes = self.extended.get() as usize * self.size.get();
+        addr.0.wrapping_sub(self.base.get()) < bytes && self.mark(addr) < self.magic.get() as usize
     }
     #[inline(always)]
     pub fn slot(&self, index: u32) -> Addr {
@@ -200,17 +206,21 @@ impl Span {
             _ => Some(0),
         }
     }
-    /// Sets up a descriptor for slots of `class_no` over fresh pages. Not yet published.
-    pub fn init_slots(&self, base: Addr, class_no: usize, zeroed: bool) {
+    /// Sets up a descriptor for slots of `class_no` in `count` fresh pages, of which some at both ends may not
+    /// be needed. Not yet published.
+    pub fn init_slots(&self, pages: Addr, count: usize, class_no: usize, zeroed: bool) {
         let size = class::SIZE[class_no] as usize;
-        self.free.set(Block::end());
+        let base = pages.0.next_multiple_of(size);
+        let slots = (pages.0 + (count << PAGE_SHIFT) - base) / size;
+        let end = round_up(base + slots * size, PAGE_SIZE);
+        self.free_bits.set(ptr::null_mut());
         self.used.set(0);
-        self.slots.set(class::slots(class_no) as u32);
+        self.slots.set(slots as u32);
         self.size.set(size);
-        self.base.set(base.0);
+        self.base.set(base);
         self.extended.set(0);
         self.magic.set(class::magic(size));
-        self.pages.set(class::PAGES[class_no] as u32);
+        self.pages.set((Addr(end).since(Addr(base).align_down(PAGE_SIZE)) >> PAGE_SHIFT) as u32);
         self.accounted.set(0);
         self.class.set(class_no as u8);
         self.zeroed.set(zeroed as u8);
@@ -221,7 +231,8 @@ impl Span {
     }
     /// Sets up a descriptor for one large object. Not yet published.
     pub fn init_large(&self, base: Addr, pages: usize, size: usize, zeroed: bool) {
-        self.init_slots(base, 1, zeroed);
+        self.init_slots(base, 1, 1, zeroed);
+        self.base.set(base.0);
         self.slots.set(1);
         self.extended.set(1);
         self.used.set(1);

@@ -60,3 +60,37 @@ fn aligned_classes_are_aligned_and_hold_the_request() {
         }
     }
 }
+
+#[test]
+fn one_product_tells_slots_from_all_other_addresses() {
+    let mut r = 0x5eed_u64;
+    for (class, &size) in SIZE.iter().enumerate().skip(1) {
+        let (size, magic) = (size as u64, magic(size as usize));
+        for i in 0..20_000u64 {
+            r ^= r << 13;
+            r ^= r >> 7;
+            r ^= r << 17;
+            let address = match i % 4 {
+                0 => r >> 17,
+                1 => (r >> 17) / size * size,
+                2 => ((r >> 17) / size * size).saturating_sub(1 + i % 16),
+                _ => ((1 << 47) - 1 - i / 4) / size * size + i % 3,
+            };
+            let mark = address.wrapping_mul(magic);
+            assert_eq!(mark < magic, address.is_multiple_of(size), "class {class} address {address:#x}");
+            assert!(address == 0 || (mark != 0 && mark != address));
+        }
+    }
+}
+
+#[test]
+fn a_request_finds_the_bin_of_its_class_and_bins_do_not_overlap() {
+    for n in 0..=MEDIUM_MAX {
+        assert_eq!(BIN_OF[n >> 4], BIN[of(n)], "{n}");
+    }
+    for class in 1..COUNT {
+        // Below the oldest place is a null, below that lies the head of the bin before.
+        let lowest = BIN[class] as usize - (HOLDS[class] as usize + 1) * 8;
+        assert!(lowest >= BIN[class - 1] as usize + 64, "class {class}");
+    }
+}

@@ -3,10 +3,11 @@ use gleaner_core::gc::limbo::{Doom, Moved};
 use gleaner_core::gc::{self, Abandon, Found, Marked, Scan, Settings, World};
 use gleaner_core::ground::critical;
 use gleaner_core::heap::resize::{self, Resized, Trace};
-use gleaner_core::heap::{fast, release};
+use gleaner_core::heap::{bins, cache, fast, release};
 use gleaner_core::pure::addr::Addr;
 use gleaner_core::spans::{Span, map};
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard};
 
 pub const PLAIN: Trace = Trace { stack: 0, watched: false };
@@ -73,12 +74,34 @@ pub fn free(at: usize) {
     unsafe {
         match fast::free(p) {
             fast::Freed::Done => {}
-            fast::Freed::Emptied(span) => release::emptied(&critical::enter(), span),
+            fast::Freed::Full => release::bin_full(&critical::enter(), p),
             fast::Freed::Special => {
                 assert_eq!(release::free(&critical::enter(), p), release::Freed::Ours);
             }
         }
     }
+}
+/// What this thread has at hand goes back to the lists of the spans.
+pub fn shelve() {
+    bins::give_all(&critical::enter(), cache::current());
+}
+/// Two slots of `n` bytes on their span's remote list, the second one's link leads to the first; and an object of that
+/// span behind them.
+pub fn listed(n: usize) -> (usize, usize, usize) {
+    let mut all: Vec<usize> = (0..3).map(|_| zeroed(n)).collect();
+    all.sort_unstable();
+    let (first, second) = (all[0], all[1]);
+    std::thread::spawn(move || {
+        attach();
+        free(first);
+        free(second);
+        shelve();
+        resize::detach(&critical::enter());
+    })
+    .join()
+    .expect("frees");
+    assert_eq!(span(first).remote.load(Ordering::Relaxed) & !1, second);
+    (first, second, all[2])
 }
 pub fn realloc(at: usize, n: usize) -> usize {
     // SAFETY: the tests' own objects.

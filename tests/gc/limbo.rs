@@ -7,6 +7,7 @@ use gleaner_core::ground::critical;
 use gleaner_core::heap::live::RESURRECTED;
 use gleaner_core::heap::resize;
 use gleaner_core::spans::span::tag;
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
 fn resurrected() -> u64 {
@@ -157,16 +158,17 @@ fn reclaimed_slots_are_used_again_and_spans_go_back() {
 #[test]
 fn a_slot_that_fell_off_its_list_is_not_pushed_twice() {
     let _turn = turn();
-    let (a, b, c) = (alloc(600), alloc(600), alloc(600));
-    free(a);
-    free(b);
-    // The program cuts the list: b is its last slot now. The others are on no list.
+    let (a, b, c) = listed(600);
+    // The program cuts the list: b is its last slot now. a is on no list.
+    let link = get(b, 0);
     put(b, 0, 0);
     for _ in 0..3 {
         assert_eq!(cycle_of_broken(&mut roots(&[c]), 2).1, 0);
     }
-    let taken = alloc(600);
-    assert_eq!(taken, b);
-    free(taken);
-    free(c);
+    put(b, 0, link);
+    let slots = span(a).slots.get() as usize;
+    let taken: BTreeSet<usize> = (0..2 * slots).map(|_| alloc(600)).collect();
+    assert_eq!(taken.len(), 2 * slots);
+    assert!(taken.contains(&b) && taken.contains(&a));
+    taken.iter().chain(&[c]).for_each(|&at| free(at));
 }
