@@ -1,7 +1,7 @@
 //! Ranges of memory that are not ours and that the program adopted: objects of the graph, with a cleanup.
 //!
 //! An adopted range (a mapped file, shared memory, another allocator's block) is kept by any
-//! word that points into it, or to the byte behind it (unless an object of the heap or a library begins just there:
+//! word that points into it, or to the byte behind it (unless an object of the heap or what the program did not map begins just there:
 //! then the word is theirs; but of two adjacent ranges it keeps both). While it is adopted it is no root: with
 //! `SCAN` it is read when something reaches it, so that cycles through it and the heap can die, with
 //! `NOSCAN` never. Once complete cycles have found it unreachable as often as limbo asks of heap objects, its

@@ -19,7 +19,7 @@ pub mod mark {
     pub const IMMORTAL: u8 = 32;
     /// The last complete cycle reached it.
     pub const REACHED: u8 = 64;
-    /// A library's image or memory of ours begins just behind it.
+    /// What the program did not map begins just behind it.
     pub const CLOSED: u8 = 128;
 }
 

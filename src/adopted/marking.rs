@@ -147,9 +147,9 @@ impl View {
     }
 }
 
-/// A library's image, a file that is only read, or memory of ours begins at `at`: words that are this address
-/// mean that, and no range's end. ld.so alone has several for each library, and the kernel likes to map
-/// right below what it mapped before.
+/// Memory of ours or something that the program did not map itself begins at `at` (a library's image, what ld.so
+/// allocated, a thread's stack): words that are this address mean that, and no range's end. ld.so alone has
+/// several for each library, and the kernel likes to map right below what it mapped before.
 pub fn others_begin(at: Addr) {
     let registry = stopped();
     if anything()

@@ -250,6 +250,13 @@ impl<'a> Reconcile<'a> {
         }
     }
 
+    /// Calls `each` with the start of everything that the host did not map by a call that we saw: what ld.so has,
+    /// libraries, stacks that libc mapped.
+    pub fn each_escaped(&self, each: impl FnMut(Addr)) {
+        let escaped = |range: &Range| range.record.kind == Kind::Escaped;
+        self.state.host.iter_from(Addr(0)).filter(escaped).map(|range| range.lo).for_each(each);
+    }
+
     /// Calls `each` with the guard pages in memory of ours; a range of everything if they are not
     /// known for sure.
     pub fn guards(&self, each: &mut dyn FnMut(Addr, Addr)) {

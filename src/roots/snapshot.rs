@@ -195,6 +195,9 @@ impl Reading<'_, '_, '_> {
         self.odd.clear();
         maps::for_each(text, &mut |m| self.line(m))?;
         self.unlisted(Addr(usize::MAX));
+        if adopted::anything() {
+            self.record.each_escaped(adopted::others_begin);
+        }
         let listed = self.odd.as_slice().len();
         let (odd, short) = (&mut *self.odd, &mut self.short.1);
         self.record.guards(&mut |lo, hi| {
@@ -260,9 +263,6 @@ impl Reading<'_, '_, '_> {
         self.record.seen(lo, hi, m.perms.bits() & 7, shared);
         if !is_plain(m) {
             self.record.strange(lo, hi);
-        }
-        if m.inode != 0 && !shared && !m.perms.has(Perms::WRITE) {
-            adopted::others_begin(lo);
         }
         let Some((class, kind)) = classify(m) else { return };
         let main_stack = m.name.starts_with(b"[stack]");
