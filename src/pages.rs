@@ -135,6 +135,17 @@ pub fn free(critical: &Critical, base: Addr, npages: usize) {
     HEAP.lock(critical).tree.free(Page::of(base), npages, Content::Resident);
 }
 
+/// [`free`] through a cache whose owner is about to [`flush`] it: neighbours go back together.
+pub fn free_later(critical: &Critical, cache: &mut PageCache, base: Addr, npages: usize) {
+    let page = Page::of(base);
+    if !cache.can_take_back(page, npages) {
+        flush(critical, cache);
+    }
+    if !cache.take_back(page, npages) {
+        free(critical, base, npages);
+    }
+}
+
 /// [`free`] of pages that have no memory and read as zero.
 pub fn free_released(critical: &Critical, base: Addr, npages: usize) {
     debug_assert!(base.is_aligned(PAGE_SIZE) && npages > 0);

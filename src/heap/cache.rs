@@ -21,6 +21,7 @@ use core::mem::offset_of;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
+/// A new one is all zero.
 #[repr(C, align(64))]
 pub struct Cache {
     /// See [`Bin`]. Where they are, say `class::BIN` and `spans::plain`.
@@ -29,7 +30,7 @@ pub struct Cache {
     pub spare_chunks: Cell<*const Chunk>,
     /// By request: where its bin is.
     by_size: [Cell<u16>; SMALL_MAX + 1],
-    /// By class: the span to take slots from, or EMPTY.
+    /// By class: the span to take slots from, or null.
     pub head: [Cell<*const Span>; COUNT],
     /// By class: further spans with free slots, doubly linked.
     pub queue: [Cell<*const Span>; COUNT],
@@ -155,7 +156,6 @@ pub fn bin_at(offset: usize) -> &'static Bin {
 // SAFETY: see the chapter above.
 unsafe impl Sync for Cache {}
 
-pub static EMPTY_SPAN: Span = Span::empty();
 pub static EMPTY: Cache = Cache::new();
 
 global_asm!(
@@ -218,7 +218,7 @@ impl Cache {
             bins: UnsafeCell::new([0; BINS / 8]),
             spare_chunks: Cell::new(ptr::null()),
             by_size: [const { Cell::new(0) }; SMALL_MAX + 1],
-            head: [const { Cell::new(&EMPTY_SPAN) }; COUNT],
+            head: [const { Cell::new(ptr::null()) }; COUNT],
             queue: [const { Cell::new(ptr::null()) }; COUNT],
             full: Cell::new(ptr::null()),
             notify: AtomicUsize::new(0),
@@ -271,13 +271,8 @@ impl Cache {
             Some(cache) => cache,
             None => {
                 let p: *mut Cache = metadata::alloc(critical, size_of::<Cache>(), align_of::<Cache>())?.ptr();
-                // SAFETY: fresh zeroed memory of the right size and alignment, ours for ever. What is not zero
-                // in a new cache is written here; its bins are not touched.
-                let cache = unsafe {
-                    (&raw mut (*p).head).write([const { Cell::new(&EMPTY_SPAN) }; COUNT]);
-                    (&raw mut (*p).pages).write(UnsafeCell::new(PageCache::new()));
-                    &*p
-                };
+                // SAFETY: fresh zeroed memory of the right size and alignment, ours for ever. That is a new cache.
+                let cache = unsafe { &*p };
                 cache.before.set(ALL.load(Ordering::Relaxed));
                 while let Err(now) = ALL.compare_exchange_weak(
                     cache.before.get().cast_mut(),

@@ -18,6 +18,7 @@ use super::cache::{self, Bin};
 use crate::pure::addr::Addr;
 use crate::spans::class::{BIN_OF, MEDIUM_MAX, SMALL_MAX};
 use crate::spans::{Block, plain};
+use core::num::NonZeroUsize;
 use core::ptr::NonNull;
 use core::sync::atomic::{Ordering, compiler_fence};
 
@@ -73,17 +74,20 @@ fn pop(bin: &Bin) -> Option<NonNull<u8>> {
 }
 
 /// How many bytes of the object at `p` the program may use, if that is a slot with nothing special about it: not free,
-/// not in limbo, not watched. `None` or 0: have it looked at by the slow path. Reads only.
+/// not in limbo, not watched. `None`: have it looked at by the slow path. Reads only.
 /// # Safety
 /// As [`free`].
 #[inline(always)]
-pub unsafe fn plain(p: *const u8) -> Option<usize> {
+pub unsafe fn plain(p: *const u8) -> Option<NonZeroUsize> {
     let addr = Addr(p as usize);
     let (bin, usable) = plain::both(addr);
     let bin = cache::bin_at(bin);
     let mark = bin.mark(addr);
     // SAFETY: as in `free`.
-    if mark < bin.magic.get() && unsafe { (*p.cast::<Block>()).mark } != mark { Some(usable) } else { None }
+    if mark >= bin.magic.get() || unsafe { (*p.cast::<Block>()).mark } == mark {
+        return None;
+    }
+    NonZeroUsize::new(usable)
 }
 
 /// How a fast free ended.

@@ -264,6 +264,17 @@ pub fn bin_full(critical: &Critical, p: *mut u8) {
 
 /// Gives an empty span's pages and descriptor back. It is on no list any more.
 pub fn give_span(critical: &Critical, span: &'static Span) {
+    give_span_by(critical, span, |base, count| pages::free(critical, base, count));
+}
+
+/// The same, by the owner of `cache`, who is about to flush its pages.
+pub fn give_span_later(critical: &Critical, cache: &'static Cache, span: &'static Span) {
+    // SAFETY: the cache is the calling thread's.
+    let pages = unsafe { &mut *cache.pages.get() };
+    give_span_by(critical, span, |base, count| pages::free_later(critical, pages, base, count));
+}
+
+fn give_span_by(critical: &Critical, span: &'static Span, free_pages: impl FnOnce(Addr, usize)) {
     live::account(span, 0);
     let (base, count) = (span.page_base(), span.pages.get() as usize);
     plain::hide(span);
@@ -273,6 +284,6 @@ pub fn give_span(critical: &Critical, span: &'static Span) {
     // Clearing entries of existing leaves cannot fail.
     let _ = map::set(critical, base, count, None);
     slab::give(critical, span);
-    pages::free(critical, base, count);
+    free_pages(base, count);
     large::pages_freed(critical, count);
 }

@@ -11,8 +11,8 @@
 //! The lists' spans belong to the holder of the heap lock; the late cache's cells to the holder
 //! of the late lock.
 #![allow(unsafe_code)]
-use super::cache::{Cache, EMPTY_SPAN};
-use super::release::{collect_remote, drain_notified, give_span, push_all};
+use super::cache::Cache;
+use super::release::{collect_remote, drain_notified, give_span, give_span_later, push_all};
 use super::slots::{link, unlink};
 use super::{bins, live, slots};
 use crate::ground::critical::Critical;
@@ -83,33 +83,31 @@ pub fn abandon(critical: &Critical, cache: &'static Cache) {
     cache.spare.set(0);
     for class in 1..COUNT {
         // SAFETY: heads and queued spans are valid for ever.
-        let head: &'static Span = unsafe { &*cache.head[class].get() };
-        if !ptr::eq(head, &EMPTY_SPAN) {
-            cache.head[class].set(&EMPTY_SPAN);
+        if let Some(head) = unsafe { cache.head[class].replace(ptr::null()).as_ref() } {
             head.used.set(head.used.get() - 1);
-            leave(critical, head);
+            leave(critical, cache, head);
         }
         // SAFETY: as above.
         while let Some(span) = unsafe { cache.queue[class].get().as_ref() } {
             unlink(&cache.queue[class], span);
-            leave(critical, span);
+            leave(critical, cache, span);
         }
     }
     // SAFETY: as above.
     while let Some(span) = unsafe { cache.full.get().as_ref() } {
         unlink(&cache.full, span);
-        leave(critical, span);
+        leave(critical, cache, span);
     }
 }
 
-fn leave(critical: &Critical, span: &'static Span) {
+fn leave(critical: &Critical, cache: &'static Cache, span: &'static Span) {
     collect_remote(span);
     // Nobody is there to be told. Its next owner must find the word clear: a head whose bit is set
     // already looks, when it is exhausted, as if a remote free had come in between, again and again.
     span.remote.fetch_and(!NOTIFY, Ordering::AcqRel);
     live::account(span, span.used.get());
     if span.used.get() == 0 {
-        give_span(critical, span);
+        give_span_later(critical, cache, span);
         return;
     }
     let lists = ABANDONED.lock(critical);

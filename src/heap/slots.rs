@@ -8,7 +8,7 @@
 //! Runs in a critical section on the owner's thread (or under the late lock), so the cache's
 //! and its spans' cells have no other user.
 #![allow(unsafe_code)]
-use super::cache::{self, Cache, EMPTY_SPAN, link_of};
+use super::cache::{self, Cache, link_of};
 use super::{bins, free_bits, live, misuse, release, shared};
 use crate::ground::critical::Critical;
 use crate::pages;
@@ -28,8 +28,7 @@ pub fn alloc(critical: &Critical, cache: &'static Cache, class: usize) -> *mut u
     }
     loop {
         // SAFETY: heads are valid for ever.
-        let head: &'static Span = unsafe { &*cache.head[class].get() };
-        if !ptr::eq(head, &EMPTY_SPAN) {
+        if let Some(head) = unsafe { cache.head[class].get().as_ref() } {
             if let Some(block) = take_one(head) {
                 // SAFETY: a slot that is the caller's now. In pages that another span had there may be marks.
                 unsafe { block.cast::<u128>().write(0) };
@@ -44,7 +43,7 @@ pub fn alloc(critical: &Critical, cache: &'static Cache, class: usize) -> *mut u
         }
         release::drain_notified(critical, cache);
         let Some(span) = next_span(critical, cache, class) else {
-            cache.head[class].set(&EMPTY_SPAN);
+            cache.head[class].set(ptr::null());
             return ptr::null_mut();
         };
         // The +1 keeps the count off zero while the span is head.
@@ -125,7 +124,7 @@ fn fill_up(cache: &'static Cache, class: usize, head: &'static Span) -> bool {
     {
         return false;
     }
-    cache.head[class].set(&EMPTY_SPAN);
+    cache.head[class].set(ptr::null());
     head.used.set(head.used.get() - 1);
     set_tag(head, tag::FULL);
     live::account(head, head.used.get());

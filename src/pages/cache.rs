@@ -60,6 +60,25 @@ impl PageCache {
         self.released &= !mask;
         Some(Taken { first: Page(self.base + at as usize), released })
     }
+    /// Whether pages that begin at `first` would be of its block, if they are of one.
+    pub(super) fn can_take_back(&self, first: Page, n: usize) -> bool {
+        self.free == 0 || n > BLOCK || first.0 / BLOCK == self.base / BLOCK
+    }
+    /// Allocated pages with memory are the cache's from now on. False: they are not of its block.
+    #[must_use]
+    pub(super) fn take_back(&mut self, first: Page, n: usize) -> bool {
+        let (block, at) = (first.0 & !(BLOCK - 1), first.0 % BLOCK);
+        if at + n > BLOCK || (self.free != 0 && block != self.base) {
+            return false;
+        }
+        let mask = (u64::MAX >> (BLOCK - n)) << at;
+        if self.free & mask != 0 {
+            corrupt("free of a cached page", first);
+        }
+        self.base = block;
+        self.free |= mask;
+        true
+    }
 }
 
 impl<C: Checks> Tree<C> {

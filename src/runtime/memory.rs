@@ -14,9 +14,8 @@ use crate::heap::large::OBJECT_MAX;
 use crate::heap::release::{self, Freed};
 use crate::heap::resize::{self, Got, Resized, Trace};
 use crate::heap::{cache, fast};
-use crate::pure::addr::{Addr, PAGE_SIZE};
+use crate::pure::addr::PAGE_SIZE;
 use crate::spans::class::SMALL_MAX;
-use crate::spans::plain;
 use crate::sys::errno;
 use crate::threads;
 use core::ptr::NonNull;
@@ -187,7 +186,7 @@ unsafe fn free_slow(p: *mut u8) {
 pub unsafe fn realloc(p: *mut u8, n: usize) -> *mut u8 {
     // SAFETY: forwarded.
     unsafe {
-        if fast::plain(p).is_some_and(|old| resize::stays(old, n)) {
+        if fast::plain(p).is_some_and(|old| resize::stays(old.get(), n)) {
             return p;
         }
         realloc_slow(p, n)
@@ -294,10 +293,12 @@ pub fn pvalloc(n: usize) -> *mut u8 {
 /// As malloc_usable_size(3).
 #[inline(always)]
 pub unsafe fn usable_size(p: *mut u8) -> usize {
-    match plain::usable(Addr(p as usize)) {
-        // SAFETY: forwarded.
-        0 => unsafe { usable_size_slow(p) },
-        size => size,
+    // SAFETY: forwarded.
+    unsafe {
+        match fast::plain(p) {
+            Some(size) => size.get(),
+            None => usable_size_slow(p),
+        }
     }
 }
 

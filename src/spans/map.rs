@@ -81,10 +81,15 @@ pub fn set(critical: &Critical, base: Addr, pages: usize, span: Option<&'static 
         }
         leaf_no += 1;
     }
-    for page in first..last {
+    let mut page = first;
+    while page < last {
         let leaf = ROOT[page >> LEAF_BITS].load(Ordering::Relaxed);
+        let end = last.min((page | (LEAF_LEN - 1)) + 1);
         // SAFETY: the leaf was ensured above and stays.
-        unsafe { &*leaf.add(page & (LEAF_LEN - 1)) }.store(value, Ordering::Release);
+        let entries =
+            unsafe { core::slice::from_raw_parts(leaf.add(page & (LEAF_LEN - 1)), end - page) };
+        entries.iter().for_each(|entry| entry.store(value, Ordering::Release));
+        page = end;
     }
     true
 }

@@ -74,7 +74,6 @@ macro_rules! read {
 const _: () = assert!(REGION_BITS == 32 && PAGE_SHIFT == 12 && size_of::<Entry>() == 4);
 
 read!(read_bin at offset_of!(Entry, bin), "movzx {value:e}, word ptr [{table} + 4 * {value} + {offset}]");
-read!(read_usable at offset_of!(Entry, usable), "movzx {value:e}, word ptr [{table} + 4 * {value} + {offset}]");
 read!(read_both at 0, "mov {value:e}, dword ptr [{table} + 4 * {value} + {offset}]");
 
 /// Where the bin for the slots of `addr`'s page is. Any integer may be asked for.
@@ -82,12 +81,7 @@ read!(read_both at 0, "mov {value:e}, dword ptr [{table} + 4 * {value} + {offset
 pub fn bin(addr: Addr) -> usize {
     read_bin(addr)
 }
-/// How many bytes a slot of `addr`'s page has for the program. 0: ask the span.
-#[inline(always)]
-pub fn usable(addr: Addr) -> usize {
-    read_usable(addr)
-}
-/// [`bin`] and [`usable`].
+/// [`bin`], and how many bytes a slot of `addr`'s page has for the program. 0: ask the span.
 #[inline(always)]
 pub fn both(addr: Addr) -> (usize, usize) {
     let both = read_both(addr);

@@ -120,34 +120,6 @@ const _: () = assert!(size_of::<Span>() == 128);
 unsafe impl Sync for Span {}
 
 impl Span {
-    /// What the fast paths find where there is no span.
-    pub const fn empty() -> Span {
-        Span {
-            free_bits: Cell::new(ptr::null_mut()),
-            owner: AtomicUsize::new(0),
-            used: Cell::new(0),
-            slots: Cell::new(0),
-            size: Cell::new(0),
-            base: Cell::new(0),
-            extended: Cell::new(0),
-            pages: Cell::new(0),
-            magic: Cell::new(0),
-            accounted: Cell::new(0),
-            class: Cell::new(0),
-            kind: AtomicU8::new(kind::NONE),
-            flags: AtomicU8::new(0),
-            zeroed: Cell::new(0),
-            remote: AtomicUsize::new(0),
-            next: Cell::new(ptr::null()),
-            prev: Cell::new(ptr::null()),
-            notify_next: AtomicUsize::new(0),
-            alloc_bits: Cell::new(ptr::null_mut()),
-            white_bits: Cell::new(ptr::null_mut()),
-            limbo_bits: AtomicPtr::new(ptr::null_mut()),
-            stacks: AtomicPtr::new(ptr::null_mut()),
-        }
-    }
-
     #[inline(always)]
     pub fn kind(&self) -> u8 {
         self.kind.load(Ordering::Acquire)
