@@ -1,7 +1,7 @@
 //! The slow path of small and medium allocations: find or make a span with a free slot.
 //!
 //! In order: the head's free slots; its remote frees; its untouched slots; a queued span; an abandoned span; new pages. Some
-//! more slots go to the thread's bin of the class ([`bins`]); untouched ones stay so until the program has them.
+//! more slots go to the thread's bin of the class ([`bins`]).
 //! The exhausted head goes to the full list and asks to be told of the next remote free.
 //!
 //! # Safety
@@ -149,13 +149,35 @@ pub fn change_owner(span: &Span, id: usize, full: usize) {
     let _ = span.owner.fetch_update(Ordering::AcqRel, Ordering::Relaxed, new);
 }
 
-/// Up to `count` slots that nobody ever had, in use from now on. They are not touched.
+/// Up to `count` slots that nobody ever had, in use from now on.
 pub fn fresh(span: &Span, count: u32) -> impl Iterator<Item = *mut Block> + '_ {
     let from = span.extended.get();
     let to = from.saturating_add(count).min(span.slots.get());
+    if span.size.get() <= MARKED {
+        for index in marked(span, from)..marked(span, to) {
+            let slot = span.slot(index);
+            // SAFETY: a slot of the span that nobody has.
+            unsafe { (*slot.ptr::<Block>()).mark = span.mark(slot) };
+        }
+    }
     span.extended.set(to);
     span.used.set(span.used.get() + (to - from));
     (from..to).map(|index| span.slot(index).ptr())
+}
+
+/// Slots of at most so many bytes are marked before anybody has them, so that a free of one is noticed. Larger ones are left
+/// untouched instead.
+const MARKED: usize = class::SMALL_MAX + 16;
+
+/// How many slots of a span are marked when `extended` were in use: all that begin in the same pages.
+fn marked(span: &Span, extended: u32) -> u32 {
+    match extended {
+        0 => 0,
+        _ => {
+            let last = span.slot(extended - 1).0 | (PAGE_SIZE - 1);
+            (span.index(Addr(last)) + 1).min(span.slots.get())
+        }
+    }
 }
 
 fn new_span(critical: &Critical, cache: &'static Cache, class: usize) -> Option<&'static Span> {
