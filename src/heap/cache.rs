@@ -42,6 +42,8 @@ pub struct Cache {
     pub spare: Cell<usize>,
     /// Allocations of this cache never take the fast path (leak mode).
     pub watched: Cell<bool>,
+    /// The child of a fork: its thread is not here, and may have been in the middle of a slow path.
+    pub lost: Cell<bool>,
     pub pages: UnsafeCell<PageCache>,
     /// Link in the list of unused caches.
     next: Cell<*const Cache>,
@@ -224,6 +226,7 @@ impl Cache {
             notify: AtomicUsize::new(0),
             spare: Cell::new(0),
             watched: Cell::new(false),
+            lost: Cell::new(false),
             pages: UnsafeCell::new(PageCache::new()),
             next: Cell::new(ptr::null()),
             before: Cell::new(ptr::null()),
@@ -286,6 +289,7 @@ impl Cache {
             }
         };
         cache.watched.set(watched);
+        cache.lost.set(false);
         // A recycled one has its table.
         if !watched && cache.by_size[0].get() == 0 {
             for (n, entry) in cache.by_size.iter().enumerate() {

@@ -5,8 +5,8 @@
 //! | H1 | every page of a span leads to it in the map (of a huge one, the first) |
 //! | H2 | `extended ≤ slots`, slots fit into the pages |
 //! | H3 | every free bit and every block on the remote list is a slot below `extended`, and is there once |
-//! | H4 | `used` (less the head's one) + free bits = `extended` |
-//! | H5 | the full tag and the full list agree: a full span has no free bit |
+//! | H4 | `used` (less the head's one) + free bits = `extended`, unless a fork lost the owner |
+//! | H5 | the full tag and the full list agree: a full span has no free bit (the same) |
 //! | H6 | every block on the remote list bears the mark of a free one |
 //! | H7 | what is in a bin is a slot below `extended` of some span |
 //!
@@ -14,7 +14,8 @@
 //! Reads the cells of other threads' spans: only while the world is stopped, or in a test whose
 //! other threads are quiet. To a span what is in some thread's bin is in use.
 #![allow(unsafe_code)]
-use super::{bins, cache, free_bits};
+use super::cache::{self, Cache};
+use super::{bins, free_bits};
 use crate::pure::addr::{Addr, PAGE_SIZE};
 use crate::spans::span::{NOTIFY, flag, kind, tag};
 use crate::spans::{Block, Span, map, slab};
@@ -75,6 +76,10 @@ fn verify_span(span: &Span, slack: u32) -> Result<(), u8> {
     let remote = (span.remote.load(Ordering::Acquire) & !NOTIFY) as *mut Block;
     count(span, remote, &mut seen)?;
     let owner = span.owner.load(Ordering::Relaxed);
+    // SAFETY: what is no tag of an owner word is the address of a cache, valid for ever, or 0.
+    if unsafe { ((owner & !tag::ALL) as *const Cache).as_ref() }.is_some_and(|cache| cache.lost.get()) {
+        return Ok(());
+    }
     let off = (span.used.get() + free).abs_diff(extended);
     // A head counts one more; whether a span is one is its cache's knowledge.
     if off > slack + 1 {

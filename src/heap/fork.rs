@@ -2,8 +2,8 @@
 //!
 //! The child's one thread keeps its cache. The spans of the parent's other threads stay with
 //! caches that have no thread any more: their live objects stay valid, a free of one is a
-//! remote free that nobody collects. They may have been in the middle of a fast path, so their
-//! lists are left alone (the collector reads them defensively).
+//! remote free that nobody collects. They may have been in the middle of a fast or slow path, so their
+//! bins and spans are left alone (the collector reads them defensively).
 //!
 //! # Safety
 //! `hold` in prepare, then exactly one of `release` (parent) and `reset` (child).
@@ -70,4 +70,6 @@ pub unsafe fn child() {
         shared::LATE_LOCK.reset();
     }
     purge::forget_timer();
+    let mine = cache::current();
+    cache::for_each(|cache| cache.lost.set(!core::ptr::eq(cache, mine)));
 }

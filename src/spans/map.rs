@@ -86,8 +86,7 @@ pub fn set(critical: &Critical, base: Addr, pages: usize, span: Option<&'static 
         let leaf = ROOT[page >> LEAF_BITS].load(Ordering::Relaxed);
         let end = last.min((page | (LEAF_LEN - 1)) + 1);
         // SAFETY: the leaf was ensured above and stays.
-        let entries =
-            unsafe { core::slice::from_raw_parts(leaf.add(page & (LEAF_LEN - 1)), end - page) };
+        let entries = unsafe { core::slice::from_raw_parts(leaf.add(page & (LEAF_LEN - 1)), end - page) };
         entries.iter().for_each(|entry| entry.store(value, Ordering::Release));
         page = end;
     }
