@@ -42,6 +42,7 @@ enum Op {
     Alloc(usize),
     Aligned(usize, u32),
     Free(usize),
+    FreeLater(usize),
     Flush,
     Scavenge(usize),
     Trim,
@@ -52,7 +53,8 @@ fn op() -> impl Strategy<Value = Op> {
         6 => (1..20usize).prop_map(Op::Alloc),
         2 => (1..1200usize).prop_map(Op::Alloc),
         1 => (1..600usize, 0..11u32).prop_map(|(n, log)| Op::Aligned(n, log)),
-        6 => any::<usize>().prop_map(Op::Free),
+        3 => any::<usize>().prop_map(Op::Free),
+        3 => any::<usize>().prop_map(Op::FreeLater),
         1 => Just(Op::Flush),
         1 => (0..4000usize).prop_map(Op::Scavenge),
         1 => Just(Op::Trim),
@@ -85,7 +87,12 @@ proptest! {
                     old.verify();
                     free(&critical, old.run.base, old.pages);
                 }
-                Op::Free(_) => {}
+                Op::FreeLater(i) if !live.is_empty() => {
+                    let old = live.swap_remove(i % live.len());
+                    old.verify();
+                    free_later(&critical, &mut cache, old.run.base, old.pages);
+                }
+                Op::Free(_) | Op::FreeLater(_) => {}
                 Op::Flush => flush(&critical, &mut cache),
                 Op::Scavenge(max) => {
                     let done = scavenge(&critical, max);
@@ -168,7 +175,10 @@ fn churn(seed: u64, rounds: usize) {
         if live.len() > 60 || (pick.is_multiple_of(3) && !live.is_empty()) {
             let old = live.swap_remove(pick % live.len());
             old.verify();
-            free(&critical, old.run.base, old.pages);
+            match pick.is_multiple_of(2) {
+                true => free(&critical, old.run.base, old.pages),
+                false => free_later(&critical, &mut cache, old.run.base, old.pages),
+            }
         } else {
             let pages = if pick.is_multiple_of(5) { 1 + pick % 700 } else { 1 + pick % 20 };
             let run = alloc(&critical, &mut cache, pages).unwrap();
