@@ -27,7 +27,7 @@ static void *batches(void *arg) {
 int main(void) {
     pthread_t t[3];
     for (long i = 0; i < 3; i++) CHECK(pthread_create(&t[i], NULL, batches, (void *)i) == 0);
-    for (int i = 0; i < 60; i++) {
+    for (int i = 0; i < 150; i++) {
         pid_t child = fork();
         CHECK(child >= 0);
         if (child == 0) {

@@ -24,7 +24,7 @@
 #![allow(unsafe_code)]
 use super::Sum;
 use crate::ground::critical::Critical;
-use crate::heap::{bins, cache, free_bits};
+use crate::heap::{bins, cache, fork, free_bits};
 use crate::pages::metadata;
 use crate::pure::addr::Addr;
 use crate::spans::span::{NOTIFY, flag, kind};
@@ -58,6 +58,7 @@ impl Bits {
     /// Derives the allocation state of the whole heap. `None`: no memory.
     pub fn derive(critical: &Critical, checked: bool) -> Option<Bits> {
         let sorts = if checked { 4 } else { 3 };
+        fork::mend(critical);
         let (mut total, mut spans) = (0, 0);
         slab::for_each(|span| {
             total += 1 + words(span) * sorts;

@@ -12,7 +12,11 @@ use super::{attached, cache, kept, large, purge, scopes, shared, special};
 use crate::cleanups;
 use crate::ground::critical::Critical;
 use crate::pages;
-use crate::spans::{side, slab};
+use crate::pure::addr::PAGE_SIZE;
+use crate::spans::span::flag;
+use crate::spans::{map, side, slab};
+use core::ptr;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 /// Takes every lock from the late cache's rank on.
 pub fn prepare(critical: &Critical) {
@@ -70,6 +74,29 @@ pub unsafe fn child() {
         shared::LATE_LOCK.reset();
     }
     purge::forget_timer();
+    TORN.store(true, Ordering::Relaxed);
     let mine = cache::current();
-    cache::for_each(|cache| cache.lost.set(!core::ptr::eq(cache, mine)));
+    cache::for_each(|cache| cache.lost.set(!ptr::eq(cache, mine)));
+}
+
+/// Other threads of the parent may have been making spans, or giving some back.
+static TORN: AtomicBool = AtomicBool::new(false);
+
+/// Takes out of the map what leads to spans that are none: once in a child, before its heap is looked at as a whole.
+/// The world is stopped. The pages are nobody's from then on.
+pub fn mend(critical: &Critical) {
+    if !TORN.swap(false, Ordering::Relaxed) {
+        return;
+    }
+    slab::for_each_unused(|span| {
+        let own = span.flags.load(Ordering::Relaxed) & flag::OWN_MAPPING != 0;
+        let pages = if own { 1 } else { span.pages.get() as usize };
+        for page in 0..pages {
+            let at = span.page_base().add(page * PAGE_SIZE);
+            if map::lookup(at).is_some_and(|found| ptr::eq(found, span)) {
+                // Clearing entries of existing leaves cannot fail.
+                let _ = map::set(critical, at, 1, None);
+            }
+        }
+    });
 }

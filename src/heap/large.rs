@@ -63,6 +63,8 @@ fn alloc_large(critical: &Critical, bytes: usize, align: usize) -> Option<Object
         slab::give(critical, span);
         return None;
     };
+    // Before the map leads to it: see `fork::mend`.
+    span.init_large(run.base, count, bytes, run.zeroed);
     if !map::set(critical, run.base, count, Some(span)) {
         pages::free(critical, run.base, count);
         slab::give(critical, span);
@@ -88,6 +90,8 @@ fn alloc_huge(critical: &Critical, bytes: usize, align: usize) -> Option<Object>
         slab::give(critical, span);
         return None;
     };
+    span.init_large(base, bytes / PAGE_SIZE, bytes, true);
+    span.flags.store(flag::OWN_MAPPING, Ordering::Relaxed);
     if !map::set(critical, base, 1, Some(span)) {
         unmap(base, bytes);
         slab::give(critical, span);

@@ -98,15 +98,29 @@ pub fn give(critical: &Critical, span: &'static Span) {
 
 /// Every descriptor in use.
 pub fn for_each(mut f: impl FnMut(&'static Span)) {
+    each(|span| {
+        if span.kind() != kind::NONE {
+            f(span);
+        }
+    });
+}
+
+/// Every descriptor that is free, or is being made or given back.
+pub fn for_each_unused(mut f: impl FnMut(&'static Span)) {
+    each(|span| {
+        if span.kind() == kind::NONE {
+            f(span);
+        }
+    });
+}
+
+#[inline(always)]
+fn each(mut f: impl FnMut(&'static Span)) {
     let mut slab = SLABS.load(Ordering::Acquire);
     while !slab.is_null() {
         // SAFETY: linked slabs stay.
         let s: &'static Slab = unsafe { &*slab };
-        for span in &s.spans {
-            if span.kind() != kind::NONE {
-                f(span);
-            }
-        }
+        s.spans.iter().for_each(&mut f);
         slab = s.next.load(Ordering::Acquire);
     }
 }
