@@ -18,6 +18,7 @@ pub mod attached;
 pub mod bins;
 pub mod cache;
 pub mod check;
+pub mod cleared;
 pub mod fast;
 pub mod fork;
 pub mod free_bits;

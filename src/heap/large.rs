@@ -11,7 +11,7 @@
 //! world is stopped. A mapping is unmapped or moved only by whoever frees or reallocs the
 //! object, which by then nobody else may use.
 #![allow(unsafe_code)]
-use super::{kept, live, purge, stacks};
+use super::{cleared, kept, live, purge, stacks};
 use crate::ground::critical::Critical;
 use crate::ground::lock::{Lock, Rank};
 use crate::pages::{self, metadata, own};
@@ -35,8 +35,6 @@ pub const OBJECT_MAX: usize = isize::MAX as usize - 2 * PAGE_SIZE;
 pub struct Object {
     pub at: *mut u8,
     pub zeroed: bool,
-    /// Most of its pages have no memory yet: giving the others' back clears it.
-    pub sparse: bool,
     pub span: &'static Span,
 }
 
@@ -71,7 +69,10 @@ fn alloc_large(critical: &Critical, bytes: usize, align: usize) -> Option<Object
         return None;
     }
     let object = publish(span, run.base, bytes, run.zeroed, kind::LARGE);
-    Some(Object { sparse: run.resident * 2 < count, ..object })
+    if run.resident * 2 < count {
+        span.clearing.set(cleared::GIVE);
+    }
+    Some(object)
 }
 
 /// A kept span is an object again.
@@ -81,7 +82,7 @@ fn reuse(span: &'static Span) -> Object {
     span.extended.set(1);
     span.publish(if own == 0 { kind::LARGE } else { kind::HUGE });
     live::add(span.size.get() as isize);
-    Object { at: span.base().ptr(), zeroed: false, sparse: false, span }
+    Object { at: span.base().ptr(), zeroed: false, span }
 }
 
 fn alloc_huge(critical: &Critical, bytes: usize, align: usize) -> Option<Object> {
@@ -113,7 +114,7 @@ fn publish(span: &'static Span, base: Addr, bytes: usize, zeroed: bool, as_kind:
     }
     span.publish(as_kind);
     live::add(bytes as isize);
-    Object { at: base.ptr(), zeroed, sparse: false, span }
+    Object { at: base.ptr(), zeroed, span }
 }
 
 fn map_aligned(_critical: &Critical, bytes: usize, align: usize) -> Option<Addr> {

@@ -5,12 +5,11 @@
 #![allow(unsafe_code)]
 use super::cache::{self, Cache};
 use super::release::{self, Freed};
-use super::{fast, large, shared, slots, special, stacks};
+use super::{cleared, fast, large, shared, slots, special, stacks};
 use crate::ground::critical::{self, Critical};
-use crate::pure::addr::{Addr, PAGE_SIZE, round_up};
+use crate::pure::addr::{Addr, PAGE_SIZE};
 use crate::spans::span::{flag, kind};
 use crate::spans::{Span, class, map, plain};
-use crate::sys::vm;
 use core::sync::atomic::Ordering;
 
 /// An allocation: null when there is no memory.
@@ -19,8 +18,8 @@ pub struct Got {
     pub at: *mut u8,
     /// The bytes are known to be zero.
     pub zeroed: bool,
-    /// See [`large::Object`].
-    sparse: bool,
+    /// A large object's.
+    span: Option<&'static Span>,
 }
 impl Got {
     /// A block of another allocator's, or null.
@@ -28,20 +27,19 @@ impl Got {
         Got { at, ..NONE }
     }
 }
-const NONE: Got = Got { at: core::ptr::null_mut(), zeroed: false, sparse: false };
+const NONE: Got = Got { at: core::ptr::null_mut(), zeroed: false, span: None };
 
 /// Makes the first `n` bytes of a new object zero.
 pub fn clear(got: Got, n: usize) {
     if got.at.is_null() || got.zeroed {
         return;
     }
-    let at = Addr(got.at as usize);
-    // SAFETY: a new object of at least `n` bytes, of whole pages of ours if it is sparse.
+    // SAFETY: a new object of at least `n` bytes.
     unsafe {
-        if got.sparse && vm::advise(at, round_up(n, PAGE_SIZE), libc::MADV_DONTNEED).is_ok() {
-            return;
+        match got.span {
+            Some(span) => cleared::clear(span, n),
+            None => core::ptr::write_bytes(got.at, 0, n),
         }
-        core::ptr::write_bytes(got.at, 0, n);
     }
 }
 
@@ -74,7 +72,7 @@ fn alloc_class(critical: &Critical, n: usize, class: usize, trace: Trace) -> Got
     {
         stacks::record(critical, span, span.index(Addr(at as usize)), trace.stack, n);
     }
-    Got { at, zeroed: false, sparse: false }
+    Got { at, zeroed: false, span: None }
 }
 
 fn alloc_large(critical: &Critical, n: usize, align: usize, trace: Trace) -> Got {
@@ -82,7 +80,7 @@ fn alloc_large(critical: &Critical, n: usize, align: usize, trace: Trace) -> Got
     if trace.stack != 0 {
         stacks::record(critical, object.span, 0, trace.stack, n);
     }
-    Got { at: object.at, zeroed: object.zeroed, sparse: object.sparse }
+    Got { at: object.at, zeroed: object.zeroed, span: Some(object.span) }
 }
 
 /// `n` bytes at a multiple of `align`, a power of two.

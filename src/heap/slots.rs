@@ -154,10 +154,13 @@ pub fn fresh(span: &Span, count: u32) -> impl Iterator<Item = *mut Block> + '_ {
     let from = span.extended.get();
     let to = from.saturating_add(count).min(span.slots.get());
     if span.size.get() <= MARKED {
-        for index in marked(span, from)..marked(span, to) {
-            let slot = span.slot(index);
-            // SAFETY: a slot of the span that nobody has.
-            unsafe { (*slot.ptr::<Block>()).mark = span.mark(slot) };
+        let first = span.slot(marked(span, from));
+        let (size, step) = (span.size.get(), span.mark(Addr(span.size.get())));
+        let (mut slot, mut mark) = (first.ptr::<Block>(), span.mark(first));
+        for _ in marked(span, from)..marked(span, to) {
+            // SAFETY: a slot of the span that nobody has. The mark is a multiple of the address.
+            unsafe { (*slot).mark = mark };
+            (slot, mark) = (slot.wrapping_byte_add(size), mark.wrapping_add(step));
         }
     }
     span.extended.set(to);

@@ -98,8 +98,8 @@ pub struct Span {
     /// Published last (release) when a span is made, cleared first when it goes.
     pub kind: AtomicU8,
     pub flags: AtomicU8,
-    /// The span's memory read as zero when it was made.
-    pub zeroed: Cell<u8>,
+    /// A large object's: how calloc clears it (`heap::cleared`).
+    pub clearing: Cell<u8>,
     /// Slots freed by others, newest first, | NOTIFY.
     pub remote: AtomicUsize,
     pub next: Cell<*const Span>,
@@ -195,7 +195,7 @@ impl Span {
         self.pages.set((Addr(end).since(Addr(base).align_down(PAGE_SIZE)) >> PAGE_SHIFT) as u32);
         self.accounted.set(0);
         self.class.set(class_no as u8);
-        self.zeroed.set(zeroed as u8);
+        self.clearing.set(!zeroed as u8);
         self.flags.store(0, Ordering::Relaxed);
         self.remote.store(0, Ordering::Relaxed);
         self.next.set(ptr::null());
