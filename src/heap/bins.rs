@@ -16,7 +16,7 @@
 //! the thread's own handlers find them [`Shut`].
 #![allow(unsafe_code)]
 use super::cache::{self, Bin, Cache, Chunk};
-use super::{free_bits, misuse, release, slots};
+use super::{free_bits, live, misuse, release, slots};
 use crate::ground::critical::Critical;
 use crate::pages::metadata;
 use crate::pure::addr::Addr;
@@ -133,6 +133,7 @@ pub fn refill(cache: &'static Cache, class: usize, span: &Span) {
     // SAFETY: as above.
     unsafe { ptr::copy(bin.place(at), bin.place(low), count as usize) };
     shut.top = low + count;
+    live::hand(count as usize * SIZE[class] as usize);
 }
 
 /// A slot of `class` that the slow path of free had in its hands goes to the bin. False: it does not.
@@ -225,6 +226,7 @@ pub fn take(cache: &'static Cache, class: usize) -> Option<*mut Block> {
     if shut.count() != 0 || !take_chunk(&mut shut) {
         return None;
     }
+    live::hand(shut.count() as usize * SIZE[class] as usize);
     shut.top -= 1;
     // SAFETY: the place at the top has a slot.
     Some(unsafe { *shut.bin.place(shut.top) }.cast())

@@ -7,7 +7,7 @@
 use super::bins;
 use crate::spans::span::kind;
 use crate::spans::{Span, slab};
-use core::sync::atomic::{AtomicIsize, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicIsize, AtomicU64, AtomicUsize, Ordering};
 
 static LIVE: AtomicIsize = AtomicIsize::new(0);
 /// Complete collections so far.
@@ -16,6 +16,21 @@ pub static CYCLES: AtomicU64 = AtomicU64::new(0);
 pub static RESURRECTED: AtomicU64 = AtomicU64::new(0);
 /// Address of the newest one.
 pub static RESURRECTED_AT: AtomicU64 = AtomicU64::new(0);
+
+/// Bytes that slow paths handed out, to the program or to a bin; while somebody wants to know.
+pub static HANDED: AtomicUsize = AtomicUsize::new(0);
+static COUNTING: AtomicBool = AtomicBool::new(false);
+
+/// From now on [`HANDED`] counts.
+pub fn count_handed() {
+    COUNTING.store(true, Ordering::Relaxed);
+}
+/// A slow path hands out `bytes`.
+pub fn hand(bytes: usize) {
+    if COUNTING.load(Ordering::Relaxed) {
+        HANDED.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
 
 /// Adds what changed in `span` since it was last accounted, if that is a sixteenth of it or the span
 /// became empty: spans that go back and forth between full and nearly full cost no shared store. Owner only.

@@ -41,10 +41,6 @@ static HIGH: AtomicUsize = AtomicUsize::new(usize::MAX);
 static LOW: AtomicUsize = AtomicUsize::new(0);
 /// The option `collect_every`; 0 is off.
 static EVERY: AtomicUsize = AtomicUsize::new(0);
-/// Bytes allocated since the last collection that it caused, as the slow paths see them.
-static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
-/// A slow path hands out about this much before the next one, bytes.
-const PER_SLOW_PATH: usize = 4096;
 
 /// Why a collection is wanted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,6 +78,9 @@ pub fn begin(options: &Options) {
     // SAFETY: no collection can have begun: HIGH and EVERY say never.
     unsafe { *PACER.0.get() = Pacer::new(knobs) };
     let audit = options.mode == Mode::Audit && options.collect_every == 0;
+    if audit || options.collect_every != 0 {
+        live::count_handed();
+    }
     EVERY.store(if audit { audit::EVERY } else { options.collect_every }, Relaxed);
     HIGH.store(options.min_growth, Relaxed);
 }
@@ -113,11 +112,11 @@ fn look(n: usize) {
     let _errno = errno::Saved::new();
     let every = EVERY.load(Relaxed);
     if every != 0 {
-        let n = n.max(PER_SLOW_PATH);
-        if ALLOCATED.fetch_add(n, Relaxed) + n >= every
+        live::hand(n);
+        if live::HANDED.load(Relaxed) >= every
             && let Some(mut held) = cycle::try_enter()
         {
-            ALLOCATED.store(0, Relaxed);
+            live::HANDED.store(0, Relaxed);
             if start::options().collect_every != 0 {
                 let _ = cycle(&mut held, Cause::Stress);
             } else if held.pacer().wait(now_ns()) == 0 {
