@@ -5,13 +5,15 @@
 //! that follow). Which one is better depends on what the program does with the object, and that is told by
 //! the time that giving back takes. So it is tried, and as long as it is quick it stays. When it was slow, zeroes
 //! are written the next time, then three times, seven, fifteen, thirty-one and about 250, before it is
-//! tried again. Rejected: to ask which pages there are (mincore, page tables): calls that a filter may not allow.
+//! tried again. Rejected: to ask which pages there are (mincore, page tables): calls that a filter may not allow; the
+//! processor's time stamp: a process may have forbidden itself to read it, and the strict mode of seccomp does.
 //!
 //! # Safety
 //! The object is the caller's, and new: whole pages of ours.
 #![allow(unsafe_code)]
 use crate::pure::addr::{PAGE_SIZE, round_up};
 use crate::spans::Span;
+use crate::sys::sandbox::{self, Need};
 use crate::sys::{process, vm};
 
 /// [`Span::clearing`]: memory is given back the next time. Else the low bits are the times for which zeroes are
@@ -21,9 +23,9 @@ const LEVEL: u32 = 5;
 const TIMES: u8 = (1 << LEVEL) - 1;
 const LEVELS: u8 = 6;
 
-/// Giving back is slow from so many ticks of the time stamp on: a third of the pages were there.
+/// Giving back is slow from so many nanoseconds on: a third of the pages were there.
 fn slow(pages: usize) -> u64 {
-    2500 + 130 * pages as u64
+    1000 + 50 * pages as u64
 }
 
 /// The first `n` bytes of the span's object become zero.
@@ -31,16 +33,18 @@ fn slow(pages: usize) -> u64 {
 /// Nobody else knows the object, which has `n` bytes.
 pub unsafe fn clear(span: &Span, n: usize) {
     let (level, times) = (span.clearing.get() >> LEVEL, span.clearing.get() & TIMES);
-    if times != 0 {
-        if level < LEVELS || process::time_stamp() & 7 == 0 {
+    if sandbox::forbids(Need::Release) || sandbox::forbids(Need::Collect) {
+        // Nor may the clock be asked.
+    } else if times != 0 {
+        if level < LEVELS || process::now_ns() >> 5 & 7 == 0 {
             span.clearing.set(level << LEVEL | (times - 1));
         }
     } else {
         let bytes = round_up(n, PAGE_SIZE);
-        let before = process::time_stamp();
+        let before = process::now_ns();
         // SAFETY: the caller's promise.
         let given = unsafe { vm::advise(span.base(), bytes, libc::MADV_DONTNEED) }.is_ok();
-        let quick = given && process::time_stamp().wrapping_sub(before) < slow(bytes / PAGE_SIZE);
+        let quick = given && process::now_ns().wrapping_sub(before) < slow(bytes / PAGE_SIZE);
         let next = (level + 1).min(LEVELS);
         span.clearing.set(if quick { GIVE } else { next << LEVEL | ((1u8 << next.min(5)) - 1) });
         if given {

@@ -5,7 +5,7 @@
 //! it goes back. So a program that takes and gives 100 MB ten times a second never loses them, and one that
 //! gave up a gigabyte and fell asleep has lost it after two ticks.
 //!
-//! Who ticks: whoever frees pages when [`INTERVAL`] is over by the processor's time stamp; and for a program
+//! Who ticks: whoever frees pages when [`INTERVAL`] is over; and for a program
 //! that does nothing any more, a kernel timer that sends our stop signal, whose handler begins interrupted
 //! calls again. The timer is made when 1 MiB was freed for the first time, is armed once an interval at most
 //! and only as long as there is something to give back. Without the option `idle_timer`, or a stop signal
@@ -19,8 +19,8 @@ use core::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 /// What the timer's signals carry.
 pub const VALUE: usize = 0x676c_6e72;
-/// Ticks of the processor's time stamp between two of ours: half a second at 2 GHz.
-const INTERVAL: u64 = 1 << 30;
+/// Milliseconds between two ticks.
+const INTERVAL: u64 = 500;
 /// The timer ends the first interval, and the next ones.
 const FIRST_NS: u64 = 700_000_000;
 const NEXT_NS: u64 = 400_000_000;
@@ -66,8 +66,10 @@ pub fn pause() {
     BEGUN.store(0, Relaxed);
 }
 
+/// By the kernel's page for the clock, without its call. Not by the processor's time stamp: a process may have forbidden itself
+/// to read it (PR_SET_TSC), and the strict mode of seccomp does.
 fn stamp() -> u64 {
-    process::time_stamp().max(1)
+    process::coarse_ms().max(1)
 }
 
 /// Somebody freed `count` pages, or keeps them.

@@ -68,11 +68,6 @@ fn clock(id: libc::clockid_t) -> u64 {
     unsafe { syscall2(libc::SYS_clock_gettime, id as usize, &raw mut ts as usize) };
     ts.tv_sec as u64 * 1_000_000_000 + ts.tv_nsec as u64
 }
-/// The processor's time stamp: rises steadily, a few times in a nanosecond.
-pub fn time_stamp() -> u64 {
-    // SAFETY: reads a counter that every x86-64 has.
-    unsafe { core::arch::x86_64::_rdtsc() }
-}
 /// Ends every thread, at once, without handlers.
 pub fn exit_group(status: i32) -> ! {
     loop {
