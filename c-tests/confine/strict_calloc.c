@@ -22,6 +22,8 @@ int main(void) {
         memset(p, 1, 1 << 20);
         free(p);
     }
+    // What is not there is refused.
+    if (malloc(64 << 20)) syscall(SYS_exit, 2);
     // Pages enough for the purge to look at the clock.
     for (int i = 0; i < 2000; i++) free(many[i]);
     write(1, "done\n", 5);

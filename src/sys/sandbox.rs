@@ -27,8 +27,10 @@ pub enum Need {
     Unmap = 16,
     /// A timer that sends a signal.
     Timer = 32,
+    /// Map memory: what is there must do.
+    Map = 64,
 }
-const EVERYTHING: u32 = 63;
+const EVERYTHING: u32 = 127;
 
 static FORBIDDEN: AtomicU32 = AtomicU32::new(0);
 
@@ -68,6 +70,7 @@ fn judge(program: &[Instruction]) -> u32 {
         (Need::Begin, BEGIN),
         (Need::Unmap, UNMAP),
         (Need::Timer, TIMER),
+        (Need::Map, MAP),
     ];
     all.into_iter().filter(|(_, calls)| kills(calls)).fold(0, |bits, (need, _)| bits | need as u32)
 }
@@ -123,6 +126,7 @@ const COLLECT: Calls = &[
 ];
 const RELEASE: Calls = &[(libc::SYS_madvise, [0x1000, 4096, libc::MADV_DONTNEED as u64, 0, 0, 0])];
 const UNMAP: Calls = &[(libc::SYS_munmap, [0x1000, 4096, 0, 0, 0, 0])];
+const MAP: Calls = &[(libc::SYS_mmap, [0, 4096, READ_WRITE, ANON, u64::MAX, 0])];
 const TIMER: Calls = &[
     (libc::SYS_timer_create, [libc::CLOCK_MONOTONIC as u64, 0x1000, 0x1000, 0, 0, 0]),
     plain(libc::SYS_timer_settime),
@@ -163,6 +167,7 @@ mod tests {
         assert_eq!(judge(&against(libc::SYS_personality, kill)), Need::Begin as u32);
         assert_eq!(judge(&against(libc::SYS_timer_create, kill)), Need::Timer as u32);
         assert_eq!(judge(&against(libc::SYS_clone, 0)), Need::Spawn as u32);
+        assert_eq!(judge(&against(libc::SYS_mmap, kill)), Need::Collect as u32 | Need::Map as u32);
         assert_eq!(judge(&against(libc::SYS_openat, libc::SECCOMP_RET_ERRNO | 1)), 0);
         assert_eq!(judge(&against(libc::SYS_ptrace, kill)), 0);
         assert_eq!(judge(&[]), EVERYTHING);

@@ -19,7 +19,7 @@ fn injected() -> bool {
 }
 
 fn map(hint: Addr, len: usize, prot: i32, flags: i32) -> Result<Addr, Errno> {
-    if injected() {
+    if injected() || sandbox::forbids(Need::Map) {
         return Err(Errno(libc::ENOMEM));
     }
     // SAFETY: without MAP_FIXED an anonymous mapping never replaces another one.
