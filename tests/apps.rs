@@ -28,6 +28,7 @@ mod tree;
 use preload::{Args, Preload};
 use process::{End, Outcome};
 use spec::Spec;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::OnceLock;
@@ -130,8 +131,20 @@ fn exists(command: &str) -> bool {
     path().split(':').any(|folder| Path::new(folder).join(command).exists())
 }
 
+/// A port that nobody has, below those that the kernel gives to whoever connects; nor has anybody the next one.
+fn free_port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    loop {
+        let number = std::process::id() % 20_000 + NEXT.fetch_add(2, Ordering::Relaxed);
+        let port = 10_000 + (number % 20_000) as u16;
+        if is_free(port) && is_free(port + 1) {
+            return port;
+        }
+    }
+}
+
 fn run(app: &App, mode: &str, preload: &Preload) -> Outcome {
-    static PORT: AtomicU32 = AtomicU32::new(0);
     let place = std::env::temp_dir().join(format!("gleaner-apps-{}-{}-{mode}", std::process::id(), app.name));
     std::fs::create_dir_all(&place).expect("a folder to run in");
     let out = tree::target().join("apps-out");
@@ -148,7 +161,7 @@ fn run(app: &App, mode: &str, preload: &Preload) -> Outcome {
     if !more.is_empty() {
         options.push(more.as_str());
     }
-    let port = 20_000 + std::process::id() % 20_000 + PORT.fetch_add(2, Ordering::Relaxed);
+    let port = free_port();
     // A caller that was started in the background has SIGINT ignored, and python tests it.
     let mut command = Command::new("/usr/bin/env");
     command
