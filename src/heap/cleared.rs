@@ -16,9 +16,11 @@ use crate::spans::Span;
 use crate::sys::sandbox::{self, Need};
 use crate::sys::{process, vm};
 
-/// [`Span::clearing`]: memory is given back the next time. Else the low bits are the times for which zeroes are
-/// written, the others how often giving back was slow.
-pub const GIVE: u8 = 0;
+/// [`Span::clearing`]: memory is given back the next time; a new span has that. Else the low bits are the times for which
+/// zeroes are written, the others how often giving back was slow.
+const GIVE: u8 = 0;
+/// Zeroes are written the first time.
+pub const WRITE_FIRST: u8 = 1;
 const LEVEL: u32 = 5;
 const TIMES: u8 = (1 << LEVEL) - 1;
 const LEVELS: u8 = 6;
@@ -32,25 +34,34 @@ fn slow(pages: usize) -> u64 {
 /// # Safety
 /// Nobody else knows the object, which has `n` bytes.
 pub unsafe fn clear(span: &Span, n: usize) {
-    let (level, times) = (span.clearing.get() >> LEVEL, span.clearing.get() & TIMES);
+    // SAFETY: the caller's promise.
+    unsafe {
+        if !give(span, round_up(n, PAGE_SIZE)) {
+            span.base().ptr::<u8>().write_bytes(0, n);
+        }
+    }
+}
+
+/// Gives the first `bytes` back, if that is worth trying now. Whether they are zero.
+/// # Safety
+/// As [`clear`]; whole pages.
+unsafe fn give(span: &Span, bytes: usize) -> bool {
+    // The clock is among the calls that a collection needs.
     if sandbox::forbids(Need::Release) || sandbox::forbids(Need::Collect) {
-        // Nor may the clock be asked.
-    } else if times != 0 {
+        return false;
+    }
+    let (level, times) = (span.clearing.get() >> LEVEL, span.clearing.get() & TIMES);
+    if times != 0 {
         if level < LEVELS || process::now_ns() >> 5 & 7 == 0 {
             span.clearing.set(level << LEVEL | (times - 1));
         }
-    } else {
-        let bytes = round_up(n, PAGE_SIZE);
-        let before = process::now_ns();
-        // SAFETY: the caller's promise.
-        let given = unsafe { vm::advise(span.base(), bytes, libc::MADV_DONTNEED) }.is_ok();
-        let quick = given && process::now_ns().wrapping_sub(before) < slow(bytes / PAGE_SIZE);
-        let next = (level + 1).min(LEVELS);
-        span.clearing.set(if quick { GIVE } else { next << LEVEL | ((1u8 << next.min(5)) - 1) });
-        if given {
-            return;
-        }
+        return false;
     }
+    let before = process::now_ns();
     // SAFETY: the caller's promise.
-    unsafe { span.base().ptr::<u8>().write_bytes(0, n) };
+    let given = unsafe { vm::advise(span.base(), bytes, libc::MADV_DONTNEED) }.is_ok();
+    let quick = given && process::now_ns().wrapping_sub(before) < slow(bytes / PAGE_SIZE);
+    let next = (level + 1).min(LEVELS);
+    span.clearing.set(if quick { GIVE } else { next << LEVEL | ((1u8 << next.min(5)) - 1) });
+    given
 }

@@ -62,17 +62,16 @@ fn alloc_large(critical: &Critical, bytes: usize, align: usize) -> Option<Object
         return None;
     };
     // Before the map leads to it: see `fork::mend`.
-    span.init_large(run.base, count, bytes, run.zeroed);
+    span.init_large(run.base, count, bytes);
+    if !run.zeroed && run.resident * 2 >= count {
+        span.clearing.set(cleared::WRITE_FIRST);
+    }
     if !map::set(critical, run.base, count, Some(span)) {
         pages::free(critical, run.base, count);
         slab::give(critical, span);
         return None;
     }
-    let object = publish(span, run.base, bytes, run.zeroed, kind::LARGE);
-    if run.resident * 2 < count {
-        span.clearing.set(cleared::GIVE);
-    }
-    Some(object)
+    Some(publish(span, run.zeroed, kind::LARGE))
 }
 
 /// A kept span is an object again.
@@ -80,9 +79,7 @@ fn reuse(span: &'static Span) -> Object {
     let own = span.flags.load(Ordering::Relaxed) & flag::OWN_MAPPING;
     span.flags.store(own, Ordering::Relaxed);
     span.extended.set(1);
-    span.publish(if own == 0 { kind::LARGE } else { kind::HUGE });
-    live::add(span.size.get() as isize);
-    Object { at: span.base().ptr(), zeroed: false, span }
+    publish(span, false, if own == 0 { kind::LARGE } else { kind::HUGE })
 }
 
 fn alloc_huge(critical: &Critical, bytes: usize, align: usize) -> Option<Object> {
@@ -91,7 +88,7 @@ fn alloc_huge(critical: &Critical, bytes: usize, align: usize) -> Option<Object>
         slab::give(critical, span);
         return None;
     };
-    span.init_large(base, bytes / PAGE_SIZE, bytes, true);
+    span.init_large(base, bytes / PAGE_SIZE, bytes);
     span.flags.store(flag::OWN_MAPPING, Ordering::Relaxed);
     if !map::set(critical, base, 1, Some(span)) {
         unmap(base, bytes);
@@ -104,17 +101,13 @@ fn alloc_huge(critical: &Critical, bytes: usize, align: usize) -> Option<Object>
         slab::give(critical, span);
         return None;
     }
-    Some(publish(span, base, bytes, true, kind::HUGE))
+    Some(publish(span, true, kind::HUGE))
 }
 
-fn publish(span: &'static Span, base: Addr, bytes: usize, zeroed: bool, as_kind: u8) -> Object {
-    span.init_large(base, bytes / PAGE_SIZE, bytes, zeroed);
-    if as_kind == kind::HUGE {
-        span.flags.store(flag::OWN_MAPPING, Ordering::Relaxed);
-    }
+fn publish(span: &'static Span, zeroed: bool, as_kind: u8) -> Object {
     span.publish(as_kind);
-    live::add(bytes as isize);
-    Object { at: base.ptr(), zeroed, span }
+    live::add(span.size.get() as isize);
+    Object { at: span.base().ptr(), zeroed, span }
 }
 
 fn map_aligned(_critical: &Critical, bytes: usize, align: usize) -> Option<Addr> {

@@ -191,7 +191,7 @@ fn new_span(critical: &Critical, cache: &'static Cache, class: usize) -> Option<
         slab::give(critical, span);
         return None;
     };
-    span.init_slots(run.base, pages, class, run.zeroed);
+    span.init_slots(run.base, pages, class);
     let (first, count) = (span.page_base(), span.pages.get() as usize);
     if !free_bits::make(critical, span) || !map::set(critical, first, count, Some(span)) {
         free_bits::drop_bits(critical, span);

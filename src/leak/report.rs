@@ -124,7 +124,7 @@ pub fn plain(critical: &Critical, order: &Order<'_>, about: &About<'_>, found: &
         return Verdict::Clean;
     }
     let (mut out, pid) = (Out::new(order.out), process::pid());
-    let audit = leaks().next().is_none();
+    let audit = about.mode == "audit";
     let head = if audit { HIDES } else { "LeakSanitizer: detected memory leaks" };
     out.bytes(b"\n=================================================================\n");
     out.line(format_args!("=={pid}==ERROR: {head}\n"));

@@ -4,15 +4,14 @@
 //! malloc_usable_size or gleaner_pin that a complete collection had found unreachable, it had the pointer where the
 //! collector does not look. Each such use is noted with its call stack and the one that allocated the object, and told
 //! when the process ends. What a program only reads or writes by such a pointer is not seen.
-use super::leaks::Outcome;
-use super::{log, lsan, start, trace};
+use super::leaks::{self, Outcome};
+use super::{log, start, trace};
 use crate::gc::stats::STATS;
 use crate::ground::{critical, out};
 use crate::heap::{limbo, stacks};
 use crate::leak::hidden::{self, Hidden};
 use crate::leak::modules;
-use crate::leak::record::{About, Found};
-use crate::leak::report::{self, Order, Verdict};
+use crate::leak::record::Found;
 use crate::spans::Span;
 use crate::sys::sandbox::{self, Need};
 use crate::sys::{process, tls};
@@ -49,28 +48,14 @@ pub fn at_exit() -> Outcome {
     }
     let critical = critical::enter();
     let rows = hidden::all(&critical);
-    let options = start::options();
     if rows.is_empty() {
-        if options.verbose > 0 {
+        if start::options().verbose > 0 {
             clean();
         }
         return Outcome::Clean;
     }
     modules::refresh(&critical);
-    let mut outcome = Outcome::Clean;
-    log::with(&mut |fd| {
-        let order = Order {
-            out: fd,
-            symbolizer: options.symbolizer.as_bytes(),
-            suppressions: options.suppressions.as_bytes(),
-        };
-        let about = About { mode: "audit", notes: &[], rules: lsan::rules() };
-        let found = Found { leaks: &[], hidden: &rows };
-        if report::finish(&critical, &order, &about, &found) == Verdict::Leaks {
-            outcome = Outcome::Leaked;
-        }
-    });
-    outcome
+    leaks::tell(&critical, "audit", &Found { leaks: &[], hidden: &rows })
 }
 
 /// What the silence is worth.

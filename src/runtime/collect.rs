@@ -68,7 +68,7 @@ impl Cause {
     }
 }
 
-/// From now on the heap's growth starts collections, in gc mode. Called once, when threads can
+/// From now on the heap's growth starts collections, in gc and audit mode. Called once, when threads can
 /// be stopped.
 pub fn begin(options: &Options) {
     if !matches!(options.mode, Mode::Gc | Mode::Audit) {
@@ -77,11 +77,14 @@ pub fn begin(options: &Options) {
     let knobs = Knobs { min_growth: options.min_growth, growth: options.growth as usize };
     // SAFETY: no collection can have begun: HIGH and EVERY say never.
     unsafe { *PACER.0.get() = Pacer::new(knobs) };
-    let audit = options.mode == Mode::Audit && options.collect_every == 0;
-    if audit || options.collect_every != 0 {
+    let every = match options.collect_every {
+        0 if options.mode == Mode::Audit => audit::EVERY,
+        every => every,
+    };
+    if every != 0 {
         live::count_handed();
     }
-    EVERY.store(if audit { audit::EVERY } else { options.collect_every }, Relaxed);
+    EVERY.store(every, Relaxed);
     HIGH.store(options.min_growth, Relaxed);
 }
 

@@ -12,7 +12,7 @@ use crate::ground::out;
 use crate::heap::scopes;
 use crate::leak::group::{self, Edges, Group, Kind, Object, Words};
 use crate::leak::modules;
-use crate::leak::record::About;
+use crate::leak::record::{About, Found};
 use crate::leak::report::{self, Order, Verdict};
 use crate::leak::scratch::List;
 use crate::pure::addr::Addr;
@@ -59,7 +59,7 @@ fn check(held: &mut Held, sp: usize) -> Outcome {
     match find(critical, snapshot, sp, &mut lost) {
         Ok((groups, pinned)) => {
             tell_pins(critical, pinned, &lost);
-            tell(critical, &groups)
+            tell(critical, "leak", &Found::from(&groups[..]))
         }
         Err(why) => not_made(why),
     }
@@ -156,10 +156,11 @@ fn group_all<'c>(
     group::run(critical, &mut objects, &edges).map_err(|_| Abandon::NoMemory)
 }
 
-fn tell(critical: &Critical, groups: &[Group]) -> Outcome {
+/// Reports what was found in this mode, if anything was.
+pub(super) fn tell(critical: &Critical, mode: &str, found: &Found<'_>) -> Outcome {
     let options = start::options();
     let mut outcome = Outcome::Clean;
-    if groups.is_empty() {
+    if found.is_empty() {
         return outcome;
     }
     log::with(&mut |fd| {
@@ -168,8 +169,8 @@ fn tell(critical: &Critical, groups: &[Group]) -> Outcome {
             symbolizer: options.symbolizer.as_bytes(),
             suppressions: options.suppressions.as_bytes(),
         };
-        let about = About { mode: "leak", notes: &[], rules: lsan::rules() };
-        if report::finish(critical, &order, &about, &groups.into()) == Verdict::Leaks {
+        let about = About { mode, notes: &[], rules: lsan::rules() };
+        if report::finish(critical, &order, &about, found) == Verdict::Leaks {
             outcome = Outcome::Leaked;
         }
     });

@@ -22,7 +22,7 @@
 #![allow(unsafe_code)]
 use super::exit;
 use crate::leak::unwind;
-use crate::pages::ranges::Range;
+use crate::pages::ranges::{Range, Word};
 use crate::pure::addr::{Addr, PAGE_SIZE};
 use crate::roots::mappings::made::{self, Made};
 use crate::threads::{self, StackKind};
@@ -102,7 +102,7 @@ pub fn born(range: &Range<Made>, maker: Maker) {
         let young = &YOUNG[count];
         young.lo.store(range.lo.0, Relaxed);
         young.last.store(range.last.0, Relaxed);
-        young.made.store(crate::pages::ranges::Word::pack(range.record), Relaxed);
+        young.made.store(range.record.pack(), Relaxed);
         SLOT.store(slot, Relaxed);
         RETURNS.store(returns, Relaxed);
         compiler_fence(core::sync::atomic::Ordering::SeqCst);
@@ -161,7 +161,7 @@ fn each_young(mut f: impl FnMut(&Range<Made>)) {
         f(&Range {
             lo: Addr(young.lo.load(Relaxed)),
             last: Addr(young.last.load(Relaxed)),
-            record: crate::pages::ranges::Word::unpack(young.made.load(Relaxed)),
+            record: Made::unpack(young.made.load(Relaxed)),
         });
     }
 }

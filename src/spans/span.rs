@@ -180,7 +180,7 @@ impl Span {
     }
     /// Sets up a descriptor for slots of `class_no` in `count` fresh pages, of which some at both ends may not
     /// be needed. Not yet published.
-    pub fn init_slots(&self, pages: Addr, count: usize, class_no: usize, zeroed: bool) {
+    pub fn init_slots(&self, pages: Addr, count: usize, class_no: usize) {
         let size = class::SIZE[class_no] as usize;
         let base = pages.0.next_multiple_of(size);
         let slots = (pages.0 + (count << PAGE_SHIFT) - base) / size;
@@ -195,15 +195,15 @@ impl Span {
         self.pages.set((Addr(end).since(Addr(base).align_down(PAGE_SIZE)) >> PAGE_SHIFT) as u32);
         self.accounted.set(0);
         self.class.set(class_no as u8);
-        self.clearing.set(!zeroed as u8);
+        self.clearing.set(0);
         self.flags.store(0, Ordering::Relaxed);
         self.remote.store(0, Ordering::Relaxed);
         self.next.set(ptr::null());
         self.prev.set(ptr::null());
     }
     /// Sets up a descriptor for one large object. Not yet published.
-    pub fn init_large(&self, base: Addr, pages: usize, size: usize, zeroed: bool) {
-        self.init_slots(base, 1, 1, zeroed);
+    pub fn init_large(&self, base: Addr, pages: usize, size: usize) {
+        self.init_slots(base, 1, 1);
         self.base.set(base.0);
         self.slots.set(1);
         self.extended.set(1);

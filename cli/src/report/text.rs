@@ -15,8 +15,7 @@ pub fn write(out: &mut dyn Write, found: &Findings<'_>, purpose: Purpose, painte
     let paint = |code: &'static str| if painted { code } else { "" };
     let (red, blue, plain) = (paint("\x1b[1m\x1b[31m"), paint("\x1b[1m\x1b[34m"), paint("\x1b[1m\x1b[0m"));
     let leaked = !found.is_empty();
-    // A record of the audit mode holds no leaks.
-    let audit = found.leaks.is_empty() && !found.hidden.is_empty();
+    let audit = found.record.mode == "audit";
     if leaked {
         let what = if audit {
             "gleaner: the program hides pointers"
