@@ -7,6 +7,7 @@
 //! A cleanup's address came from the program, with the promise that it has this type.
 #![allow(unsafe_code)]
 use super::attached::{DONE, QUEUED};
+use super::pins::enter;
 use super::{cleanups, start};
 use crate::adopted::{self, Adopt, Cancelled, Refused};
 use crate::ground::critical;
@@ -31,12 +32,12 @@ pub unsafe fn adopt(
 ) -> c_int {
     let _errno = errno::Saved::new();
     start::process();
-    if critical::depth() != 0 {
-        return libc::EBUSY;
-    }
+    let Some(critical) = enter() else { return libc::EBUSY };
     let via = call as extern "C" fn(usize, usize, usize) as usize;
     let range = Adopt { at: Addr(at), size, flags, cleanup, arg, via };
-    let result = adopted::adopt(&critical::enter(), &range);
+    let result = adopted::adopt(&critical, &range);
+    // libc may allocate.
+    drop(critical);
     match result {
         Ok(new) => {
             cleanups::keep_library(cleanup);
@@ -55,10 +56,8 @@ pub unsafe fn adopt(
 
 /// 0: cancelled; else why not.
 pub fn disown(handle: u64) -> c_int {
-    if critical::depth() != 0 {
-        return libc::EBUSY;
-    }
-    match adopted::cancel(&critical::enter(), handle) {
+    let Some(critical) = enter() else { return libc::EBUSY };
+    match adopted::cancel(&critical, handle) {
         Cancelled::Cancelled => 0,
         Cancelled::QueuedOrRunning => QUEUED,
         Cancelled::Done => DONE,

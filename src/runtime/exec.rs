@@ -29,7 +29,7 @@ wrapped! {
 }
 
 /// With the program's settings of our signal for a child.
-fn handing_on(heir: Heir, call: impl FnOnce() -> c_int) -> c_int {
+fn handing_on<R>(heir: Heir, call: impl FnOnce() -> R) -> R {
     let settings = exec::hand_on(heir);
     let result = call();
     settings.take_back();
@@ -117,11 +117,8 @@ pub unsafe fn popen(command: Path, kind: Path) -> *mut c_void {
         crate::sys::errno::set(libc::ENOSYS);
         return core::ptr::null_mut();
     };
-    let settings = exec::hand_on(Heir::Child);
     // SAFETY: forwarded.
-    let stream = unsafe { real(command, kind) };
-    settings.take_back();
-    stream
+    handing_on(Heir::Child, || unsafe { real(command, kind) })
 }
 /// # Safety
 /// syscall(2) with the number of execve or execveat.

@@ -8,7 +8,7 @@
 //! texts stay for ever.
 #![allow(unsafe_code)]
 use super::{api, leaks, pins, request, start};
-use crate::ground::{critical, fatal};
+use crate::ground::fatal;
 use crate::pure::addr::Addr;
 use crate::pure::options::{Mode, Options};
 use crate::roots::regions;
@@ -48,18 +48,14 @@ pub fn ignore(p: usize) {
 /// 0, EINVAL for an empty range or one that wraps, ENOMEM.
 pub fn register_root(p: usize, n: usize) -> c_int {
     let Some(hi) = p.checked_add(n).filter(|_| n != 0) else { return libc::EINVAL };
-    if critical::depth() != 0 {
-        return libc::EBUSY;
-    }
-    if regions::add(&critical::enter(), Addr(p), Addr(hi)) { 0 } else { libc::ENOMEM }
+    let Some(critical) = pins::enter() else { return libc::EBUSY };
+    if regions::add(&critical, Addr(p), Addr(hi)) { 0 } else { libc::ENOMEM }
 }
 
 /// 0, or ENOENT: it was not registered so.
 pub fn unregister_root(p: usize, n: usize) -> c_int {
-    if critical::depth() != 0 {
-        return libc::EBUSY;
-    }
-    if regions::remove(&critical::enter(), Addr(p), Addr(p.wrapping_add(n))) { 0 } else { libc::ENOENT }
+    let Some(critical) = pins::enter() else { return libc::EBUSY };
+    if regions::remove(&critical, Addr(p), Addr(p.wrapping_add(n))) { 0 } else { libc::ENOENT }
 }
 
 /// LeakSanitizer ends the program where a region is not registered.
