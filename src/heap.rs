@@ -16,6 +16,7 @@
 //! | more | a mapping of its own; realloc moves it by mremap |
 pub mod attached;
 pub mod bins;
+pub mod buried;
 pub mod cache;
 pub mod check;
 pub mod cleared;
@@ -31,6 +32,7 @@ pub mod purge;
 pub mod release;
 pub mod resize;
 pub mod scopes;
+pub mod secure;
 pub mod shared;
 pub mod slots;
 pub mod special;

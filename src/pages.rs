@@ -212,12 +212,13 @@ pub fn lower_water(critical: &Critical, pages: usize) {
 /// How the heap's pages are used.
 pub fn stats() -> Stats {
     let critical = critical::enter();
-    let counts = HEAP.lock(&critical).tree.counts();
+    let heap = HEAP.lock(&critical);
+    let (counts, closed) = (heap.tree.counts(), heap.closed_pages());
     Stats {
         mapped: counts.mapped,
-        in_use: counts.mapped - counts.free,
+        in_use: counts.mapped - counts.free - closed,
         free_resident: counts.free - counts.released,
-        free_released: counts.released,
+        free_released: counts.released + closed,
     }
 }
 

@@ -42,6 +42,8 @@ pub enum Rank {
     Heap,
     /// Freed large objects kept for reuse.
     Kept,
+    /// Freed large objects whose memory is gone.
+    Buried,
     /// The table of huge objects.
     Huge,
     /// Unused caches.

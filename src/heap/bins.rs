@@ -272,6 +272,7 @@ fn give_oldest(critical: &Critical, shut: &mut Shut, count: isize) {
         let in_span = |at: isize| at < end && (slot(at) as usize).wrapping_sub(base) < bytes;
         if span.owner.load(Ordering::Acquire) != cache.id() {
             while in_span(at) {
+                slots::check_mark(span, slot(at));
                 at += 1;
             }
             release::give_slots(critical, cache, span, (from..at).map(slot));
@@ -283,6 +284,7 @@ fn give_oldest(critical: &Critical, shut: &mut Shut, count: isize) {
         while in_span(at) {
             let block = slot(at);
             at += 1;
+            slots::check_mark(span, block);
             if block as usize + size == fresh {
                 fresh -= size;
                 continue;

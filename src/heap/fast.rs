@@ -15,6 +15,7 @@
 //! A bin holds only free slots of its class, owned by nobody else; a slot is at least 16 bytes.
 #![allow(unsafe_code)]
 use super::cache::{self, Bin};
+use super::misuse;
 use crate::pure::addr::Addr;
 use crate::spans::class::{BIN_OF, MEDIUM_MAX, SMALL_MAX};
 use crate::spans::{Block, plain};
@@ -49,7 +50,25 @@ pub fn medium(n: usize) -> Option<NonNull<u8>> {
         return None;
     }
     // SAFETY: the table has an entry for each such `n`.
-    pop(cache::bin_at(unsafe { *BIN_OF.get_unchecked(n >> 4) } as usize)).map(unmarked)
+    let bin = cache::bin_at(unsafe { *BIN_OF.get_unchecked(n >> 4) } as usize);
+    let slot = pop(bin)?;
+    let block = slot.cast::<Block>().as_ptr();
+    // SAFETY: a slot that nobody has yet.
+    if unsafe { (*block).mark } != bin.mark(Addr::of(block)) {
+        odd(block);
+    }
+    Some(unmarked(slot))
+}
+
+/// A slot of more than `slots::MARKED` bytes came out of its bin without its mark: nobody ever had it, or the program wrote to it.
+#[cold]
+#[inline(never)]
+fn odd(block: *const Block) {
+    // SAFETY: as in `medium`.
+    let mark = unsafe { (*block).mark };
+    if mark != 0 {
+        misuse::written(Addr::of(block), Addr(mark));
+    }
 }
 
 /// The mark of a slot that is handed out must go.

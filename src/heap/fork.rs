@@ -8,7 +8,7 @@
 //! # Safety
 //! `hold` in prepare, then exactly one of `release` (parent) and `reset` (child).
 #![allow(unsafe_code)]
-use super::{attached, cache, kept, large, purge, scopes, shared, special};
+use super::{attached, buried, cache, kept, large, purge, scopes, shared, special};
 use crate::cleanups;
 use crate::ground::critical::Critical;
 use crate::pages;
@@ -23,6 +23,7 @@ pub fn prepare(critical: &Critical) {
     shared::LATE_LOCK.hold(critical);
     shared::ABANDONED.hold(critical);
     kept::KEPT.hold(critical);
+    buried::BURIED.hold(critical);
     large::HUGE.hold(critical);
     cache::UNUSED.hold(critical);
     scopes::SCOPES.hold(critical);
@@ -48,6 +49,7 @@ pub unsafe fn parent() {
         scopes::SCOPES.release();
         cache::UNUSED.release();
         large::HUGE.release();
+        buried::BURIED.release();
         kept::KEPT.release();
         shared::ABANDONED.release();
         shared::LATE_LOCK.release();
@@ -69,6 +71,7 @@ pub unsafe fn child() {
         cleanups::fork_child();
         cache::UNUSED.reset();
         large::HUGE.reset();
+        buried::BURIED.reset();
         kept::KEPT.reset();
         shared::ABANDONED.reset();
         shared::LATE_LOCK.reset();

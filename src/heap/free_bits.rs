@@ -8,7 +8,7 @@
 //! # Safety
 //! The words are the span's, from [`make`] to [`drop_bits`]: the owner's, in a critical section, as are the span's other cells.
 #![allow(unsafe_code)]
-use super::cache::{link_of, link_to};
+use super::cache::{is_marked, link_of, link_to};
 use super::misuse;
 use crate::ground::critical::Critical;
 use crate::pure::addr::Addr;
@@ -89,10 +89,10 @@ pub fn take(span: &Span, most: u32, mut f: impl FnMut(*mut Block)) -> u32 {
 #[inline(always)]
 fn check(span: &Span, block: *const Block) {
     // SAFETY: a slot of the span that is free.
-    let link = unsafe { link_of(block) };
-    if !link.is_null() {
+    let (link, marked) = unsafe { (link_of(block), is_marked(span, block)) };
+    if !link.is_null() || !marked {
         // SAFETY: as above.
-        let written = Addr(unsafe { (*block).link });
+        let written = Addr(unsafe { if link.is_null() { (*block).mark } else { (*block).link } });
         misuse::overwritten(Addr::of(block), span.size.get(), written);
     }
 }

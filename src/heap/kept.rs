@@ -16,6 +16,7 @@
 use super::{large, purge};
 use crate::ground::critical::Critical;
 use crate::ground::lock::{Lock, Rank};
+use crate::pages;
 use crate::pure::addr::PAGE_SIZE;
 use crate::spans::Span;
 use crate::spans::span::kind;
@@ -74,7 +75,7 @@ pub fn put(critical: &Critical, span: &'static Span) -> bool {
     while kept.count == MOST || kept.pages + pages > PAGES {
         let old = kept.remove(0);
         drop(kept);
-        large::give_up(critical, old);
+        large::give_up(critical, old, pages::free);
         kept = KEPT.lock(critical);
     }
     span.extended.set(0);
@@ -113,7 +114,7 @@ pub fn age(critical: &Critical, which: Which) -> usize {
         let span = kept.remove(0);
         drop(kept);
         given += span.pages.get() as usize;
-        large::give_up(critical, span);
+        large::give_up(critical, span, pages::free);
     }
 }
 

@@ -11,7 +11,7 @@
 //! world is stopped. A mapping is unmapped or moved only by whoever frees or reallocs the
 //! object, which by then nobody else may use.
 #![allow(unsafe_code)]
-use super::{cleared, kept, live, purge, stacks};
+use super::{buried, cleared, kept, live, purge, stacks};
 use crate::ground::critical::Critical;
 use crate::ground::lock::{Lock, Rank};
 use crate::pages::{self, metadata, own};
@@ -140,13 +140,13 @@ pub fn free(critical: &Critical, span: &'static Span) {
     live::add(-(span.size.get() as isize));
     stacks::drop_array(critical, span);
     span.owner.store(0, Ordering::Relaxed);
-    if !kept::put(critical, span) {
-        give_up(critical, span);
+    if !buried::put(critical, span) && !kept::put(critical, span) {
+        give_up(critical, span, pages::free);
     }
 }
 
-/// Gives the memory of an object that nobody has any more back, and its descriptor.
-pub(super) fn give_up(critical: &Critical, span: &'static Span) {
+/// Gives the memory of an object that nobody has any more back, and its descriptor. `free_pages`: how, if it is the page allocator's.
+pub(super) fn give_up(critical: &Critical, span: &'static Span, free_pages: fn(&Critical, Addr, usize)) {
     let (base, bytes) = (span.base(), span.size.get());
     span.publish(kind::NONE);
     if span.flags.load(Ordering::Relaxed) & flag::OWN_MAPPING != 0 {
@@ -157,7 +157,7 @@ pub(super) fn give_up(critical: &Critical, span: &'static Span) {
     } else {
         let _ = map::set(critical, base, bytes / PAGE_SIZE, None);
         slab::give(critical, span);
-        pages::free(critical, base, bytes / PAGE_SIZE);
+        free_pages(critical, base, bytes / PAGE_SIZE);
         pages_freed(critical, bytes / PAGE_SIZE);
     }
 }

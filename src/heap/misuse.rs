@@ -1,8 +1,8 @@
 //! What the program did wrong, in one line.
 use crate::ground::fatal;
 use crate::pure::addr::Addr;
-use crate::spans::Span;
 use crate::spans::span::kind;
+use crate::spans::{Span, map};
 
 /// A pointer that is inside one of our spans but cannot be freed.
 #[cold]
@@ -35,6 +35,13 @@ pub fn double_free(call: &str, addr: Addr) -> ! {
 #[cold]
 pub fn reclaimed(call: &str, addr: Addr) -> ! {
     fatal::die(format_args!("{call}: block {addr:?} was unreachable and has been reclaimed"))
+}
+
+/// A free block in a bin has `found` where its mark was.
+#[cold]
+pub fn written(block: Addr, found: Addr) -> ! {
+    let size = map::lookup(block).map_or(0, |span| span.size.get());
+    overwritten(block, size, found)
 }
 
 /// A free block of `size` bytes leads to `link`, which is no block of its span.

@@ -13,7 +13,7 @@ use super::{bins, free_bits, live, misuse, release, shared};
 use crate::ground::critical::Critical;
 use crate::pages;
 use crate::pure::addr::{Addr, PAGE_SHIFT, PAGE_SIZE};
-use crate::spans::span::{NOTIFY, kind, tag};
+use crate::spans::span::{NOTIFY, flag, kind, tag};
 use crate::spans::{Block, Span, class, map, plain, slab};
 use core::cell::Cell;
 use core::ptr;
@@ -22,6 +22,9 @@ use core::sync::atomic::{Ordering, fence};
 /// A slot of `class`, or null when there is no memory.
 pub fn alloc(critical: &Critical, cache: &'static Cache, class: usize) -> *mut u8 {
     if let Some(block) = bins::take(cache, class) {
+        if let Some(span) = map::lookup(Addr::of(block)) {
+            check_mark(span, block);
+        }
         // SAFETY: a slot that is the caller's now.
         unsafe { block.cast::<u128>().write(0) };
         return block.cast();
@@ -91,12 +94,16 @@ pub(super) fn show_again(critical: &Critical, span: &Span) {
     if owner & (tag::LIMBO | tag::WATCH | tag::HIDDEN) == tag::HIDDEN {
         clear_tag(span, tag::HIDDEN);
         plain::show(critical, span);
-        // Somebody may have pinned an object meanwhile: whoever comes last hides the span.
-        fence(Ordering::SeqCst);
-        if span.owner.load(Ordering::Relaxed) & (tag::LIMBO | tag::WATCH) != 0 {
-            set_tag(span, tag::HIDDEN);
-            plain::hide(span);
-        }
+        hide_if_special(span);
+    }
+}
+
+/// Somebody may have pinned an object while the span was shown: whoever comes last hides it.
+fn hide_if_special(span: &Span) {
+    fence(Ordering::SeqCst);
+    if span.owner.load(Ordering::Relaxed) & (tag::LIMBO | tag::WATCH) != 0 {
+        set_tag(span, tag::HIDDEN);
+        plain::hide(span);
     }
 }
 
@@ -162,15 +169,38 @@ pub fn fresh(span: &Span, count: u32) -> impl Iterator<Item = *mut Block> + '_ {
             unsafe { (*slot).mark = mark };
             (slot, mark) = (slot.wrapping_byte_add(size), mark.wrapping_add(step));
         }
+    } else if span.flags.load(Ordering::Relaxed) & flag::USED_PAGES != 0 {
+        for index in from..to {
+            let slot: *mut Block = span.slot(index).ptr();
+            // SAFETY: as above.
+            unsafe { (*slot).mark = span.mark(Addr::of(slot)) };
+        }
     }
+    let pages = plain::used_pages(span);
     span.extended.set(to);
     span.used.set(span.used.get() + (to - from));
+    if plain::used_pages(span) != pages
+        && span.owner.load(Ordering::Relaxed) & (tag::LIMBO | tag::WATCH | tag::HIDDEN) == 0
+    {
+        plain::show_pages(span, pages);
+        hide_if_special(span);
+    }
     (from..to).map(|index| span.slot(index).ptr())
 }
 
 /// Slots of at most so many bytes are marked before anybody has them, so that a free of one is noticed. Larger ones are left
-/// untouched instead.
+/// untouched instead, with 0 where the mark would be, unless somebody else had their pages.
 const MARKED: usize = class::SMALL_MAX + 16;
+
+/// A slot that leaves a bin bears its mark, or was never touched: else the program wrote to what it had freed.
+#[inline(always)]
+pub(super) fn check_mark(span: &Span, block: *const Block) {
+    // SAFETY: a free slot, and the caller's.
+    let mark = unsafe { (*block).mark };
+    if mark != span.mark(Addr::of(block)) && (mark != 0 || span.size.get() <= MARKED) {
+        misuse::overwritten(Addr::of(block), span.size.get(), Addr(mark));
+    }
+}
 
 /// How many slots of a span are marked when `extended` were in use: all that begin in the same pages.
 fn marked(span: &Span, extended: u32) -> u32 {
@@ -192,6 +222,9 @@ fn new_span(critical: &Critical, cache: &'static Cache, class: usize) -> Option<
         return None;
     };
     span.init_slots(run.base, pages, class);
+    if !run.zeroed {
+        span.flags.store(flag::USED_PAGES, Ordering::Relaxed);
+    }
     let (first, count) = (span.page_base(), span.pages.get() as usize);
     if !free_bits::make(critical, span) || !map::set(critical, first, count, Some(span)) {
         free_bits::drop_bits(critical, span);

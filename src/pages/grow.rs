@@ -52,7 +52,19 @@ pub trait Backing {
     fn unmap(&mut self, at: Addr, bytes: usize) -> bool;
     /// Where the first growth goes; a multiple of the chunk size.
     fn first_hint(&mut self) -> Addr;
+    /// Forbids all access to heap memory that nobody has yet. False: it cannot.
+    fn close(&mut self, _at: Addr, _bytes: usize) -> bool {
+        false
+    }
+    /// The opposite.
+    fn open(&mut self, _at: Addr, _bytes: usize) -> bool {
+        false
+    }
 }
+
+/// Of the first chunk the lower 1.25 MiB stay closed until the rest is used: a small heap lies between them and the mapping's end, and
+/// a write a megabyte before or behind a block faults.
+const CLOSED: usize = 320;
 
 impl<C: Checks> Tree<C> {
     /// Adds mapped, zeroed, never used memory, whole chunks, to the heap. `None`, and nothing
@@ -91,19 +103,21 @@ pub struct PageHeap<C> {
     pub(super) tree: Tree<C>,
     /// 0 before the first growth.
     hint: usize,
+    /// The first of the [`CLOSED`] pages, which count as in use.
+    closed: Option<Page>,
 }
 
 impl PageHeap<Plain> {
     pub const fn new() -> Self {
         const { assert!(matches!(Plain::ROUNDING, Rounding::ToMapped)) };
-        PageHeap { tree: Tree::new(Plain), hint: 0 }
+        PageHeap { tree: Tree::new(Plain), hint: 0, closed: None }
     }
 }
 
 impl<C: Checks> PageHeap<C> {
     #[cfg(test)]
     pub(super) fn with_checks(checks: C) -> Self {
-        PageHeap { tree: Tree::new(checks), hint: 0 }
+        PageHeap { tree: Tree::new(checks), hint: 0, closed: None }
     }
 
     /// `n` pages at a multiple of `align` pages, growing if it must.
@@ -111,8 +125,39 @@ impl<C: Checks> PageHeap<C> {
         if let Some(taken) = self.try_alloc(n, align) {
             return Some(taken);
         }
+        if self.open(backing)
+            && let Some(taken) = self.try_alloc(n, align)
+        {
+            return Some(taken);
+        }
         self.grow(backing, n.checked_add(align - 1)?)?;
         self.try_alloc(n, align)
+    }
+
+    /// How many of the pages in use nobody has.
+    pub fn closed_pages(&self) -> usize {
+        if self.closed.is_some() { CLOSED } else { 0 }
+    }
+
+    /// Closed pages come into use. False: there are none.
+    fn open(&mut self, backing: &mut impl Backing) -> bool {
+        let Some(first) = self.closed.take() else { return false };
+        if !backing.open(first.addr(), CLOSED << PAGE_SHIFT) {
+            self.closed = Some(first);
+            return false;
+        }
+        self.tree.free(first, CLOSED, Content::Released);
+        true
+    }
+
+    /// The lower pages of a heap that is one chunk become closed.
+    fn close(&mut self, backing: &mut impl Backing) {
+        let Some(taken) = self.try_alloc(CLOSED, 1) else { return };
+        if backing.close(taken.first.addr(), CLOSED << PAGE_SHIFT) {
+            self.closed = Some(taken.first);
+        } else {
+            self.tree.free(taken.first, CLOSED, Content::Released);
+        }
     }
 
     fn try_alloc(&mut self, n: usize, align: usize) -> Option<Taken> {
@@ -121,7 +166,7 @@ impl<C: Checks> PageHeap<C> {
 
     /// A full cache of pages, growing if it must.
     pub fn fill(&mut self, backing: &mut impl Backing, cache: &mut PageCache) -> Option<()> {
-        if self.tree.fill(cache).is_some() {
+        if self.tree.fill(cache).is_some() || self.open(backing) && self.tree.fill(cache).is_some() {
             return Some(());
         }
         self.grow(backing, 1)?;
@@ -133,7 +178,13 @@ impl<C: Checks> PageHeap<C> {
         let need = need.checked_next_multiple_of(CHUNK_PAGES).filter(|&n| n <= SPACE_PAGES)?;
         let eighth = (self.tree.counts.mapped / 8).next_multiple_of(CHUNK_PAGES);
         let step = eighth.clamp(CHUNK_PAGES, LARGEST_STEP).max(need);
-        self.grow_by(backing, step).or_else(|| if step > need { self.grow_by(backing, need) } else { None })
+        let is_first = self.hint == 0;
+        self.grow_by(backing, step)
+            .or_else(|| if step > need { self.grow_by(backing, need) } else { None })?;
+        if is_first && step == CHUNK_PAGES {
+            self.close(backing);
+        }
+        Some(())
     }
 
     fn grow_by(&mut self, backing: &mut impl Backing, pages: usize) -> Option<()> {

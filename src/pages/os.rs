@@ -74,6 +74,16 @@ impl Backing for Os<'_> {
         gone
     }
 
+    fn close(&mut self, at: Addr, bytes: usize) -> bool {
+        // SAFETY: the page heap keeps the range from everybody.
+        unsafe { vm::protect(at, bytes, libc::PROT_NONE) }.is_ok()
+    }
+
+    fn open(&mut self, at: Addr, bytes: usize) -> bool {
+        // SAFETY: closed above.
+        unsafe { vm::commit(at, bytes) }.is_ok()
+    }
+
     fn first_hint(&mut self) -> Addr {
         let random = random::placement();
         let (tract, chunk) = (random as usize & 0xff, (random >> 32) as usize & 0x7ff);

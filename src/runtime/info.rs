@@ -1,6 +1,7 @@
 //! What the heap says of itself: mallinfo, malloc_info, malloc_stats, malloc_trim.
 use crate::ground::critical::{self, Critical};
 use crate::ground::out::Line;
+use crate::heap::buried;
 use crate::heap::kept::{self, Which};
 use crate::heap::{bins, cache, live, release};
 use crate::pages;
@@ -60,6 +61,7 @@ pub fn trim_all(critical: &Critical) -> bool {
         release::give_spares(critical, cache);
         cache.flush_pages(critical);
     }
+    buried::give_all(critical);
     kept::age(critical, Which::All);
     let released = pages::scavenge(critical, usize::MAX);
     released + pages::trim(critical, 0) != 0

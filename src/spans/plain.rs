@@ -96,20 +96,42 @@ fn entry(addr: Addr) -> &'static Entry {
     unsafe { &*(&raw const TABLE.nothing).cast::<Entry>().wrapping_add(index) }
 }
 
-/// The span's slots may be had by the fast paths. By the span's owner; without memory for it they stay slow.
+/// The span's slots may be had by the fast paths, in the pages where any was ever handed out: what is freed in others is no block.
+/// By the span's owner; without memory for it they stay slow.
 pub fn show(critical: &Critical, span: &Span) {
-    let padded = span.flags.load(Ordering::Relaxed) & flag::UNPADDED == 0;
-    let usable = u16::try_from(span.size.get() - padded as usize).unwrap_or(0);
     if each_region(span, |region, _, _| ensure_leaf(critical, region)) {
-        let both = (usable as u32) << 16 | class::BIN[span.class.get() as usize] as u32;
-        each_region(span, |_, first, pages| fill(first, pages, both));
+        show_pages(span, 0);
     }
 }
 
-/// Calls `f` with each region that the span has pages in (two at most), the first of these pages and how many there are, as long as
+/// The same for the pages from number `from` on.
+pub fn show_pages(span: &Span, from: usize) {
+    let padded = span.flags.load(Ordering::Relaxed) & flag::UNPADDED == 0;
+    let usable = u16::try_from(span.size.get() - padded as usize).unwrap_or(0);
+    let both = (usable as u32) << 16 | class::BIN[span.class.get() as usize] as u32;
+    let (first, pages) = (span.page_base().add(from * PAGE_SIZE), used_pages(span).saturating_sub(from));
+    each_region_of(first, pages, |region, first, pages| {
+        let has_leaf = TABLE.distance.get(region).is_some_and(|d| d.load(Ordering::Relaxed) != 0);
+        has_leaf && fill(first, pages, both)
+    });
+}
+
+/// In how many pages slots begin that were handed out once.
+pub fn used_pages(span: &Span) -> usize {
+    match span.extended.get() {
+        0 => 0,
+        extended => (span.slot(extended - 1).since(span.page_base()) >> PAGE_SHIFT) + 1,
+    }
+}
+
+/// Calls `f` with each region that the span has pages in, see [`each_region_of`].
+fn each_region(span: &Span, f: impl FnMut(usize, Addr, usize) -> bool) -> bool {
+    each_region_of(span.page_base(), span.pages.get() as usize, f)
+}
+
+/// Calls `f` with each region that some pages are in (two at most), the first of these pages and how many there are, as long as
 /// it says true.
-fn each_region(span: &Span, mut f: impl FnMut(usize, Addr, usize) -> bool) -> bool {
-    let (first, pages) = (span.page_base(), span.pages.get() as usize);
+fn each_region_of(first: Addr, pages: usize, mut f: impl FnMut(usize, Addr, usize) -> bool) -> bool {
     let here = pages.min(LEAF_LEN - (first.0 as u32 as usize >> PAGE_SHIFT));
     let next = first.add(here * PAGE_SIZE);
     f(first.0 >> REGION_BITS, first, here) && (here == pages || f(next.0 >> REGION_BITS, next, pages - here))

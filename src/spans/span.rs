@@ -67,6 +67,8 @@ pub mod flag {
     pub const OWN_MAPPING: u8 = 4;
     /// Some object is pinned or otherwise special (`heap::special`). Its owner word has the tag WATCH.
     pub const SPECIAL: u8 = 8;
+    /// When the span was made, its pages held what others had written.
+    pub const USED_PAGES: u8 = 16;
 }
 
 /// Bit 0 of [`Span::remote`]: the owner wants to hear of the next remote free.

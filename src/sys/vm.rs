@@ -94,6 +94,34 @@ pub unsafe fn advise(at: Addr, len: usize, advice: i32) -> Result<(), Errno> {
     check(unsafe { syscall3(libc::SYS_madvise, at.0, len, advice as usize) }).map(|_| ())
 }
 
+/// Puts a reservation in the place of memory, whose contents are lost.
+/// # Safety
+/// The range must be ours and no longer used.
+pub unsafe fn take_away(at: Addr, len: usize) -> Result<(), Errno> {
+    // SAFETY: forwarded.
+    unsafe { replace(at, len, libc::PROT_NONE, ANON | libc::MAP_NORESERVE) }
+}
+
+/// Puts zeroed memory in the place of a reservation.
+/// # Safety
+/// The range must be ours.
+pub unsafe fn give_again(at: Addr, len: usize) -> Result<(), Errno> {
+    // SAFETY: forwarded.
+    unsafe { replace(at, len, libc::PROT_READ | libc::PROT_WRITE, ANON) }
+}
+
+/// # Safety
+/// The range must be ours; its contents are lost.
+unsafe fn replace(at: Addr, len: usize, prot: i32, flags: i32) -> Result<(), Errno> {
+    if injected() || sandbox::forbids(Need::Map) {
+        return Err(Errno(libc::ENOMEM));
+    }
+    let flags = flags | libc::MAP_FIXED;
+    // SAFETY: the caller owns the range.
+    check(unsafe { syscall6(libc::SYS_mmap, at.0, len, prot as usize, flags as usize, usize::MAX, 0) })
+        .map(|_| ())
+}
+
 /// Grows, shrinks or (with `may_move`) moves a mapping.
 /// # Safety
 /// The range must be ours; after a move nothing may refer to the old place.
