@@ -9,6 +9,7 @@ pub mod api;
 pub mod attached;
 pub mod audit;
 pub mod blocking;
+pub mod check;
 pub mod cleanups;
 pub mod collect;
 pub mod cycle;

@@ -8,6 +8,7 @@ pub mod errno;
 pub mod file;
 pub mod futex;
 pub mod host;
+pub mod letter;
 pub mod mapping;
 pub mod maps;
 pub mod memory;

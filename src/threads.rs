@@ -56,6 +56,7 @@ pub mod start;
 pub mod state;
 mod stop;
 mod timing;
+pub mod visits;
 mod world;
 
 pub use attach::{LateGate, attach_current, detach_current, late_gate};

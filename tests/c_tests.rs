@@ -106,8 +106,8 @@ fn programs() -> Vec<Program> {
     let base = tree::root().join("c-tests");
     let mut list = Vec::new();
     for folder in [
-        "entry", "cxx", "misuse", "life", "limits", "confine", "maps", "leaks", "live", "gc", "audit", "api",
-        "foreign", "examples", "torture",
+        "entry", "cxx", "misuse", "life", "limits", "confine", "maps", "leaks", "live", "gc", "audit",
+        "check", "api", "foreign", "examples", "torture",
     ] {
         let home = if folder == "examples" { tree::root() } else { &base };
         let Ok(entries) = std::fs::read_dir(home.join(folder)) else { continue };

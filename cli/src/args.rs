@@ -1,5 +1,6 @@
 //! The command line.
 use crate::Failure;
+use crate::check::Check;
 use crate::failure::USAGE;
 use crate::launch::Launch;
 use crate::report::{Colour, Format, Order, Purpose};
@@ -7,8 +8,10 @@ use crate::table::Form;
 use clap::builder::PossibleValuesParser;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
+use gleaner_core::pure::options::Options;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What the user wants.
 pub enum Command {
@@ -16,6 +19,7 @@ pub enum Command {
     Told(String),
     Launch(Launch),
     Report(Order),
+    Check(Check),
     Options(Form),
     Doctor,
 }
@@ -37,6 +41,7 @@ pub fn parse(line: impl Iterator<Item = OsString>) -> Result<Command, Failure> {
         Some(("leaks", m)) => Command::Launch(checked(m, &["mode=leak"])),
         Some(("audit", m)) => Command::Launch(checked(m, &["mode=audit", "verbose=1"])),
         Some(("report", m)) => Command::Report(report(m)),
+        Some(("check", m)) => Command::Check(live(m)?),
         Some(("options", m)) if m.get_flag("man") => Command::Options(Form::Manual),
         Some(("options", m)) if m.get_flag("markdown") => Command::Options(Form::Markdown),
         Some(("options", _)) => Command::Options(Form::Text),
@@ -94,6 +99,7 @@ fn grammar() -> clap::Command {
             })
             .mut_arg("suppressions", |arg| arg.help("Stacks not to be reported, one leak:PATTERN a line")),
     )
+    .subcommand(live_grammar())
     .subcommand(report_grammar())
     .subcommand(
         command("options", "List the options that GLEANER and -o take", "")
@@ -120,8 +126,56 @@ fn check(name: &'static str, about: &'static str, examples: &'static str) -> cla
         .arg(program())
 }
 
+fn live_grammar() -> clap::Command {
+    named(command("check", "Check a running program for leaks, now; it goes on running", CHECK_EXAMPLES))
+        .arg(
+            Arg::new("timeout")
+                .long("timeout")
+                .value_name("SECONDS")
+                .value_parser(value_parser!(u64).range(1..=86_400))
+                .default_value("60")
+                .help("How long to wait for the answer"),
+        )
+        .arg(
+            Arg::new("signal")
+                .long("signal")
+                .value_name("SIGNAL")
+                .help("The program's option signal, where it cannot be read from its environment"),
+        )
+        .arg(
+            Arg::new("exit-code")
+                .long("exit-code")
+                .value_name("N")
+                .value_parser(value_parser!(u8))
+                .default_value("23")
+                .help("Exit status if there are leaks"),
+        )
+        .arg(
+            Arg::new("PID")
+                .value_parser(value_parser!(i32).range(1..))
+                .required(true)
+                .help("The process; the library must have been preloaded when it started"),
+        )
+}
+
 fn report_grammar() -> clap::Command {
-    command("report", "Turn a record of the library into a report with names", REPORT_EXAMPLES)
+    named(command("report", "Turn a record of the library into a report with names", REPORT_EXAMPLES))
+        .arg(
+            Arg::new("from-process").long("from-process").action(ArgAction::SetTrue).hide(true).help(
+                "The library runs us: standard input is the record, status 3 means that nothing is left",
+            ),
+        )
+        .arg(
+            Arg::new("FILE")
+                .value_parser(value_parser!(PathBuf))
+                .default_value("-")
+                .help("The record; - is standard input"),
+        )
+}
+
+/// What a command takes that names and prints what is in a record.
+fn named(command: clap::Command) -> clap::Command {
+    command
         .arg(
             Arg::new("format")
                 .long("format")
@@ -147,17 +201,6 @@ fn report_grammar() -> clap::Command {
                 .value_parser(PossibleValuesParser::new(["auto", "always", "never"]))
                 .default_value("auto")
                 .help("Colour the text"),
-        )
-        .arg(
-            Arg::new("from-process").long("from-process").action(ArgAction::SetTrue).hide(true).help(
-                "The library runs us: standard input is the record, status 3 means that nothing is left",
-            ),
-        )
-        .arg(
-            Arg::new("FILE")
-                .value_parser(value_parser!(PathBuf))
-                .default_value("-")
-                .help("The record; - is standard input"),
         )
 }
 
@@ -221,7 +264,30 @@ fn checked(m: &ArgMatches, options: &[&str]) -> Launch {
         program: many(m, "PROGRAM"),
     }
 }
+fn live(m: &ArgMatches) -> Result<Check, Failure> {
+    let signal = one::<String>(m, "signal").map(|name| signal(&name)).transpose()?;
+    Ok(Check {
+        pid: one(m, "PID").unwrap_or_default(),
+        timeout: Duration::from_secs(one(m, "timeout").unwrap_or_default()),
+        signal,
+        exit_code: one(m, "exit-code").unwrap_or_default(),
+        report: order(m, Purpose::Person, PathBuf::new()),
+    })
+}
+/// As the option of that name reads it.
+fn signal(name: &str) -> Result<i32, Failure> {
+    let mut wrong = false;
+    let options = Options::parse(format!("signal={name}").as_bytes(), &mut |_| wrong = true);
+    match wrong {
+        true => Err(Failure::new(USAGE, format_args!("--signal: there is no signal {name} to be used so"))),
+        false => Ok(options.signal.into()),
+    }
+}
 fn report(m: &ArgMatches) -> Order {
+    let purpose = if m.get_flag("from-process") { Purpose::Process } else { Purpose::Person };
+    order(m, purpose, one(m, "FILE").unwrap_or_else(|| PathBuf::from("-")))
+}
+fn order(m: &ArgMatches, purpose: Purpose, file: PathBuf) -> Order {
     Order {
         format: if one::<String>(m, "format").as_deref() == Some("json") {
             Format::Json
@@ -235,14 +301,16 @@ fn report(m: &ArgMatches) -> Order {
             Some("never") => Colour::Never,
             _ => Colour::Auto,
         },
-        purpose: if m.get_flag("from-process") { Purpose::Process } else { Purpose::Person },
-        file: one(m, "FILE").unwrap_or_else(|| PathBuf::from("-")),
+        purpose,
+        file,
+        root: None,
     }
 }
 
 const EXAMPLES: &str = "\
 Examples:
   gleaner leaks -- ./server --port 80      report at exit what ./server leaked
+  gleaner check 4711                       what has process 4711 leaked so far?
   gleaner run -- ./daemon                  run it; what it leaks is reclaimed
   gleaner audit -- ./daemon                would that be safe?
   gleaner run -m malloc -- ./prog          the allocator alone
@@ -271,6 +339,14 @@ Examples:
 Nothing is reclaimed. An object that no pointer led to, and that the program frees or reallocates
 after all, is reported with the stack of that call and the stack that allocated it. A program may
 be run under mode gc if it does its usual work here without a report.";
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  gleaner run -m leak -- ./daemon &
+  gleaner check $!
+  gleaner check --format json --suppressions known.supp $(pidof daemon) > leaks.json
+
+The program must have been started with the library; mode leak has the call stacks. All of its
+threads are stopped while memory is looked at. The exit status is 0 without leaks, 23 with some.";
 const REPORT_EXAMPLES: &str = "\
 Examples:
   gleaner report leaks.4711

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 pub mod library;
 mod process;
 mod target;
+pub use process::ids;
 pub use target::exists_for_us;
 
 /// What to run, and how.

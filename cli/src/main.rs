@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! args      what may be written on the command line
+//! check     ask a running program for a leak check
 //! launch    run, leaks: find the program and the library, check both, exec
 //! record    the text that the library hands over
 //! names     address → function, file, line: ELF, DWARF, separate debug files
@@ -17,6 +18,7 @@
 #![deny(unsafe_code)]
 
 mod args;
+mod check;
 mod doctor;
 mod failure;
 mod launch;
@@ -35,6 +37,7 @@ fn gleaner(line: impl Iterator<Item = OsString>) -> u8 {
     let done = args::parse(line).and_then(|command| match command {
         args::Command::Told(text) => failure::print(&text).map(|()| 0),
         args::Command::Launch(order) => launch::launch(&order).map(|never| match never {}),
+        args::Command::Check(order) => check::check(order),
         args::Command::Report(order) => report::report(&order),
         args::Command::Options(form) => failure::print(&table::render(form)).map(|()| 0),
         args::Command::Doctor => doctor::doctor(),

@@ -48,16 +48,20 @@ pub struct Source {
 pub struct Names<'a> {
     modules: &'a [Module],
     debug_dirs: Vec<PathBuf>,
+    /// Where the modules' paths begin, if not at `/`.
+    root: Option<&'a Path>,
     /// By path and build-id: a module that is mapped twice is opened once.
     images: HashMap<(&'a Path, Option<&'a [u8]>), Rc<Image>>,
     known: HashMap<u64, Rc<[Frame]>>,
 }
 
 impl<'a> Names<'a> {
-    /// `debug_dirs` are searched before /usr/lib/debug.
-    pub fn new(record: &'a Record, debug_dirs: &[PathBuf]) -> Names<'a> {
-        let debug_dirs = debug_dirs.iter().cloned().chain([PathBuf::from("/usr/lib/debug")]).collect();
-        Names { modules: &record.modules, debug_dirs, images: HashMap::new(), known: HashMap::new() }
+    /// `debug_dirs` are searched before /usr/lib/debug, that of `root` first.
+    pub fn new(record: &'a Record, debug_dirs: &[PathBuf], root: Option<&'a Path>) -> Names<'a> {
+        let theirs = root.map(|root| root.join("usr/lib/debug"));
+        let usual = theirs.into_iter().chain([PathBuf::from("/usr/lib/debug")]);
+        let debug_dirs = debug_dirs.iter().cloned().chain(usual).collect();
+        Names { modules: &record.modules, debug_dirs, root, images: HashMap::new(), known: HashMap::new() }
     }
 
     /// The frames of one address, innermost first; at least one.
@@ -83,8 +87,8 @@ impl<'a> Names<'a> {
 
     fn image(&mut self, module: &'a Module) -> Rc<Image> {
         let key = (module.path.as_path(), module.build_id.as_deref());
-        let debug_dirs = &self.debug_dirs;
-        self.images.entry(key).or_insert_with(|| Rc::new(Image::open(module, debug_dirs))).clone()
+        let (debug_dirs, root) = (&self.debug_dirs, self.root);
+        self.images.entry(key).or_insert_with(|| Rc::new(Image::open(module, debug_dirs, root))).clone()
     }
 
     /// What kept modules from being named, for the reader of the report.

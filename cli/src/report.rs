@@ -21,6 +21,8 @@ pub struct Order {
     pub purpose: Purpose,
     /// `-` is standard input.
     pub file: PathBuf,
+    /// Below it lie the modules of the record, if not below `/`.
+    pub root: Option<PathBuf>,
 }
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -98,8 +100,14 @@ impl Findings<'_> {
     }
 }
 
-/// Reads, names, prints.
+/// `gleaner report`.
 pub fn report(order: &Order) -> Result<u8, Failure> {
+    let left = print(order)?;
+    Ok(if order.purpose == Purpose::Process && !left { NOTHING_LEFT } else { 0 })
+}
+
+/// Reads, names, prints. Whether anything was left to report.
+pub fn print(order: &Order) -> Result<bool, Failure> {
     let (text, name) = read(&order.file)?;
     let records = record::parse(&text).map_err(|why| Failure::new(TROUBLE, format_args!("{name} {why}")))?;
     let (rules, trouble) = suppressions(order)?;
@@ -110,7 +118,7 @@ pub fn report(order: &Order) -> Result<u8, Failure> {
         let mut sets: Vec<Suppressions> = records.iter().map(|_| rules.clone()).collect();
         for (record, rules) in records.iter().zip(&mut sets) {
             let own = rules.add_own(&record.rules, &record.exe);
-            let mut findings = find(record, rules, &order.debug_dirs);
+            let mut findings = find(record, rules, order);
             findings.notes.extend(trouble.clone().into_iter().chain(own));
             left |= !findings.is_empty();
             match order.format {
@@ -124,7 +132,7 @@ pub fn report(order: &Order) -> Result<u8, Failure> {
         out.flush()
     };
     print(&mut out).map_err(unwritable)?;
-    Ok(if order.purpose == Purpose::Process && !left { NOTHING_LEFT } else { 0 })
+    Ok(left)
 }
 
 fn suppressions(order: &Order) -> Result<(Suppressions, Option<String>), Failure> {
@@ -159,8 +167,8 @@ fn read(file: &Path) -> Result<(Vec<u8>, String), Failure> {
 
 /// Merges equal stacks, names them, drops what is suppressed, sorts: direct before indirect, more
 /// bytes first.
-fn find<'a>(record: &'a Record, rules: &'a mut Suppressions, debug_dirs: &[PathBuf]) -> Findings<'a> {
-    let mut names = Names::new(record, debug_dirs);
+fn find<'a>(record: &'a Record, rules: &'a mut Suppressions, order: &Order) -> Findings<'a> {
+    let mut names = Names::new(record, &order.debug_dirs, order.root.as_deref());
     let mut leaks = Vec::new();
     for (kind, pcs, bytes, objects) in merged(record) {
         let stack: Vec<Rc<[Frame]>> = pcs.iter().map(|pc| names.frames(record, *pc)).collect();

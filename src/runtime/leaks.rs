@@ -53,16 +53,42 @@ pub fn now() -> Outcome {
 }
 
 fn check(held: &mut Held, sp: usize) -> Outcome {
-    let Some((critical, snapshot)) = held.snapshot() else { return Outcome::Abandoned };
-    modules::refresh(critical);
-    let mut lost = List::new(critical);
-    match find(critical, snapshot, sp, &mut lost) {
-        Ok((groups, pinned)) => {
-            tell_pins(critical, pinned, &lost);
-            tell(critical, "leak", &Found::from(&groups[..]))
+    look(held, sp, |critical, seen| match seen {
+        Ok(seen) => {
+            tell_pins(critical, seen.pinned, &seen.lost);
+            tell(critical, "leak", &Found::from(&seen.groups[..]))
         }
         Err(why) => not_made(why),
-    }
+    })
+}
+
+/// What a check found.
+pub(super) struct Seen<'c> {
+    /// Of unreachable objects and mappings.
+    pub groups: List<'c, Group>,
+    /// What only pins lead to.
+    pub pinned: Sum,
+    pub reachable: Sum,
+    /// Pin scopes that nobody can close any more.
+    lost: List<'c, u64>,
+    /// How long the program was stopped.
+    pub stopped_ns: u64,
+}
+
+/// Looks for leaks, and calls `then` when the program runs again. On the stack of cycles.
+pub(super) fn look<R>(
+    held: &mut Held,
+    sp: usize,
+    then: impl FnOnce(&Critical, Result<Seen<'_>, Abandon>) -> R,
+) -> R {
+    let Some((critical, snapshot)) = held.snapshot() else {
+        return then(held.critical(), Err(Abandon::NoMemory));
+    };
+    modules::refresh(critical);
+    let begun = process::now_ns();
+    let found = find(critical, snapshot, sp);
+    let found = found.map(|seen| Seen { stopped_ns: process::now_ns() - begun, ..seen });
+    then(critical, found)
 }
 
 /// What is pinned still, and what nothing but pins leads to. No leaks, and yet forgotten, perhaps.
@@ -97,14 +123,8 @@ fn not_made(why: Abandon) -> Outcome {
     Outcome::Abandoned
 }
 
-/// Groups of unreachable objects, and what only pins lead to. The world is stopped meanwhile. `sp`: the calling thread's
-/// registers and frames lie there and above.
-fn find<'c>(
-    critical: &'c Critical,
-    snapshot: &mut Snapshot,
-    sp: usize,
-    lost: &mut List<'c, u64>,
-) -> Result<(List<'c, Group>, Sum), Abandon> {
+/// The world is stopped meanwhile. `sp`: the calling thread's registers and frames lie there and above.
+fn find<'c>(critical: &'c Critical, snapshot: &mut Snapshot, sp: usize) -> Result<Seen<'c>, Abandon> {
     let deadline = process::now_ns() + start::options().deadline as u64 * 1_000_000;
     let stopped = threads::stop_world(critical, deadline)?;
     let (_, hi) = stopped.me().stack();
@@ -112,15 +132,16 @@ fn find<'c>(
     let mut host = Process::new(critical, &stopped, snapshot, own)?;
     let settings = Settings { checkmark: start::options().checkmark, disguised: false };
     let marked = gc::mark(critical, &mut host, &settings)?;
-    lost_scopes(critical, &marked, lost);
+    let mut lost = List::new(critical);
+    lost_scopes(critical, &marked, &mut lost);
     let mut groups = group_all(critical, &marked, &mut host);
     if let Ok(groups) = &mut groups {
         // The leaks of the heap are told even so.
         let _: Result<(), Abandon> = lost_mappings::find(critical, &marked, &mut host, groups);
     }
-    let pinned = marked.found.pinned;
+    let (pinned, reachable) = (marked.found.pinned, marked.found.reachable());
     marked.end(critical);
-    Ok((groups?, pinned))
+    Ok(Seen { groups: groups?, pinned, reachable, lost, stopped_ns: 0 })
 }
 
 fn group_all<'c>(

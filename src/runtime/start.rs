@@ -141,6 +141,7 @@ pub fn process() {
             if options().mode == Mode::Audit {
                 super::audit::begin();
             }
+            super::check::begin();
             super::collect::begin(options());
         }
         Err(e) => out::say(

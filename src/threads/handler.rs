@@ -21,7 +21,7 @@
 use super::record::{StackKind, Thread};
 use super::state::{State, Word};
 use super::stop::DISTRUSTED;
-use super::{WORLD, ack, blocking, current, guests, host, park, passing, registry, rewind, state};
+use super::{WORLD, ack, blocking, current, guests, host, park, passing, registry, rewind, state, visits};
 use crate::ground::critical;
 use crate::heap::purge;
 use crate::sys::raw::Errno;
@@ -119,6 +119,13 @@ pub(super) unsafe extern "C" fn on_signal(signal: i32, info: *mut Info, frame: *
     let me = current().filter(|t| t.tid.load(Relaxed) == process::tid());
     if is_tick(sender) {
         tick(me, frame);
+        rewind::repair(frame, me);
+        return;
+    }
+    if let Some(visit) = visits::of(sender) {
+        visits::come(visit, me, frame);
+        // One pending signal stands for two: a request of a stop may have been swallowed by this one.
+        stop(me, frame);
         rewind::repair(frame, me);
         return;
     }

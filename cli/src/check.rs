@@ -1,0 +1,115 @@
+//! `gleaner check PID`: asks a running program for a leak check, and reports what it found.
+//!
+//! The library in the program answers (`runtime::check` of the core tells the protocol): it gets a queued signal with a
+//! random number, and sends what it found to a datagram socket named by that number. One thread after the
+//! other is asked until one takes it up: a thread may be at a place where it cannot. No ptrace, no
+//! file in the program's directories; the signal is one that the program handles already, and a program without
+//! the library is never sent one.
+//!
+//! ```text
+//! process   what /proc tells of the program: is the library there, by which signal is it reached
+//! post      sockets, the signal, the wait
+//! ```
+use crate::Failure;
+use crate::failure::{TROUBLE, plain};
+use crate::report::{self, Order};
+use post::{Mail, Mailbox, Target};
+use process::Process;
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+mod post;
+mod process;
+
+/// What was asked.
+pub struct Check {
+    pub pid: i32,
+    pub timeout: Duration,
+    /// By which signal the program's library is reached, if its environment does not tell.
+    pub signal: Option<i32>,
+    /// The exit status if there are leaks.
+    pub exit_code: u8,
+    /// How to report; the file is the record's, set here.
+    pub report: Order,
+}
+
+/// How long one thread has to take the request up, before the next one is asked.
+const TURN: Duration = Duration::from_millis(25);
+
+/// Asks, waits, reports.
+pub fn check(order: Check) -> Result<u8, Failure> {
+    let pid = order.pid;
+    let process = Process::look(pid).map_err(fail)?;
+    let target = Target::open(pid).map_err(|error| fail(process::why_not(pid, &process, &error)))?;
+    let signal = process.reached_by(order.signal).map_err(fail)?;
+    let deadline = Instant::now() + order.timeout;
+    let record = ask(&target, signal, deadline).map_err(fail)?;
+    let path = PathBuf::from(format!("/proc/self/fd/{}", record.as_raw_fd()));
+    let report = Order { file: path, root: process.root(), ..order.report };
+    let left = report::print(&report)?;
+    Ok(if left { order.exit_code } else { 0 })
+}
+
+fn fail(text: String) -> Failure {
+    Failure::new(TROUBLE, text)
+}
+
+/// The record, or in one line why there is none.
+fn ask(target: &Target, signal: i32, deadline: Instant) -> Result<File, String> {
+    let pid = target.pid;
+    // A check that another one's cut short, or that could not stop the threads, may well succeed the next time.
+    loop {
+        let mut mailbox = Mailbox::new(pid)?;
+        begin(target, &mailbox, signal, deadline)?;
+        match mailbox.wait(target, deadline) {
+            Mail::Done(record) => return Ok(record),
+            Mail::Refused(why) if Instant::now() + TURN < deadline && why.contains("did not stop") => {}
+            Mail::Refused(why) => return Err(format!("process {pid} could not check for leaks: {why}")),
+            Mail::Ended => return Err(format!("process {pid} ended during the check")),
+            Mail::Begun | Mail::None => {
+                return Err(format!(
+                    "process {pid} began to check for leaks, and is not done in time; see --timeout"
+                ));
+            }
+        }
+        mailbox.renew();
+    }
+}
+
+/// Until a thread of the program has taken the request up.
+fn begin(target: &Target, mailbox: &Mailbox, signal: i32, deadline: Instant) -> Result<(), String> {
+    let pid = target.pid;
+    let (mut wait, mut reached) = (TURN, false);
+    while Instant::now() < deadline {
+        let threads = process::threads(pid);
+        for tid in threads {
+            match target.signal(tid, signal, mailbox.number) {
+                Ok(()) => reached = true,
+                Err(error) if error.raw_os_error() == Some(libc::EPERM) => {
+                    return Err(process::not_ours(pid));
+                }
+                // The thread ended, or the queue of signals is full.
+                Err(_) => continue,
+            }
+            match mailbox.wait(target, deadline.min(Instant::now() + wait)) {
+                Mail::Begun => return Ok(()),
+                Mail::Ended => return Err(format!("process {pid} ended before it could check for leaks")),
+                _ if Instant::now() >= deadline => break,
+                _ => {}
+            }
+        }
+        if target.has_ended() {
+            return Err(format!("process {pid} ended before it could check for leaks"));
+        }
+        // Nobody there but threads that are busy in the allocator: no hurry.
+        wait = (wait * 2).min(Duration::from_millis(400));
+    }
+    Err(process::silence(pid, signal, reached))
+}
+
+/// An error of the system's, for a line of ours.
+fn said(error: &std::io::Error) -> String {
+    plain(error)
+}

@@ -1,0 +1,139 @@
+//! `gleaner check PID`: a leak check that somebody else asks for, of a program that goes on.
+//!
+//! The command sends a *visit* (`threads::visits`), a signal with a number, and listens at a datagram socket whose
+//! name has that number in it: an abstract one, or one in a directory that both can see. The thread that
+//! gets the signal finds a socket that somebody listens at (a visitor that is gone is nobody), says *begun*, checks
+//! and sends *done* with a file in memory that holds the record. So nothing is written to a disk, no thread
+//! of ours is needed and nothing stays open; and whoever may signal the process can have its answer, across
+//! mount, network and user namespaces. A visit at a wrong moment goes unanswered, and the command repeats it.
+//!
+//! ```text
+//! gleaner-check 1 begun
+//! gleaner-check 1 done                 with a descriptor of the record
+//! gleaner-check 1 refused <reason>
+//! ```
+use super::cycle::{self, Held};
+use super::leaks::{self, Seen};
+use super::{lsan, pins, start};
+use crate::gc::Abandon;
+use crate::ground::critical::Critical;
+use crate::ground::out::Line;
+use crate::leak::record::{self, About, Found};
+use crate::pure::options::Mode;
+use crate::sys::file::{self, Fd};
+use crate::sys::letter::{self, Address};
+use crate::sys::process;
+use crate::sys::sandbox::{self, Need};
+use crate::threads;
+use crate::threads::visits::{self, Visit};
+use core::fmt::Write;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// Where the visitor may listen: in the network namespace, or as a file.
+const PLACES: &[&[u8]] = &[
+    b"\0gleaner-check-",
+    b"/tmp/.gleaner-check-",
+    b"/dev/shm/.gleaner-check-",
+    b"/run/.gleaner-check-",
+    b"/var/tmp/.gleaner-check-",
+];
+
+/// The visit that was taken up last. Written under the cycle's lock.
+static TAKEN: AtomicU64 = AtomicU64::new(0);
+
+/// Called once, at start-up.
+pub fn begin() {
+    visits::receive_by(visited);
+}
+
+fn visited(visit: Visit) -> bool {
+    if sandbox::forbids(Need::Collect) || sandbox::forbids(Need::Answer) {
+        return true;
+    }
+    match visit {
+        Visit::Request(number) => requested(number),
+        Visit::Timer => true,
+    }
+}
+
+/// Whether the visit was answered, or needs no answer.
+fn requested(number: u64) -> bool {
+    // A child made behind the registry's back has locks that may be held by nobody.
+    if process::pid() != threads::pid() {
+        return true;
+    }
+    let Some(mut held) = cycle::try_enter() else { return false };
+    if TAKEN.load(Relaxed) == number {
+        return true;
+    }
+    TAKEN.store(number, Relaxed);
+    let done = held.run(|held, sp| {
+        if let Some(visitor) = find_visitor(number) {
+            answer(held, sp, &visitor);
+        }
+    });
+    done.is_some()
+}
+
+/// The first place where somebody listens; he is told.
+#[inline(never)]
+fn find_visitor(number: u64) -> Option<Address> {
+    let mut name = Line::new();
+    let _ = write!(name, "{number:016x}");
+    let places = PLACES.iter().filter_map(|place| Address::new(&[place, name.as_bytes()]));
+    places.into_iter().find(|place| say(place, format_args!("begun"), None))
+}
+
+/// Whether it arrived.
+fn say(visitor: &Address, what: core::fmt::Arguments<'_>, enclosed: Option<&Fd>) -> bool {
+    let mut text = Line::new();
+    let _ = write!(text, "gleaner-check 1 {what}");
+    letter::send(visitor, text.as_bytes(), enclosed).is_ok()
+}
+
+#[inline(never)]
+fn answer(held: &mut Held, sp: usize, visitor: &Address) {
+    leaks::look(held, sp, |critical, seen| match seen {
+        Err(why) => drop(say(visitor, format_args!("refused {}", why.reason()), None)),
+        Ok(seen) => match written(critical, &seen) {
+            Some(record) => drop(say(visitor, format_args!("done"), Some(&record))),
+            None => drop(say(visitor, format_args!("refused {}", Abandon::NoMemory.reason()), None)),
+        },
+    });
+}
+
+/// The record, from its begin.
+fn written(critical: &Critical, seen: &Seen<'_>) -> Option<Fd> {
+    let record = letter::paper(c"gleaner-check").ok()?;
+    let mut sizes = Line::new();
+    let (reachable, us) = (seen.reachable, seen.stopped_ns / 1000);
+    let _ = write!(
+        sizes,
+        "{} bytes in {} objects are reachable; the program was stopped for {}.{:03} ms",
+        reachable.bytes,
+        reachable.objects,
+        us / 1000,
+        us % 1000
+    );
+    let mut pinned = Line::new();
+    if seen.pinned.objects != 0 && pins::any(critical) {
+        let _ = write!(
+            pinned,
+            "only pins lead to {} bytes in {} objects",
+            seen.pinned.bytes, seen.pinned.objects
+        );
+    }
+    let stackless = match start::options().mode {
+        Mode::Gc => "mode gc keeps no call stacks; run the program in mode leak to have them",
+        _ => "",
+    };
+    let notes = [sizes.as_bytes(), pinned.as_bytes(), stackless.as_bytes()];
+    // All three are ASCII.
+    let mut notes = notes.map(|note| core::str::from_utf8(note).unwrap_or_default());
+    notes.sort_unstable_by_key(|note| note.is_empty());
+    let told = notes.iter().filter(|note| !note.is_empty()).count();
+    let about = About { mode: "leak", notes: &notes[..told], rules: lsan::rules() };
+    record::write(record.raw(), &about, &Found::from(&seen.groups[..])).ok()?;
+    file::rewind(record.raw()).ok()?;
+    Some(record)
+}
