@@ -1,4 +1,5 @@
-// Micro-benchmarks of malloc: `micro NAME…` prints `NAME nanoseconds-per-operation`, best of five slices.
+// Micro-benchmarks of malloc: `micro [SLICES] NAME…` prints `NAME nanoseconds-per-operation`, the best of five
+// slices unless told; `micro` alone runs all.
 //
 // An operation is a malloc with its free, unless the name says otherwise. The slices are short, so
 // that on a busy machine one of them runs undisturbed.
@@ -9,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { SLICES = 5 };
+static int slices = 5;
 static double now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -36,6 +37,7 @@ KEEP long pair64(void) { return pair(3000000, 64); }
 KEEP long pair4k(void) { return pair(1000000, 4096); }
 KEEP long pair64k(void) { return pair(300000, 65536); }
 KEEP long pair1m(void) { return pair(20000, 1 << 20); }
+KEEP long pair8m(void) { return pair(5000, 8 << 20); }
 
 /* 1,000 blocks of 48 bytes are made, then freed in the order of their making. */
 KEEP long batch(void) {
@@ -48,7 +50,7 @@ KEEP long batch(void) {
 }
 /* A million blocks, freed in random order. */
 KEEP long shuffled(void) {
-    enum { N = 300000 };
+    enum { N = 1000000 };
     static void *p[N];
     uint64_t r = 77;
     for (int i = 0; i < N; i++) *(int *)(p[i] = malloc(48)) = i;
@@ -76,6 +78,11 @@ KEEP long churn(void) {
     static void *table[50000];
     return churn_in(table, 50000, 1000000, 99);
 }
+/* The same with a million blocks alive. */
+KEEP long churn1m(void) {
+    static void *table[1000000];
+    return churn_in(table, 1000000, 2000000, 98);
+}
 static void *larson_thread(void *arg) {
     void **table = calloc(5000, sizeof *table);
     churn_in(table, 5000, 500000, (uintptr_t)arg);
@@ -91,6 +98,24 @@ KEEP long larson(void) {
     }
     return 2000000;
 }
+/* The same work by few threads and by many: what it costs that they are many. */
+static int crowd_slots, crowd_steps;
+static void *crowd_thread(void *arg) {
+    void **table = calloc(crowd_slots, sizeof *table);
+    churn_in(table, crowd_slots, crowd_steps, (uintptr_t)arg);
+    free(table);
+    return NULL;
+}
+static long crowd(int threads) {
+    enum { ALL = 1 << 20 };
+    pthread_t t[256];
+    crowd_slots = (1 << 14) / threads, crowd_steps = ALL / threads;
+    for (long i = 0; i < threads; i++) pthread_create(&t[i], NULL, crowd_thread, (void *)(i + 5));
+    for (int i = 0; i < threads; i++) pthread_join(t[i], NULL);
+    return ALL;
+}
+KEEP long crowd2(void) { return crowd(2); }
+KEEP long crowd256(void) { return crowd(256); }
 /* One thread makes blocks, another frees them, through a ring (xmalloc). */
 enum { RING = 4096, PASSED = 1000000 };
 static void *_Atomic ring[RING];
@@ -154,16 +179,18 @@ KEEP long thread(void) {
     return 2000;
 }
 static const struct { const char *name; long (*run)(void); } benches[] = {
-    {"pair64", pair64}, {"pair4k", pair4k}, {"pair64k", pair64k}, {"pair1m", pair1m}, {"batch", batch},
-    {"shuffled", shuffled}, {"churn", churn}, {"larson", larson}, {"xmalloc", xmalloc}, {"grow", grow},
-    {"grow_large", grow_large}, {"calloc100", calloc100}, {"calloc1m", calloc1m}, {"thread", thread},
+    {"pair64", pair64}, {"pair4k", pair4k}, {"pair64k", pair64k}, {"pair1m", pair1m}, {"pair8m", pair8m},
+    {"batch", batch}, {"shuffled", shuffled}, {"churn", churn}, {"churn1m", churn1m}, {"larson", larson},
+    {"xmalloc", xmalloc}, {"crowd2", crowd2}, {"crowd256", crowd256}, {"grow", grow}, {"grow_large", grow_large},
+    {"calloc100", calloc100}, {"calloc1m", calloc1m}, {"thread", thread},
 };
 int main(int argc, char **argv) {
+    if (argc > 1 && atoi(argv[1]) > 0) slices = atoi(argv[1]), argc--, argv++;
     for (unsigned b = 0; b < sizeof benches / sizeof *benches; b++) {
         int wanted = argc == 1;
         for (int i = 1; i < argc; i++) wanted |= !strcmp(argv[i], benches[b].name);
         double best = 1e18;
-        for (int slice = 0; wanted && slice < SLICES; slice++) {
+        for (int slice = 0; wanted && slice < slices; slice++) {
             double start = now();
             long n = benches[b].run();
             double each = (now() - start) / n;

@@ -1,6 +1,6 @@
 // User instructions per operation, counted by single-stepping: immune to a noisy machine.
 //
-//     steps          prints `NAME instructions`, the loop and the PLT included
+//     steps [NAME…]      prints `NAME instructions`, the loop and the PLT included; all unless named
 //
 // The child runs an operation 64 times between two breakpoints of its own, after a warm-up; the parent
 // steps it from one to the other. It has LD_PRELOAD as this program has.
@@ -61,9 +61,11 @@ static const struct { const char *name; void (*before)(void), (*counted)(void), 
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 
+static int is_wanted[ROWS];
 static void child(void) {
     ptrace(PTRACE_TRACEME, 0, 0, 0);
     for (int r = 0; r < ROWS; r++) {
+        if (!is_wanted[r]) continue;
         for (int i = 0; i < WARM / TIMES; i++) rows[r].before(), rows[r].counted(), rows[r].after();
         rows[r].before();
         __asm__ volatile("int3");
@@ -78,12 +80,18 @@ static int at_breakpoint(pid_t pid) {
     siginfo_t info;
     return ptrace(PTRACE_GETSIGINFO, pid, 0, &info) == 0 && info.si_code == SI_KERNEL;
 }
-int main(void) {
+int main(int argc, char **argv) {
+    for (int r = 0; r < ROWS; r++) {
+        is_wanted[r] = argc == 1;
+        for (int i = 1; i < argc; i++) is_wanted[r] |= !strcmp(argv[i], rows[r].name);
+    }
     pid_t pid = fork();
     if (pid == 0) child();
-    int status;
+    int status, first = 1;
     for (int r = 0; r < ROWS; r++) {
-        if (r) ptrace(PTRACE_CONT, pid, 0, 0);
+        if (!is_wanted[r]) continue;
+        if (!first) ptrace(PTRACE_CONT, pid, 0, 0);
+        first = 0;
         waitpid(pid, &status, 0);
         if (!WIFSTOPPED(status) || WSTOPSIG(status) != 5) return 1;
         long steps = 0;

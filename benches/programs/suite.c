@@ -5,6 +5,7 @@
 //
 // Each program is a process of its own, so that its peak is its own. Written for this suite: what is alike
 // is the pattern of allocation that the name stands for, not the code.
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 static int scale = 100;
 static inline uint64_t next_random(uint64_t *r) {
@@ -48,7 +50,7 @@ static Big *big_multiply_add(const Big *a, uint32_t by, const Big *plus) {
     return r;
 }
 static void cfrac(void) {
-    for (int n = 0; n < 250 * scale; n++) {
+    for (int n = 0; n < 1000 * scale; n++) {
         uint32_t radicand = 1000003 + 2 * n, root = 1000, m = 0, d = 1, a = root;
         Big *before = big_new(1), *now = big_new(1);
         before->w[0] = 1, now->w[0] = a;
@@ -100,7 +102,7 @@ static int split(const Cover *c, int variable) {
 }
 static void espresso(void) {
     uint64_t r = 11;
-    for (int round = 0; round < 2 * scale; round++) {
+    for (int round = 0; round < 8 * scale; round++) {
         Cover *c = cover_new(300);
         for (c->count = 0; c->count < 300; c->count++) {
             uint64_t *cube = c->cubes[c->count] = malloc(SET_WORDS * sizeof *cube);
@@ -244,6 +246,105 @@ static void *sh6_thread(void *arg) {
 }
 static void sh6(void) { in_threads(2, sh6_thread); }
 
+/* sh8: as sh6, with sizes up to 40 KB now and then, and blocks that the other thread frees. */
+static void *_Atomic handed[2][256];
+static void *sh8_thread(void *arg) {
+    uintptr_t me = (uintptr_t)arg & 1;
+    uint64_t r = 7 + me;
+    enum { N = 1500 };
+    static _Thread_local void *block[N];
+    for (long round = 0; round < 30L * scale; round++) {
+        for (int i = 0; i < N; i++) {
+            size_t size = i % 100 ? 1 + (i * 53 + round) % 700 : 4000 + (long)(next_random(&r) % 36000);
+            *(char *)(block[i] = malloc(size)) = 1;
+        }
+        for (int i = N - 1; i >= 0; i--) {
+            if (i % 6) free(block[i]);
+            else free(__atomic_exchange_n((void **)&handed[1 - me][next_random(&r) % 256], block[i], __ATOMIC_ACQ_REL));
+        }
+        for (int i = 0; i < 256; i += 8) free(__atomic_exchange_n((void **)&handed[me][i], NULL, __ATOMIC_ACQ_REL));
+    }
+    return NULL;
+}
+static void sh8(void) {
+    in_threads(2, sh8_thread);
+    for (int i = 0; i < 2 * 256; i++) free(handed[i / 256][i % 256]);
+}
+
+/* glibc_simple, glibc_thread: blocks of one size at a time, made and freed in the orders of first and last; a queue
+   of a few sizes that each of the threads replaces at random. */
+static void one_size(size_t size, long rounds, int count) {
+    void *block[1600];
+    for (long round = 0; round < rounds; round++) {
+        for (int i = 0; i < count; i++) *(char *)(block[i] = malloc(size)) = 1;
+        if (round % 2) for (int i = 0; i < count; i++) free(block[i]);
+        else for (int i = count - 1; i >= 0; i--) free(block[i]);
+    }
+}
+static void glibc_simple(void) {
+    static const size_t sizes[] = {16, 32, 64, 128, 256, 512, 1024, 4096};
+    static const int counts[] = {25, 100, 400, 1600};
+    for (int s = 0; s < 8; s++)
+        for (int c = 0; c < 4; c++) one_size(sizes[s], 2000L * scale / counts[c], counts[c]);
+}
+static void *glibc_thread_one(void *arg) {
+    uint64_t r = (uintptr_t)arg * 19 + 1;
+    void *slot[1024] = {0};
+    for (long i = 0; i < 100000L * scale; i++) {
+        int k = next_random(&r) % 1024;
+        unsigned dice = next_random(&r) % 1024;
+        free(slot[k]);
+        *(char *)(slot[k] = malloc(dice == 0 ? 4 + next_random(&r) % 32768 : 4 + dice / 4)) = 1;
+    }
+    for (int i = 0; i < 1024; i++) free(slot[i]);
+    return NULL;
+}
+static void glibc_thread(void) { in_threads(2, glibc_thread_one); }
+
+/* cache_scratch: each thread writes to a block that it got from the first thread, then to its own: are they on one line? */
+static void *cache_scratch_thread(void *arg) {
+    char *block = *(void **)arg;
+    for (int i = 0; i < 60 * scale; i++) {
+        for (int k = 0; k < 2000; k++)
+            for (int b = 0; b < 8; b++) ((volatile char *)block)[b]++;
+        free(block);
+        block = malloc(8);
+    }
+    free(block);
+    return NULL;
+}
+static void cache_scratch(void) {
+    pthread_t t[4];
+    void *first[4];
+    for (int i = 0; i < 4; i++) first[i] = calloc(1, 8);
+    for (int i = 0; i < 4; i++) pthread_create(&t[i], NULL, cache_scratch_thread, &first[i]);
+    for (int i = 0; i < 4; i++) pthread_join(t[i], NULL);
+}
+
+/* barnes: an octree of bodies is built and dropped in each step; nodes of two sizes, dropped depth first. */
+typedef struct Node { struct Node *child[8]; double mass; } Node;
+static void insert(Node **place, uint64_t where, int depth) {
+    while (depth < 12 && *place) {
+        place = &(*place)->child[where & 7];
+        where >>= 3;
+        depth++;
+    }
+    if (!*place) (*place = calloc(1, sizeof **place + (depth > 5 ? 24 : 0)))->mass = depth;
+}
+static void drop(Node *n) {
+    if (!n) return;
+    for (int i = 0; i < 8; i++) drop(n->child[i]);
+    free(n);
+}
+static void barnes(void) {
+    uint64_t r = 5;
+    for (int step = 0; step < scale + 1; step++) {
+        Node *root = NULL;
+        for (int i = 0; i < 20000; i++) insert(&root, next_random(&r), 0);
+        drop(root);
+    }
+}
+
 /* A million live blocks, replaced at random. */
 static void churn_million(void) { churn(99, 1000000, 30000L * scale, 200); }
 /* Vectors that grow by half, side by side. */
@@ -270,19 +371,52 @@ static void tiny(void) {
     for (int i = 0; i < 20000; i++) memset(malloc(100), 1, 100);
 }
 
+static long status_of(const char *name);
+/* burst: a gigabyte comes and goes, then the program sleeps for two seconds; resident before and after. */
+static void burst(void) {
+    uint64_t r = 3;
+    void *kept[4000];
+    for (int i = 0; i < 4000; i++) memset(kept[i] = malloc(4000), 1, 4000);
+    long before = status_of("VmRSS:");
+    size_t bytes = 0, all = (size_t)scale * ((1 << 30) / 100);
+    void *list = NULL;
+    while (bytes < all) {
+        size_t size = 16 + next_random(&r) % (next_random(&r) % 256 ? 2000 : 200000);
+        void *p = malloc(size);
+        memset(p, 1, size);
+        *(void **)p = list;
+        list = p;
+        bytes += size;
+    }
+    while (list) {
+        void *next = *(void **)list;
+        free(list);
+        list = next;
+    }
+    long freed = status_of("VmRSS:");
+    struct timespec two = {2, 0};
+    nanosleep(&two, NULL);
+    printf("before_kib %ld\nfreed_kib %ld\nidle_kib %ld\n", before, freed, status_of("VmRSS:"));
+    for (int i = 0; i < 4000; i++) free(kept[i]);
+}
+
 static const struct { const char *name; void (*run)(void); } programs[] = {
     {"cfrac", cfrac}, {"espresso", espresso}, {"larson", larson}, {"alloc_test", alloc_test}, {"xmalloc", xmalloc},
     {"mstress", mstress}, {"rptest", rptest}, {"malloc_large", malloc_large}, {"sh6", sh6},
-    {"churn_million", churn_million}, {"grow", grow}, {"threads", threads}, {"tiny", tiny},
+    {"sh8", sh8}, {"glibc_simple", glibc_simple}, {"glibc_thread", glibc_thread}, {"cache_scratch", cache_scratch},
+    {"barnes", barnes}, {"churn_million", churn_million}, {"grow", grow}, {"threads", threads}, {"tiny", tiny},
+    {"burst", burst},
 };
-/* The peak of this program alone: getrusage's counts what was before exec. */
-static long peak(void) {
-    char line[256];
-    long kib = 0;
-    FILE *status = fopen("/proc/self/status", "r");
-    while (status && fgets(line, sizeof line, status)) sscanf(line, "VmHWM: %ld", &kib);
-    if (status) fclose(status);
-    return kib;
+/* A row of /proc/self/status, in KiB. The peak is asked there: getrusage's counts what was before exec. No stdio: it
+   would allocate, and be measured. */
+static long status_of(const char *name) {
+    char text[4096];
+    int file = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+    ssize_t length = file < 0 ? 0 : read(file, text, sizeof text - 1);
+    close(file);
+    text[length > 0 ? length : 0] = 0;
+    char *row = strstr(text, name);
+    return row ? atol(row + strlen(name)) : 0;
 }
 int main(int argc, char **argv) {
     if (argc > 2) scale = atoi(argv[2]);
@@ -298,7 +432,7 @@ int main(int argc, char **argv) {
             double wall = (b.tv_sec - a.tv_sec) * 1e3 + (b.tv_nsec - a.tv_nsec) / 1e6;
             double cpu = (used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1e3
                        + (used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e3;
-            printf("%s %.3f %.3f %ld\n", argv[1], wall, cpu, peak());
+            printf("%s %.3f %.3f %ld\n", argv[1], wall, cpu, status_of("VmHWM:"));
         }
     }
 }

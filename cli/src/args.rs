@@ -1,5 +1,6 @@
 //! The command line.
 use crate::Failure;
+use crate::bench;
 use crate::check::Check;
 use crate::failure::USAGE;
 use crate::launch::Launch;
@@ -21,6 +22,7 @@ pub enum Command {
     Report(Order),
     Check(Check),
     Options(Form),
+    Bench(bench::Order),
     Doctor,
 }
 
@@ -45,6 +47,7 @@ pub fn parse(line: impl Iterator<Item = OsString>) -> Result<Command, Failure> {
         Some(("options", m)) if m.get_flag("man") => Command::Options(Form::Manual),
         Some(("options", m)) if m.get_flag("markdown") => Command::Options(Form::Markdown),
         Some(("options", _)) => Command::Options(Form::Text),
+        Some(("bench", m)) => Command::Bench(bench::grammar::order(m)),
         _ => Command::Doctor,
     })
 }
@@ -108,6 +111,7 @@ fn grammar() -> clap::Command {
                 Arg::new("man").long("man").action(ArgAction::SetTrue).hide(true).conflicts_with("markdown"),
             ),
     )
+    .subcommand(bench::grammar::grammar())
     .subcommand(command("doctor", "Tell what this machine offers, and what would degrade", ""))
 }
 
@@ -314,6 +318,7 @@ Examples:
   gleaner run -- ./daemon                  run it; what it leaks is reclaimed
   gleaner audit -- ./daemon                would that be safe?
   gleaner run -m malloc -- ./prog          the allocator alone
+  gleaner bench -- ./prog its arguments    which malloc suits it best?
   gleaner doctor                           what works on this machine
 
 The manual: gleaner(1) for the command, gleaner(7) for modes and options.";

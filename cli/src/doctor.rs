@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 mod kernel;
 mod limits;
+pub use limits::libc_version;
 
 /// How a thing stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

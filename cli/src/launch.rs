@@ -15,7 +15,7 @@ pub mod library;
 mod process;
 mod target;
 pub use process::ids;
-pub use target::exists_for_us;
+pub use target::{check, exists_for_us, find};
 
 /// What to run, and how.
 pub struct Launch {

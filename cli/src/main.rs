@@ -9,6 +9,7 @@
 //! names     address → function, file, line: ELF, DWARF, separate debug files
 //! suppress  LeakSanitizer's suppression files
 //! report    record + names + suppressions → text or JSON
+//! bench     allocators side by side, on our programs or the user's own
 //! doctor    what kernel, libc and processor offer, and what is lost without
 //! table     the option table for people, for README, for the manual
 //! ```
@@ -18,6 +19,7 @@
 #![deny(unsafe_code)]
 
 mod args;
+mod bench;
 mod check;
 mod doctor;
 mod failure;
@@ -40,6 +42,7 @@ fn gleaner(line: impl Iterator<Item = OsString>) -> u8 {
         args::Command::Check(order) => check::check(order),
         args::Command::Report(order) => report::report(&order),
         args::Command::Options(form) => failure::print(&table::render(form)).map(|()| 0),
+        args::Command::Bench(order) => bench::bench(&order),
         args::Command::Doctor => doctor::doctor(),
     });
     done.unwrap_or_else(|failure| {

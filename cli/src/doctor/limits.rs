@@ -19,9 +19,14 @@ pub fn settings() -> Vec<Finding> {
     vec![overcommit(), address_space(), map_count(), huge_pages(), seccomp(), ptrace()]
 }
 
-fn glibc() -> Finding {
+/// The version of the libc that we run with.
+pub fn libc_version() -> String {
     // SAFETY: a constant C string of glibc.
-    let version = unsafe { CStr::from_ptr(libc::gnu_get_libc_version()) }.to_string_lossy();
+    unsafe { CStr::from_ptr(libc::gnu_get_libc_version()) }.to_string_lossy().into_owned()
+}
+
+fn glibc() -> Finding {
+    let version = libc_version();
     let mut numbers = version.split('.').map(|word| word.parse::<u32>().unwrap_or(0));
     let found = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     if found >= GLIBC {

@@ -179,7 +179,13 @@ fn doctor_and_help() {
     let done = run(&bench, &["doctor"]);
     assert!(done.status == 1 && done.out.contains("MISSING"), "{}", done.out);
     assert!(run(&bench, &["--version"]).out.starts_with("gleaner 0."));
-    for command in [&["--help"][..], &["run", "--help"], &["leaks", "--help"], &["report", "--help"]] {
+    for command in [
+        &["--help"][..],
+        &["run", "--help"],
+        &["leaks", "--help"],
+        &["report", "--help"],
+        &["bench", "--help"],
+    ] {
         let done = run(&bench, command);
         assert!(done.status == 0 && done.out.contains("Examples:"), "{command:?}: {}", done.out);
     }
