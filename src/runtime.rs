@@ -15,6 +15,7 @@ pub mod collect;
 pub mod cycle;
 pub mod exec;
 pub mod exit;
+pub mod follow;
 pub mod foreign;
 pub mod fork;
 pub mod info;

@@ -57,6 +57,7 @@ pub mod state;
 mod stop;
 mod timing;
 pub mod visits;
+pub mod watched;
 mod world;
 
 pub use attach::{LateGate, attach_current, detach_current, late_gate};
@@ -157,4 +158,5 @@ fn stop_self() {
             }
         });
     }
+    visits::receive_waiting(me);
 }

@@ -2,7 +2,7 @@
 //! children, signal handlers and the environment belong to the whole of it.
 #![allow(clippy::undocumented_unsafe_blocks)] // Plain calls into libc, all of them.
 use gleaner_core::ground::critical;
-use gleaner_core::leak::spawn::{End, Program, run};
+use gleaner_core::leak::spawn::{End, Program, Until, run};
 use gleaner_core::sys::file::{self, Fd};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -37,8 +37,14 @@ fn the_host_does_not_notice() {
     let script = c"ls /proc/self/fd | wc -l; cat /proc/self/status | grep -E 'SigBlk|SigCgt';
         env | grep -E '^(GLEANER(_KEPT)?=|LD_)'; readlink /proc/self/fd/0";
     let argv = [c"sh", c"-c", script];
-    let program =
-        Program { path: c"/bin/sh", argv: &argv, stdin: out.raw(), stdout: out.raw(), deadline_ms: 10_000 };
+    let program = Program {
+        path: c"/bin/sh",
+        argv: &argv,
+        stdin: out.raw(),
+        stdout: out.raw(),
+        deadline_ms: 10_000,
+        until: Until::End,
+    };
     assert_eq!(run(&critical::enter(), &program), End::Status(0));
     file::rewind(out.raw()).unwrap();
     let mut text = [0; 4096];

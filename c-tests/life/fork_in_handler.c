@@ -1,5 +1,6 @@
 // A handler that interrupts malloc at any place forks; child and parent go on allocating.
 // timeout: 30
+// gleaner[leak]: follow=no
 // gleaner[gc]: min_growth=256k:collect_every=1m
 #include "check.h"
 #include <signal.h>

@@ -106,3 +106,16 @@ pub unsafe extern "C" fn exit() {
         resolve = sym resolve_exit,
     )
 }
+
+/// # Safety
+/// As _exit(2).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn _exit(status: c_int) -> ! {
+    exit::immediately(status)
+}
+/// # Safety
+/// As _Exit(3).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn _Exit(status: c_int) -> ! {
+    exit::immediately(status)
+}

@@ -12,7 +12,7 @@ use super::group::{Group, Kind};
 use super::hidden::Hidden;
 use super::modules;
 use super::record::{self, About, Found, Out, Unwritten};
-use super::spawn::{self, End, Program};
+use super::spawn::{self, End, Program, Until};
 use super::suppress::Suppressions;
 use super::unwind::{EXACT, capture, find};
 use crate::ground::critical::Critical;
@@ -37,6 +37,8 @@ pub struct Order<'a> {
     pub symbolizer: &'a [u8],
     /// The option `suppressions`: a path or empty.
     pub suppressions: &'a [u8],
+    /// Whether to wait for the command: a program that goes on has no time, and its status is not asked for.
+    pub until: Until,
 }
 
 /// What the process should make of it.
@@ -81,7 +83,14 @@ fn named(critical: &Critical, order: &Order<'_>, about: &About<'_>, found: &Foun
     let without = [c"gleaner", c"report", c"--from-process", c"-"];
     let argv = if order.suppressions.is_empty() { &without[..] } else { &with_rules[..] };
     let path = command.as_c_str();
-    let program = Program { path, argv, stdin: record.raw(), stdout: order.out, deadline_ms: DEADLINE_MS };
+    let program = Program {
+        path,
+        argv,
+        stdin: record.raw(),
+        stdout: order.out,
+        deadline_ms: DEADLINE_MS,
+        until: order.until,
+    };
     match spawn::run(critical, &program) {
         End::Status(0) => Some(Verdict::Leaks),
         End::Status(NOTHING_LEFT) => Some(Verdict::Clean),

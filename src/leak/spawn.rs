@@ -38,6 +38,16 @@ pub struct Program<'a> {
     pub stdin: i32,
     pub stdout: i32,
     pub deadline_ms: u64,
+    pub until: Until,
+}
+
+/// When [`run`] comes back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Until {
+    /// The program has ended; it ends with the host at the latest.
+    End,
+    /// It has begun. Then the system's first process inherits it, unless that is the host.
+    Begin,
 }
 pub const MAX_ARGUMENTS: usize = 8;
 
@@ -60,6 +70,7 @@ struct Plan {
     stdout: i32,
     /// The end of the program's stack.
     top: Addr,
+    until: Until,
 }
 
 /// Runs `program` to its end, without our variables in its environment.
@@ -85,6 +96,7 @@ fn try_run(critical: &Critical, program: &Program<'_>) -> Option<End> {
         stdin: stdin.raw(),
         stdout: stdout.raw(),
         top: middle,
+        until: if inherits_orphans() { Until::End } else { program.until },
     };
     let before = set_mask(u64::MAX);
     // SAFETY: see the chapter on safety; each half of `stacks` serves one process.
@@ -92,6 +104,15 @@ fn try_run(critical: &Critical, program: &Program<'_>) -> Option<End> {
     set_mask(before);
     let keeper = check(keeper).ok()? as i32;
     Some(wait(keeper, program.deadline_ms))
+}
+
+/// Whether this process would be the parent of a keeper's program.
+fn inherits_orphans() -> bool {
+    let mut is = 0i32;
+    // SAFETY: the kernel writes one int.
+    let asked =
+        unsafe { syscall2(libc::SYS_prctl, libc::PR_GET_CHILD_SUBREAPER as usize, &raw mut is as usize) };
+    process::pid() == 1 || check(asked).is_err() || is != 0
 }
 
 /// The host's variables but those that load libraries or steer us.
@@ -164,8 +185,9 @@ unsafe extern "C" fn keep(plan: &Plan) -> ! {
         syscall3(libc::SYS_close_range, 3, u32::MAX as usize, 0);
         reset_handlers();
         let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+        let options = if plan.until == Until::End { 0 } else { libc::WNOHANG };
         let program = check(clone(flags, plan.top, execute, plan));
-        exit(program.map_or(NO_PROGRAM, |program| status_of(program as i32)))
+        exit(program.map_or(NO_PROGRAM, |program| status_of(program as i32, options)))
     }
 }
 
@@ -173,7 +195,9 @@ unsafe extern "C" fn keep(plan: &Plan) -> ! {
 unsafe extern "C" fn execute(plan: &Plan) -> ! {
     // SAFETY: raw calls on its own tables; the plan's pointers are NUL-terminated.
     unsafe {
-        syscall2(libc::SYS_prctl, libc::PR_SET_PDEATHSIG as usize, libc::SIGKILL as usize);
+        if plan.until == Until::End {
+            syscall2(libc::SYS_prctl, libc::PR_SET_PDEATHSIG as usize, libc::SIGKILL as usize);
+        }
         set_mask(0);
         syscall3(libc::SYS_execve, plan.path as usize, plan.argv as usize, plan.envp as usize);
         exit(NO_PROGRAM)
@@ -187,14 +211,16 @@ unsafe fn exit(status: usize) -> ! {
     }
 }
 
-/// The status to pass on; what a signal ended counts as [`BROKEN`].
-fn status_of(program: i32) -> usize {
+/// The status to pass on; what a signal ended counts as [`BROKEN`]. 0 if it runs, and `options` say not to wait.
+fn status_of(program: i32, options: i32) -> usize {
     let mut status = 0i32;
     loop {
         // SAFETY: the kernel writes one status word.
-        let waited =
-            check(unsafe { syscall4(libc::SYS_wait4, program as usize, &raw mut status as usize, 0, 0) });
+        let waited = check(unsafe {
+            syscall4(libc::SYS_wait4, program as usize, &raw mut status as usize, options as usize, 0)
+        });
         match waited {
+            Ok(0) => return 0,
             Err(Errno(libc::EINTR)) => {}
             Ok(_) if libc::WIFEXITED(status) => return libc::WEXITSTATUS(status) as usize,
             _ => return BROKEN,

@@ -13,8 +13,10 @@
 //! names beside a struct written by hand (they drift apart).
 use core::fmt;
 
+mod signals;
 mod split;
 mod value;
+pub use signals::{Faults, Signals};
 pub use split::Shown;
 pub use value::{Fault, Kind, Mappings, Mode, Path, Value, signal_name};
 
@@ -89,8 +91,17 @@ table! {
         "A file of leaks not to be reported. \
          The format is LeakSanitizer's: leak:pattern, one a line.";
     follow: bool = true, Kind::Switch,
-        "Whether programs that this one executes run under gleaner too. \
+        "Whether programs that this one executes run under gleaner too, and children of fork report. \
          no takes the library out of LD_PRELOAD once it has started.";
+    on_signal: Signals = Signals(0), Kind::Signals { faults: Faults::With },
+        "Signals by which the program may die with a report, as when it ends by itself. \
+         Only those that it does not handle or ignore; it dies of the signal all the same.";
+    check_signal: Signals = Signals(0), Kind::Signals { faults: Faults::Without },
+        "Signals at which the program looks for leaks and goes on, the report going to the log. \
+         Not those that it handles itself.";
+    check_every: u32 = 0, Kind::Count { low: 0, high: 10_000_000, unit: "s" },
+        "Look for leaks again and again, after so many seconds, the report going to the log. \
+         A kernel timer counts them, asleep or not; 0 is never.";
     stats: bool = false, Kind::Switch,
         "Print statistics to the log when the program ends.";
     verbose: u8 = 0, Kind::Count { low: 0, high: 3, unit: "" },

@@ -1,4 +1,5 @@
-//! `gleaner check PID`: a leak check that somebody else asks for, of a program that goes on.
+//! Leak checks of a program that goes on: somebody else asks (`gleaner check PID`), a signal of the user's choice
+//! comes (`check_signal`), or it is time again (`check_every`).
 //!
 //! The command sends a *visit* (`threads::visits`), a signal with a number, and listens at a datagram socket whose
 //! name has that number in it: an abstract one, or one in a directory that both can see. The thread that
@@ -14,20 +15,21 @@
 //! ```
 use super::cycle::{self, Held};
 use super::leaks::{self, Seen};
-use super::{lsan, pins, start};
+use super::{exit, fork, lsan, pins, start};
 use crate::gc::Abandon;
 use crate::ground::critical::Critical;
 use crate::ground::out::Line;
 use crate::leak::record::{self, About, Found};
-use crate::pure::options::Mode;
+use crate::pure::options::{Mode, Options};
 use crate::sys::file::{self, Fd};
 use crate::sys::letter::{self, Address};
-use crate::sys::process;
 use crate::sys::sandbox::{self, Need};
+use crate::sys::{process, timer};
 use crate::threads;
 use crate::threads::visits::{self, Visit};
+use crate::threads::watched::{self, At};
 use core::fmt::Write;
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicI32, AtomicU64, Ordering::Relaxed};
 
 /// Where the visitor may listen: in the network namespace, or as a file.
 const PLACES: &[&[u8]] = &[
@@ -42,18 +44,87 @@ const PLACES: &[&[u8]] = &[
 static TAKEN: AtomicU64 = AtomicU64::new(0);
 
 /// Called once, at start-up.
-pub fn begin() {
+pub fn begin(options: &Options) {
     visits::receive_by(visited);
+    if start::tells_leaks() {
+        options.check_signal.each().for_each(|signal| watched::watch(signal, At::Check));
+        start_timer();
+    }
+    if start::watched() {
+        let chosen = options.on_signal.each().filter(|&signal| !options.check_signal.has(signal));
+        chosen.for_each(|signal| watched::watch(signal, At::Death));
+    }
+}
+
+/// The kernel's timer of the option `check_every`, or -1.
+static TIMER: AtomicI32 = AtomicI32::new(-1);
+
+fn start_timer() {
+    let seconds = start::options().check_every;
+    if seconds != 0
+        && let Ok(id) = timer::create(threads::signal_number(), visits::TIMER)
+    {
+        TIMER.store(id, Relaxed);
+        let _ = timer::every(id, seconds.into());
+    }
+}
+
+/// In the child of a fork: timers stay with the parent.
+pub fn forked() {
+    let had = TIMER.swap(-1, Relaxed) >= 0;
+    if had && start::options().follow {
+        start_timer();
+    }
+}
+
+/// A sandbox is about to be entered that may forbid what the timer's signal leads to.
+pub fn pause() {
+    let id = TIMER.load(Relaxed);
+    if id >= 0 {
+        let _ = timer::set(id, 0);
+    }
 }
 
 fn visited(visit: Visit) -> bool {
-    if sandbox::forbids(Need::Collect) || sandbox::forbids(Need::Answer) {
+    if sandbox::forbids(Need::Collect) {
         return true;
     }
     match visit {
-        Visit::Request(number) => requested(number),
-        Visit::Timer => true,
+        Visit::Request(number) => sandbox::forbids(Need::Answer) || requested(number),
+        Visit::Timer | Visit::Wanted => logged(visit),
+        Visit::Death(_) => {
+            exit::by_signal();
+            true
+        }
     }
+}
+
+/// What the last report of the timer's told of: the same is not told again.
+static TOLD: AtomicU64 = AtomicU64::new(0);
+
+/// A check whose report goes to the log.
+fn logged(visit: Visit) -> bool {
+    if process::pid() != threads::pid() || fork::is_child() && !start::options().follow {
+        return true;
+    }
+    let Some(mut held) = cycle::try_enter() else { return false };
+    held.run(|held, sp| {
+        leaks::look(held, sp, |critical, seen| match seen {
+            Ok(seen) => {
+                let sum = sum_of(&seen);
+                if TOLD.swap(sum, Relaxed) != sum || visit != Visit::Timer {
+                    leaks::tell_while_running(critical, &seen);
+                }
+            }
+            Err(why) => drop(leaks::not_made(why)),
+        })
+    });
+    true
+}
+
+fn sum_of(seen: &Seen<'_>) -> u64 {
+    let words = seen.groups.iter().flat_map(|g| [g.kind as u64, u64::from(g.stack), g.bytes, g.objects]);
+    words.fold(1, |sum: u64, word| (sum.rotate_left(23) ^ word).wrapping_mul(0x9fb2_1c65_1e98_df25))
 }
 
 /// Whether the visit was answered, or needs no answer.

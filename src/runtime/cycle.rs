@@ -11,7 +11,7 @@ use crate::ground::lock::{Lock, Rank};
 use crate::pages::metadata;
 use crate::pure::addr::{Addr, PAGE_SIZE};
 use crate::roots::Snapshot;
-use crate::sys::vm;
+use crate::sys::{process, vm};
 use crate::threads;
 use core::cell::UnsafeCell;
 
@@ -62,6 +62,17 @@ pub fn try_enter() -> Option<Held> {
     let critical = crate::ground::critical::enter();
     CYCLE.try_lock(&critical).map(core::mem::forget)?;
     Some(Held { critical })
+}
+
+/// The lock, if whoever holds it gives it back within some seconds. In a handler, too, that interrupted him.
+pub fn enter_soon() -> Option<Held> {
+    const TRIES: u32 = 3000;
+    (0..TRIES).find_map(|round| {
+        if round > 0 {
+            process::sleep_ns(1_000_000);
+        }
+        try_enter()
+    })
 }
 
 impl Held {

@@ -6,12 +6,12 @@
 //! # Safety
 //! glibc calls prepare, then parent or child, on the forking thread.
 #![allow(unsafe_code)]
-use super::cycle;
+use super::{check, cycle};
 use crate::ground::critical;
 use crate::roots::{mappings, regions};
 use crate::{adopted, heap, leak, threads};
 use core::ffi::{c_int, c_void};
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 unsafe extern "C" {
     fn __register_atfork(
@@ -32,6 +32,12 @@ pub fn register() {
 /// finished in either process if the handler returns. The child's collector stays off, as the
 /// registry keeps the parent's number.
 static INSIDE: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether this process is a child of fork that executed no program since.
+pub fn is_child() -> bool {
+    CHILD.load(Ordering::Relaxed)
+}
+static CHILD: AtomicBool = AtomicBool::new(false);
 
 fn was_inside() -> bool {
     INSIDE.compare_exchange(threads::tcb(), 0, Ordering::Relaxed, Ordering::Relaxed).is_ok()
@@ -73,6 +79,7 @@ pub extern "C" fn parent() {
 }
 
 pub extern "C" fn child() {
+    CHILD.store(true, Ordering::Relaxed);
     if was_inside() {
         return;
     }
@@ -87,4 +94,5 @@ pub extern "C" fn child() {
         cycle::CYCLE.reset();
     }
     drop(critical::resume());
+    check::forked();
 }

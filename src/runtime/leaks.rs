@@ -15,6 +15,7 @@ use crate::leak::modules;
 use crate::leak::record::{About, Found};
 use crate::leak::report::{self, Order, Verdict};
 use crate::leak::scratch::List;
+use crate::leak::spawn::Until;
 use crate::pure::addr::Addr;
 use crate::roots::Snapshot;
 use crate::sys::memory::Memory;
@@ -32,8 +33,16 @@ pub enum Outcome {
     Abandoned,
 }
 
+/// How long to wait for the lock of cycles.
+#[derive(PartialEq, Eq, Clone, Copy, Debug)]
+pub enum Patience {
+    Any,
+    /// Whoever holds it may be the code that a signal interrupted.
+    Little,
+}
+
 /// The check of a process that ends.
-pub fn at_exit() -> Outcome {
+pub fn at_exit(patience: Patience) -> Outcome {
     if sandbox::forbids(Need::Collect) {
         // Said before a lock or a clock is touched: any call may be the one that is forbidden.
         return not_made(Abandon::Forbidden);
@@ -42,8 +51,15 @@ pub fn at_exit() -> Outcome {
         // A child made behind the registry's back: its locks may be held by nobody.
         return Outcome::Abandoned;
     }
-    lsan::ask_rules();
-    cycle::enter().run(check).unwrap_or(Outcome::Abandoned)
+    let held = match patience {
+        Patience::Any => {
+            lsan::ask_rules();
+            Some(cycle::enter())
+        }
+        Patience::Little => cycle::enter_soon(),
+    };
+    let Some(mut held) = held else { return not_made(Abandon::Stop) };
+    held.run(check).unwrap_or(Outcome::Abandoned)
 }
 
 /// A check while the program runs. Outside of critical sections.
@@ -118,7 +134,7 @@ fn lost_scopes(critical: &Critical, marked: &Marked, lost: &mut List<'_, u64>) {
     });
 }
 
-fn not_made(why: Abandon) -> Outcome {
+pub(super) fn not_made(why: Abandon) -> Outcome {
     log::with(&mut |fd| out::say(fd, format_args!("no leak check: {}", why.reason())));
     Outcome::Abandoned
 }
@@ -179,6 +195,22 @@ fn group_all<'c>(
 
 /// Reports what was found in this mode, if anything was.
 pub(super) fn tell(critical: &Critical, mode: &str, found: &Found<'_>) -> Outcome {
+    tell_until(critical, mode, found, Until::End)
+}
+
+/// Reports without waiting for the names.
+pub(super) fn tell_while_running(critical: &Critical, seen: &Seen<'_>) {
+    tell_pins(critical, seen.pinned, &seen.lost);
+    tell_until(critical, "leak", &Found::from(&seen.groups[..]), Until::Begin);
+    if seen.groups.is_empty() && start::options().verbose > 0 {
+        let Sum { objects, bytes } = seen.reachable;
+        log::with(&mut |fd| {
+            out::say(fd, format_args!("no leaks; {bytes} bytes in {objects} objects are reachable"));
+        });
+    }
+}
+
+fn tell_until(critical: &Critical, mode: &str, found: &Found<'_>, until: Until) -> Outcome {
     let options = start::options();
     let mut outcome = Outcome::Clean;
     if found.is_empty() {
@@ -189,6 +221,7 @@ pub(super) fn tell(critical: &Critical, mode: &str, found: &Found<'_>) -> Outcom
             out: fd,
             symbolizer: options.symbolizer.as_bytes(),
             suppressions: options.suppressions.as_bytes(),
+            until,
         };
         let about = About { mode, notes: &[], rules: lsan::rules() };
         if report::finish(critical, &order, &about, found) == Verdict::Leaks {

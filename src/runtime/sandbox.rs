@@ -8,7 +8,7 @@
 //! The calls are the program's. Its filter is read after the kernel took it, so it was readable.
 #![allow(unsafe_code)]
 use super::next::Next;
-use super::{collect, cycle};
+use super::{check, collect, cycle};
 use crate::ground::critical;
 use crate::heap::purge;
 use crate::pure::bpf::Instruction;
@@ -66,6 +66,7 @@ fn install(strict: bool, filter: usize, call: impl FnOnce() -> c_long) -> c_long
         cycle::enter()
     });
     purge::pause();
+    check::pause();
     let result = call();
     // Negative: refused. A thread's id, where all threads were meant: refused, too. A descriptor: done.
     if result >= 0 {

@@ -12,7 +12,7 @@ use super::blocking::{block, wrapped};
 use super::next::{Next, behind};
 use crate::sys::signal::{SA_RESTORER, Set};
 use crate::sys::{errno, process};
-use crate::threads::{self, handlers, handover, host, shared_stack};
+use crate::threads::{self, handlers, handover, host, shared_stack, watched};
 use core::ffi::{c_int, c_void};
 use libc::{sigaction as Action, siginfo_t, sigset_t, stack_t, timespec};
 
@@ -111,11 +111,18 @@ pub unsafe fn sigaction(signal: c_int, new: *const Action, old: *mut Action) -> 
             write(&mut copy.sa_mask, host::strip(mask));
             copy.sa_sigaction = handlers::gate_of(copy.sa_sigaction);
         }
+        let default = !new.is_null() && copy.sa_sigaction == libc::SIG_DFL;
         let status = call!(SIGACTION(signal, if new.is_null() { new } else { &copy }, old));
+        if default && status == 0 && watched::is_watched(signal) {
+            let _ = watched::stand_in(signal);
+        }
         if status == 0 && !new.is_null() {
             host::strip_handler_mask(signal, mask);
         }
         if status == 0 && !old.is_null() {
+            if watched::is_ours((*old).sa_sigaction) {
+                *old = core::mem::zeroed();
+            }
             let mask = host::restore_handler_mask(in_mask, read(&(*old).sa_mask));
             write(&mut (*old).sa_mask, mask);
             (*old).sa_sigaction = handlers::behind((*old).sa_sigaction);
@@ -153,12 +160,16 @@ fn own_signal(handler: usize, flags: c_int) -> usize {
     before
 }
 
-/// Installs `handler` by its gate, and reads the one before back.
-fn gated(handler: usize, install: impl FnOnce(usize) -> usize) -> usize {
-    match own() {
-        Some(_) => handlers::behind(install(handlers::gate_of(handler))),
-        None => install(handler),
+/// Installs `handler` for `signal` by its gate, and reads the one before back.
+fn gated(signal: c_int, handler: usize, install: impl FnOnce(usize) -> usize) -> usize {
+    if own().is_none() {
+        return install(handler);
     }
+    let before = install(handlers::gate_of(handler));
+    if handler == libc::SIG_DFL && before != libc::SIG_ERR && watched::is_watched(signal) {
+        let _ = watched::stand_in(signal);
+    }
+    if watched::is_ours(before) { libc::SIG_DFL } else { handlers::behind(before) }
 }
 
 /// # Safety
@@ -167,7 +178,7 @@ pub unsafe fn signal(signal: c_int, handler: usize) -> usize {
     if own() == Some(signal) {
         return own_signal(handler, libc::SA_RESTART);
     }
-    gated(handler, |handler| call!(SIGNAL(signal, handler)))
+    gated(signal, handler, |handler| call!(SIGNAL(signal, handler)))
 }
 /// # Safety
 /// As sysv_signal(3).
@@ -175,7 +186,7 @@ pub unsafe fn sysv_signal(signal: c_int, handler: usize) -> usize {
     if own() == Some(signal) {
         return own_signal(handler, libc::SA_RESETHAND | libc::SA_NODEFER);
     }
-    gated(handler, |handler| call!(SYSV_SIGNAL(signal, handler)))
+    gated(signal, handler, |handler| call!(SYSV_SIGNAL(signal, handler)))
 }
 
 /// `SIG_HOLD` of sigset(3).
@@ -184,7 +195,7 @@ const SIG_HOLD: usize = 2;
 /// As sigset(3).
 pub unsafe fn sigset(signal: c_int, disposition: usize) -> usize {
     if own() != Some(signal) {
-        return gated(disposition, |disposition| call!(SIGSET(signal, disposition)));
+        return gated(signal, disposition, |disposition| call!(SIGSET(signal, disposition)));
     }
     let held = host::is_blocked();
     let before = match disposition {

@@ -141,13 +141,16 @@ pub fn process() {
             if options().mode == Mode::Audit {
                 super::audit::begin();
             }
-            super::check::begin();
+            super::check::begin(options());
             super::collect::begin(options());
         }
         Err(e) => out::say(
             2,
             format_args!("cannot install the stop signal's handler (error {}): no collections", e.0),
         ),
+    }
+    if !options().follow {
+        super::follow::no_more();
     }
     STATE.store(PROCESS, Ordering::Release);
 }

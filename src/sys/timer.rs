@@ -1,4 +1,4 @@
-//! One-shot kernel timers that send this process a signal.
+//! Kernel timers that send this process a signal.
 //!
 //! # Safety
 //! The kernel reads the structs that are passed, and keeps none of them.
@@ -31,11 +31,20 @@ pub fn create(signal: i32, value: usize) -> Result<i32, Errno> {
 
 /// Lets the timer end once, in `ns` nanoseconds; 0: not at all.
 pub fn set(id: i32, ns: u64) -> Result<(), Errno> {
+    arm(id, ns, 0)
+}
+
+/// Lets the timer end every so many seconds, from now on.
+pub fn every(id: i32, seconds: u64) -> Result<(), Errno> {
+    arm(id, seconds * 1_000_000_000, seconds)
+}
+
+fn arm(id: i32, ns: u64, interval: u64) -> Result<(), Errno> {
     if sandbox::forbids(Need::Timer) {
         return Err(sandbox::REFUSED);
     }
     // Interval, value: two timespecs.
-    let spec = [0u64, 0, ns / 1_000_000_000, ns % 1_000_000_000];
+    let spec = [interval, 0, ns / 1_000_000_000, ns % 1_000_000_000];
     // SAFETY: the kernel reads one itimerspec.
     check(unsafe { syscall4(libc::SYS_timer_settime, id as usize, 0, spec.as_ptr() as usize, 0) }).map(|_| ())
 }

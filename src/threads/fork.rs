@@ -9,11 +9,19 @@
 //! # Safety
 //! prepare, then parent or child, on one thread.
 #![allow(unsafe_code)]
-use super::{current, exec, guests, passing, registry, start};
+use super::{current, exec, guests, passing, registry, start, visits};
 use crate::ground::critical::Critical;
 use crate::sys::process;
 use crate::sys::sandbox::{self, Need};
+use core::sync::atomic::AtomicBool;
 use core::sync::atomic::Ordering::Relaxed;
+
+/// Whether the parent of this child of fork had other threads. What only their stacks led to is nobody's now: they may
+/// have been taken for new threads.
+pub fn lost_threads() -> bool {
+    LOST.load(Relaxed)
+}
+static LOST: AtomicBool = AtomicBool::new(false);
 
 /// Holds the registry; the caller is in no critical section.
 pub fn prepare() -> Critical {
@@ -37,12 +45,14 @@ pub unsafe fn child() {
     }
     guests::reset();
     passing::reset();
+    visits::forget();
     start::reset();
     exec::reset();
     registry::nobody_waits();
     // SAFETY: held since `prepare`, and there is no other thread.
     let registry = unsafe { &mut *registry::lock().as_ptr() };
     let tid = if asks { process::tid() } else { current().map_or(0, |me| me.tid.load(Relaxed)) };
+    LOST.store(lost_threads() || registry.live > 1, Relaxed);
     registry.keep_only(current(), tid);
     // What the parent's other threads held is no garbage of this process's making: their stacks
     // are ordinary memory here.

@@ -186,6 +186,11 @@ fn is_request(info: &Info, me: Option<&Thread>) -> bool {
     ours || (plain || nameless) && outstanding
 }
 
+/// For a handler of ours that waits with all signals blocked.
+pub(super) fn give_way(me: Option<&'static Thread>, frame: &mut Frame) {
+    stop(me, frame);
+}
+
 fn stop(me: Option<&'static Thread>, frame: &mut Frame) {
     let block = tls::block();
     let sp = frame.regs.rsp as usize;

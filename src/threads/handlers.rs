@@ -132,7 +132,7 @@ pub(super) fn has_strangers() -> bool {
     let own = super::signal_number();
     (1..=64).filter(|n| *n != own && *n != 9 && *n != 19 && !LIBC_OWN.contains(n)).any(|n| {
         let handler = signal::installed(n).handler;
-        handler > libc::SIG_IGN && number_of(handler).is_none()
+        handler > libc::SIG_IGN && number_of(handler).is_none() && !super::watched::is_ours(handler)
     })
 }
 

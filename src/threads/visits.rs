@@ -6,16 +6,17 @@
 //! visitor that is gone. What a visit brings is the business of the layer above ([`receive_by`]). Rejected: a
 //! socket that a thread of ours listens at (visible, and `unshare` refuses), and ptrace, which containers forbid.
 //!
-//! The signal of a timer of ours with the value [`TIMER`] is a visit too.
+//! The signal of a timer of ours with the value [`TIMER`] is a visit too, and so are the signals of
+//! [`watched`](super::watched): nobody repeats these, so where a critical section is in the way they come at its end.
 //!
 //! # Safety
 //! One transmute, of a word that only ever holds a [`Receiver`].
 #![allow(unsafe_code)]
-use super::blocking;
 use super::record::{StackKind, Thread};
+use super::{blocking, watched};
 use crate::sys::signal::{Frame, Info};
 use crate::sys::tls;
-use core::sync::atomic::{AtomicUsize, Ordering::*};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::*};
 
 /// `si_code` of a visit. Part of what the command and the library agree on.
 pub const MARK: i32 = -0x6763;
@@ -27,6 +28,10 @@ pub enum Visit {
     /// By another process; the number names the visit.
     Request(u64),
     Timer,
+    /// A signal at which something is wanted came. See [`watched`](super::watched).
+    Wanted,
+    /// This signal will end the process.
+    Death(i32),
 }
 
 /// Called outside of critical sections, with all signals blocked. Whether the visit was at the right moment.
@@ -46,18 +51,70 @@ pub(super) fn of(info: &Info) -> Option<Visit> {
     }
 }
 
-/// In the handler: a visit has come. Whether it was at the right moment.
-pub(super) fn come(visit: Visit, me: Option<&'static Thread>, frame: &Frame) -> bool {
-    let Some(me) = me.filter(|me| is_moment(me, frame)) else { return false };
-    // Not while the collector counts a thread in a blocking call as stopped.
-    blocking::run_again(me);
-    receive(visit)
+/// What became of a visit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Fate {
+    Received,
+    /// It will be, at the end of a critical section.
+    PutOff,
+    /// This was not the moment for it.
+    Lost,
 }
 
-/// Whether this thread may do more than wait, here where a signal interrupted it: it holds no lock of ours,
-/// has its cache, and there is stack left.
-pub(super) fn is_moment(me: &Thread, frame: &Frame) -> bool {
-    tls::block().depth.load(Relaxed) == 0 && !me.is_exiting() && has_room(me, frame)
+/// In the handler: a visit has come.
+pub(super) fn come(visit: Visit, me: Option<&'static Thread>, frame: &Frame) -> Fate {
+    let Some(me) = me.filter(|me| !me.is_exiting()) else { return Fate::Lost };
+    let here = &raw const *frame as usize;
+    let alternate = frame.has_alternate().then_some((frame.stack_base, frame.stack_size));
+    if tls::block().depth.load(Relaxed) != 0 {
+        return put_off(visit);
+    }
+    if !has_room(me, here, alternate) {
+        return Fate::Lost;
+    }
+    // Not while the collector counts a thread in a blocking call as stopped.
+    blocking::run_again(me);
+    if receive(visit) { Fate::Received } else { Fate::Lost }
+}
+
+/// Visits that wait for the end of a critical section: a bit for each signal that ends the process, and the
+/// highest one for all others.
+static WAITING: AtomicU64 = AtomicU64::new(0);
+const CHECK: u64 = 1 << 63;
+
+fn put_off(visit: Visit) -> Fate {
+    let bit = match visit {
+        Visit::Request(_) => return Fate::Lost,
+        Visit::Timer | Visit::Wanted => CHECK,
+        Visit::Death(signal @ 1..=63) => 1 << (signal - 1),
+        Visit::Death(_) => return Fate::Lost,
+    };
+    WAITING.fetch_or(bit, Relaxed);
+    tls::block().pending.store(1, Relaxed);
+    Fate::PutOff
+}
+
+/// In the child of a fork: they were for the parent.
+pub(super) fn forget() {
+    WAITING.store(0, Relaxed);
+}
+
+/// At the end of a critical section.
+pub(super) fn receive_waiting(me: &Thread) {
+    let waiting = WAITING.swap(0, Relaxed);
+    if waiting == 0 {
+        return;
+    }
+    let fit = tls::block().late.load(Relaxed) == 0 && has_room(me, &raw const waiting as usize, None);
+    for signal in (1..=63).filter(|signal| waiting >> (signal - 1) & 1 != 0) {
+        if fit {
+            receive(Visit::Death(signal));
+        }
+        watched::die_of(signal);
+    }
+    if waiting & CHECK != 0 && fit {
+        receive(Visit::Wanted);
+    }
 }
 
 fn receive(visit: Visit) -> bool {
@@ -73,11 +130,12 @@ const ROOM: usize = 2 << 10;
 
 /// The kernel has found room for the signal's frame, the handler's own frames are small: this asks for the
 /// rest, on stacks whose end is known. On others (of coroutines) nobody can tell.
-fn has_room(me: &Thread, frame: &Frame) -> bool {
-    let here = &raw const *frame as usize;
-    let (alternate, size) = (frame.stack_base, frame.stack_size);
-    if frame.has_alternate() && alternate < here && here - alternate < size {
-        return here - alternate > 2 * ROOM;
+fn has_room(me: &Thread, here: usize, alternate: Option<(usize, usize)>) -> bool {
+    if let Some((lo, size)) = alternate
+        && lo < here
+        && here - lo < size
+    {
+        return here - lo > 2 * ROOM;
     }
     let (lo, hi) = me.stack();
     match me.stack_kind() {

@@ -34,7 +34,7 @@ fn printed(order: impl Fn(i32) -> Order<'static>, groups: &[Group]) -> (Verdict,
 }
 
 fn none(out: i32) -> Order<'static> {
-    Order { out, symbolizer: b"none", suppressions: b"" }
+    Order { out, symbolizer: b"none", suppressions: b"", until: Until::End }
 }
 
 fn file_of(name: &str, text: &str) -> &'static [u8] {
@@ -80,7 +80,7 @@ fn suppressed_by_module() {
 #[test]
 fn the_record_reaches_the_command() {
     let command = file_of("echo", "#!/bin/sh\necho \"$@\"\ncat\n");
-    let order = |out| Order { out, symbolizer: command, suppressions: b"/some/rules" };
+    let order = |out| Order { out, symbolizer: command, suppressions: b"/some/rules", until: Until::End };
     let (verdict, text) = printed(order, &groups());
     assert_eq!(verdict, Verdict::Leaks);
     let lines: Vec<&str> = text.lines().collect();
@@ -123,12 +123,12 @@ fn its_verdict_counts_and_its_failure_costs_nothing() {
         ("kill -11 $$", Verdict::Leaks, "\n====="),
     ] {
         let command = file_of("verdict", &format!("#!/bin/sh\n{script}\n"));
-        let order = |out| Order { out, symbolizer: command, suppressions: b"" };
+        let order = |out| Order { out, symbolizer: command, suppressions: b"", until: Until::End };
         let (seen, text) = printed(order, &groups());
         assert_eq!(seen, verdict, "{script}");
         assert!(text.starts_with(starts) && (text.is_empty() == starts.is_empty()), "{script}: {text}");
     }
-    let missing = |out| Order { out, symbolizer: b"/no/such/command", suppressions: b"" };
+    let missing = |out| Order { out, symbolizer: b"/no/such/command", suppressions: b"", until: Until::End };
     assert!(printed(missing, &groups()).1.contains("SUMMARY"));
 }
 

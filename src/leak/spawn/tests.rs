@@ -11,7 +11,7 @@ fn sh(script: &CStr, input: &[u8], deadline_ms: u64) -> (End, Vec<u8>) {
     file::write_all(stdin, input).unwrap();
     file::rewind(stdin).unwrap();
     let argv = [c"sh", c"-c", script];
-    let program = Program { path: c"/bin/sh", argv: &argv, stdin, stdout, deadline_ms };
+    let program = Program { path: c"/bin/sh", argv: &argv, stdin, stdout, deadline_ms, until: Until::End };
     let end = run(&critical::enter(), &program);
     file::rewind(stdout).unwrap();
     let (stdin, stdout) = (Fd::adopt(stdin), Fd::adopt(stdout));
@@ -28,9 +28,23 @@ fn input_output_status() {
     let (end, text) = sh(c"tr a-z A-Z; exit 3", b"leak", 10_000);
     assert_eq!((end, text.as_slice()), (End::Status(3), &b"LEAK"[..]));
     assert_eq!(sh(c"kill -9 $$", b"", 10_000).0, End::Broken);
-    let program = Program { path: c"/no/such", argv: &[c"x"], stdin: 0, stdout: 1, deadline_ms: 1000 };
+    let program = Program {
+        path: c"/no/such",
+        argv: &[c"x"],
+        stdin: 0,
+        stdout: 1,
+        deadline_ms: 1000,
+        until: Until::End,
+    };
     assert_eq!(run(&critical::enter(), &program), End::NotRun);
-    let program = Program { path: c"/bin/true", argv: &[c"x"], stdin: -1, stdout: 1, deadline_ms: 1000 };
+    let program = Program {
+        path: c"/bin/true",
+        argv: &[c"x"],
+        stdin: -1,
+        stdout: 1,
+        deadline_ms: 1000,
+        until: Until::End,
+    };
     assert_eq!(run(&critical::enter(), &program), End::NotRun);
 }
 

@@ -1,4 +1,5 @@
 //! The types of values: how each is read, checked, shown.
+use super::signals::Faults;
 use core::fmt;
 
 /// What becomes of unreachable memory; see the table.
@@ -110,6 +111,7 @@ pub enum Kind {
     Bytes { low: u64, high: u64 },
     Path { empty: &'static str },
     Signal,
+    Signals { faults: Faults },
 }
 
 impl Kind {
@@ -123,6 +125,7 @@ impl Kind {
             Kind::Bytes { .. } => "BYTES",
             Kind::Path { .. } => "PATH",
             Kind::Signal => "SIGNAL",
+            Kind::Signals { .. } => "SIGNAL,...",
         }
     }
 }
@@ -177,6 +180,12 @@ impl fmt::Display for Allowed<'_> {
             }
             Kind::Path { empty } => write!(f, "a path or {empty}"),
             Kind::Signal => f.write_str("a signal such as URG, USR2 or RTMIN+3 that a handler can take"),
+            Kind::Signals { faults: Faults::With } => {
+                f.write_str("none, or signals that end a program, such as TERM,SEGV,ABRT")
+            }
+            Kind::Signals { faults: Faults::Without } => {
+                f.write_str("none, or signals that end a program and are no faults, such as USR2")
+            }
         }
     }
 }
@@ -305,7 +314,7 @@ fn number(text: &[u8], kind: &Kind) -> Option<u64> {
         Kind::Count { low, high, .. } => decimal(text).filter(|n| (low..=high).contains(n)),
         Kind::Bytes { low, high } => size(text).filter(|n| (low..=high).contains(n)),
         Kind::Signal => signal(text),
-        Kind::Mode | Kind::Mappings | Kind::Switch | Kind::Path { .. } => None,
+        Kind::Mode | Kind::Mappings | Kind::Switch | Kind::Path { .. } | Kind::Signals { .. } => None,
     }
 }
 
