@@ -72,7 +72,7 @@ fn machine(figures: &Figures) -> String {
     let kernel = word(&machine["kernel"]);
     let kernel = kernel.split('-').next().unwrap_or_default();
     format!(
-        "{}, {} processors, {:.0} GiB, Linux {kernel}, glibc {}; load {} before, {} after; {} rounds, scale {}. {}. \
+        "{}, {} processors, {:.0} GiB, Linux {kernel}, glibc {}; load {} before, {} after; rounds: {}, scale {}. {}. \
          Of times the least of the rounds, of anything else the median; {OURS} is in mode malloc.",
         word(&machine["processor"]),
         machine["processors"],

@@ -41,7 +41,7 @@ pub struct Measured {
 /// Runs everything.
 pub fn measure(plan: &Plan<'_>, allocators: Vec<Allocator>) -> Result<Measured, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
-    for signal in [libc::SIGINT, libc::SIGTERM] {
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
         // Without it an interrupt ends us at once, and leaves a directory behind.
         let _ = signal_hook::flag::register(signal, Arc::clone(&stop));
     }
@@ -62,6 +62,9 @@ pub fn measure(plan: &Plan<'_>, allocators: Vec<Allocator>) -> Result<Measured, 
     table.bar.finish_and_clear();
     let interrupted = stop.load(Ordering::Relaxed);
     let Table { records, mut notes, .. } = table;
+    if interrupted {
+        notes.push("interrupted: the figures are those of the runs before".to_owned());
+    }
     let outcomes = plan
         .works
         .iter()

@@ -189,6 +189,26 @@ fn what_fails_or_differs_under_one_of_them_is_told() {
 }
 
 #[test]
+fn an_interrupted_comparison_tells_what_it_has_and_leaves_nothing() {
+    let bench = Bench::new("interrupt");
+    library(&bench);
+    let temporary = bench.path("tmp");
+    std::fs::create_dir(&temporary).unwrap();
+    let mut command = ready(&bench, &["-a", "glibc", "--", "sh", "-c", "sleep 0.1"]);
+    // In a session of its own `timeout` reaches us alone, not what we run.
+    let us = std::mem::replace(&mut command, std::process::Command::new("timeout"));
+    command.args(["--foreground", "-s", "INT", "2"]).arg(us.get_program());
+    command.args(us.get_args().map(|word| if word == "2" { "1000".as_ref() } else { word }));
+    command
+        .env_remove("LD_PRELOAD")
+        .env("GLEANER_LIB", bench.path("libgleaner.so"))
+        .env("TMPDIR", &temporary);
+    let done = finish(&mut command, b"");
+    assert!(done.out.contains("note: interrupted: the figures are those of the runs before\n"), "{done:?}");
+    assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0);
+}
+
+#[test]
 fn nothing_is_measured_under_a_wrong_name() {
     let bench = Bench::new("name");
     library(&bench);
