@@ -238,6 +238,10 @@ impl Marked {
     pub fn each_unreachable(&self, mut f: impl FnMut(Object)) {
         object::each_white(&self.protected, &mut f);
     }
+    /// Calls `f` with every object that a root leads to.
+    pub fn each_reachable(&self, mut f: impl FnMut(Object)) {
+        slab::for_each(|span| object::each_of(span, Colour::Black, &mut f));
+    }
     /// Calls `f` with every object, reachable or not.
     pub fn each_allocated(&self, mut f: impl FnMut(Object)) {
         for colour in [Colour::Black, Colour::White] {

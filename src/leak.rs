@@ -24,6 +24,7 @@ use crate::ground::critical::Critical;
 pub mod depot;
 pub mod elf;
 pub mod group;
+pub mod growth;
 pub mod hidden;
 pub mod mapped;
 pub mod modules;

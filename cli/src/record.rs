@@ -9,6 +9,7 @@
 //! stack <id> <pc> <pc> ...         innermost first; return addresses, or exact with a '!' before
 //! leak <direct|indirect|mapping> <bytes> <objects> <stack-id>
 //! hidden <bytes> <objects> <collections> <stack-id of allocation> <stack-id of use> <call>
+//! growth <bytes> <objects> <more bytes> <more objects> <bytes a second> <age, ms> <checks> <rises> <stack-id>
 //! note <text>
 //! suppress leak:<pattern>
 //! end <bytes> <objects>                                    of all leaks and hidden ones
@@ -31,6 +32,7 @@ pub struct Record {
     pub stacks: HashMap<u64, Vec<Pc>>,
     pub leaks: Vec<Leak>,
     pub hidden: Vec<Hidden>,
+    pub growth: Vec<Growth>,
     pub notes: Vec<String>,
     /// Suppressions of the program's own.
     pub rules: Vec<String>,
@@ -104,6 +106,22 @@ pub struct Hidden {
     pub used: u64,
 }
 
+/// Reachable memory of one stack that there was more of than at the check before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Growth {
+    pub bytes: u64,
+    pub objects: u64,
+    pub more_bytes: u64,
+    pub more_objects: i64,
+    /// Bytes a second since the stack was first seen, `age_ms` ago.
+    pub rate: u64,
+    pub age_ms: u64,
+    /// Checks since then, and how many of them found more than the one before.
+    pub checks: u64,
+    pub rises: u64,
+    pub stack: u64,
+}
+
 /// Every record of a file. The error says why the file is none.
 pub fn parse(text: &[u8]) -> Result<Vec<Record>, String> {
     let mut records: Vec<Record> = Vec::new();
@@ -155,6 +173,7 @@ impl Record {
             }
             "leak" => self.leaks.push(leak(rest)?),
             "hidden" => self.hidden.push(hidden(rest)?),
+            "growth" => self.growth.push(growth(rest)?),
             "end" => {
                 let (bytes, objects) = rest.split_once(' ')?;
                 self.end = Some((bytes.parse().ok()?, objects.trim().parse().ok()?));
@@ -210,6 +229,22 @@ fn leak(rest: &str) -> Option<Leak> {
     };
     let mut number = || words.next()?.parse().ok();
     Some(Leak { kind, bytes: number()?, objects: number()?, stack: number()? })
+}
+
+fn growth(rest: &str) -> Option<Growth> {
+    let words: Vec<&str> = rest.split_ascii_whitespace().collect();
+    let number = |at: usize| words.get(at)?.parse().ok();
+    Some(Growth {
+        bytes: number(0)?,
+        objects: number(1)?,
+        more_bytes: number(2)?,
+        more_objects: words.get(3)?.parse().ok()?,
+        rate: number(4)?,
+        age_ms: number(5)?,
+        checks: number(6)?,
+        rises: number(7)?,
+        stack: number(8)?,
+    })
 }
 
 fn hidden(rest: &str) -> Option<Hidden> {

@@ -2,7 +2,7 @@
 use crate::Failure;
 use crate::failure::{TROUBLE, plain, unwritable};
 use crate::names::{Frame, Names};
-use crate::record::{self, Hidden, Kind, Pc, Record};
+use crate::record::{self, Growth, Hidden, Kind, Pc, Record};
 use crate::suppress::Suppressions;
 use std::collections::HashMap;
 use std::io::{BufWriter, IsTerminal, Read, Write};
@@ -52,6 +52,8 @@ pub struct Findings<'a> {
     pub record: &'a Record,
     pub leaks: Vec<Finding>,
     pub hidden: Vec<Use<'a>>,
+    /// The most first. Suppressions are for leaks.
+    pub growth: Vec<Grown<'a>>,
     pub suppressions: &'a Suppressions,
     /// Remarks of the library, then ours.
     pub notes: Vec<String>,
@@ -63,6 +65,12 @@ pub struct Finding {
     pub bytes: u64,
     pub objects: u64,
     /// One slice an address: the frames inlined there, innermost first.
+    pub stack: Vec<Rc<[Frame]>>,
+}
+
+/// Reachable memory that grows from check to check.
+pub struct Grown<'a> {
+    pub of: &'a Growth,
     pub stack: Vec<Rc<[Frame]>>,
 }
 
@@ -189,6 +197,11 @@ fn find<'a>(record: &'a Record, rules: &'a mut Suppressions, order: &Order) -> F
             hidden.push(one);
         }
     }
+    let grown = record.growth.iter().map(|of| {
+        let stack = stack(record, of.stack).iter().map(|pc| names.frames(record, *pc)).collect();
+        Grown { of, stack }
+    });
+    let growth = grown.collect();
     let mut notes = record.notes.clone();
     notes.extend(names.troubles());
     notes.extend(record.troubles.iter().cloned());
@@ -196,7 +209,7 @@ fn find<'a>(record: &'a Record, rules: &'a mut Suppressions, order: &Order) -> F
     // Equal sizes: by address, so that two runs over one record print the same.
     leaks.sort_by_key(|leak| (leak.kind, std::cmp::Reverse(leak.bytes)));
     hidden.sort_by_key(|one| std::cmp::Reverse(one.of.bytes));
-    Findings { record, leaks, hidden, suppressions: rules, notes }
+    Findings { record, leaks, hidden, growth, suppressions: rules, notes }
 }
 
 /// The addresses of a stack by its number; none of one that is unknown.

@@ -9,6 +9,7 @@
 //! stack <id> <pc> <pc> ...         innermost first; return addresses, or exact with a '!' before
 //! leak <direct|indirect|mapping> <bytes> <objects> <stack-id>
 //! hidden <bytes> <objects> <collections> <stack-id of allocation> <stack-id of use> <call>
+//! growth <bytes> <objects> <more bytes> <more objects> <bytes a second> <age, ms> <checks> <rises> <stack-id>
 //! note <text>
 //! suppress leak:<pattern>                                   the program's own rules
 //! end <bytes> <objects>                                    of all leaks and hidden ones
@@ -17,6 +18,7 @@
 //! 4 KiB buffer by write(2); about 200 bytes a distinct stack. A line end inside a path becomes `?`.
 use super::depot::{self, MAX_FRAMES};
 use super::group::Group;
+use super::growth::Growing;
 use super::hidden::Hidden;
 use super::modules;
 use super::unwind::EXACT;
@@ -98,10 +100,12 @@ pub struct Found<'a> {
     pub leaks: &'a [Group],
     /// Audit mode.
     pub hidden: &'a [Hidden],
+    /// Live memory that a check found more of than the one before.
+    pub growth: &'a [Growing],
 }
 impl<'a> From<&'a [Group]> for Found<'a> {
     fn from(leaks: &'a [Group]) -> Found<'a> {
-        Found { leaks, hidden: &[] }
+        Found { leaks, hidden: &[], growth: &[] }
     }
 }
 impl Found<'_> {
@@ -129,7 +133,8 @@ pub fn write(fd: i32, about: &About<'_>, found: &Found<'_>) -> Result<(), Unwrit
     // A stack with leaks of both kinds is told twice: cheaper than remembering.
     let leaks = found.leaks.iter().map(|group| group.stack);
     let hidden = found.hidden.iter().flat_map(|row| [row.allocated, row.used]);
-    leaks.chain(hidden).filter(|&id| id != 0).for_each(|id| stack(&mut out, id));
+    let growth = found.growth.iter().map(|site| site.stack);
+    leaks.chain(hidden).chain(growth).filter(|&id| id != 0).for_each(|id| stack(&mut out, id));
     for group in found.leaks {
         let kind = match group.kind {
             super::group::Kind::Direct => "direct",
@@ -141,6 +146,12 @@ pub fn write(fd: i32, about: &About<'_>, found: &Found<'_>) -> Result<(), Unwrit
     for row in found.hidden {
         let Hidden { call, allocated, used, bytes, objects, cycles } = row;
         out.line(format_args!("hidden {bytes} {objects} {cycles} {allocated} {used} {call}"));
+    }
+    for site in found.growth {
+        let Growing { stack, bytes, objects, more_bytes, more_objects, rate, age_ms, checks, rises } = site;
+        out.line(format_args!(
+            "growth {bytes} {objects} {more_bytes} {more_objects} {rate} {age_ms} {checks} {rises} {stack}"
+        ));
     }
     for note in about.notes {
         out.bytes(b"note ");

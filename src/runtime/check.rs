@@ -14,7 +14,7 @@
 //! gleaner-check 1 refused <reason>
 //! ```
 use super::cycle::{self, Held};
-use super::leaks::{self, Seen};
+use super::leaks::{self, Growing, Seen};
 use super::{exit, fork, lsan, pins, start};
 use crate::gc::Abandon;
 use crate::ground::critical::Critical;
@@ -109,7 +109,7 @@ fn logged(visit: Visit) -> bool {
     }
     let Some(mut held) = cycle::try_enter() else { return false };
     held.run(|held, sp| {
-        leaks::look(held, sp, |critical, seen| match seen {
+        leaks::look(held, sp, Growing::Counted, |critical, seen| match seen {
             Ok(seen) => {
                 let sum = sum_of(&seen);
                 if TOLD.swap(sum, Relaxed) != sum || visit != Visit::Timer {
@@ -164,7 +164,7 @@ fn say(visitor: &Address, what: core::fmt::Arguments<'_>, enclosed: Option<&Fd>)
 
 #[inline(never)]
 fn answer(held: &mut Held, sp: usize, visitor: &Address) {
-    leaks::look(held, sp, |critical, seen| match seen {
+    leaks::look(held, sp, Growing::Counted, |critical, seen| match seen {
         Err(why) => drop(say(visitor, format_args!("refused {}", why.reason()), None)),
         Ok(seen) => match written(critical, &seen) {
             Some(record) => drop(say(visitor, format_args!("done"), Some(&record))),
@@ -204,7 +204,8 @@ fn written(critical: &Critical, seen: &Seen<'_>) -> Option<Fd> {
     notes.sort_unstable_by_key(|note| note.is_empty());
     let told = notes.iter().filter(|note| !note.is_empty()).count();
     let about = About { mode: "leak", notes: &notes[..told], rules: lsan::rules() };
-    record::write(record.raw(), &about, &Found::from(&seen.groups[..])).ok()?;
+    let found = Found { growth: &seen.growth, ..Found::from(&seen.groups[..]) };
+    record::write(record.raw(), &about, &found).ok()?;
     file::rewind(record.raw()).ok()?;
     Some(record)
 }

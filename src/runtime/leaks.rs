@@ -9,8 +9,9 @@ use super::{exit, log, lost_mappings, lsan, pins, start};
 use crate::gc::{self, Abandon, Marked, Settings, Sum, World};
 use crate::ground::critical::Critical;
 use crate::ground::out;
-use crate::heap::scopes;
+use crate::heap::{scopes, stacks};
 use crate::leak::group::{self, Edges, Group, Kind, Object, Words};
+use crate::leak::growth::{self, Growth};
 use crate::leak::modules;
 use crate::leak::record::{About, Found};
 use crate::leak::report::{self, Order, Verdict};
@@ -69,7 +70,7 @@ pub fn now() -> Outcome {
 }
 
 fn check(held: &mut Held, sp: usize) -> Outcome {
-    look(held, sp, |critical, seen| match seen {
+    look(held, sp, Growing::Ignored, |critical, seen| match seen {
         Ok(seen) => {
             tell_pins(critical, seen.pinned, &seen.lost);
             tell(critical, "leak", &Found::from(&seen.groups[..]))
@@ -78,8 +79,17 @@ fn check(held: &mut Held, sp: usize) -> Outcome {
     })
 }
 
+/// Whether a check counts what is live by call stack, and compares it with the one before.
+#[derive(PartialEq, Eq, Clone, Copy, Debug)]
+pub(super) enum Growing {
+    Ignored,
+    Counted,
+}
+
 /// What a check found.
 pub(super) struct Seen<'c> {
+    /// Reachable memory that there is more of at each check.
+    pub growth: List<'c, growth::Growing>,
     /// Of unreachable objects and mappings.
     pub groups: List<'c, Group>,
     /// What only pins lead to.
@@ -95,15 +105,22 @@ pub(super) struct Seen<'c> {
 pub(super) fn look<R>(
     held: &mut Held,
     sp: usize,
+    growing: Growing,
     then: impl FnOnce(&Critical, Result<Seen<'_>, Abandon>) -> R,
 ) -> R {
-    let Some((critical, snapshot)) = held.snapshot() else {
+    let Some((critical, snapshot, growth)) = held.snapshot_and_growth() else {
         return then(held.critical(), Err(Abandon::NoMemory));
     };
     modules::refresh(critical);
     let begun = process::now_ns();
-    let found = find(critical, snapshot, sp);
-    let found = found.map(|seen| Seen { stopped_ns: process::now_ns() - begun, ..seen });
+    let mut growth = (growing == Growing::Counted && start::watched()).then_some(growth);
+    let found = find(critical, snapshot, sp, growth.as_deref_mut());
+    let found = found.map(|seen| {
+        let now = process::now_ns();
+        let growth =
+            growth.map_or_else(|| List::new(critical), |growth| growth.end(critical, now / 1_000_000));
+        Seen { stopped_ns: now - begun, growth, ..seen }
+    });
     then(critical, found)
 }
 
@@ -140,7 +157,12 @@ pub(super) fn not_made(why: Abandon) -> Outcome {
 }
 
 /// The world is stopped meanwhile. `sp`: the calling thread's registers and frames lie there and above.
-fn find<'c>(critical: &'c Critical, snapshot: &mut Snapshot, sp: usize) -> Result<Seen<'c>, Abandon> {
+fn find<'c>(
+    critical: &'c Critical,
+    snapshot: &mut Snapshot,
+    sp: usize,
+    growth: Option<&mut Growth>,
+) -> Result<Seen<'c>, Abandon> {
     let deadline = process::now_ns() + start::options().deadline as u64 * 1_000_000;
     let stopped = threads::stop_world(critical, deadline)?;
     let (_, hi) = stopped.me().stack();
@@ -155,9 +177,23 @@ fn find<'c>(critical: &'c Critical, snapshot: &mut Snapshot, sp: usize) -> Resul
         // The leaks of the heap are told even so.
         let _: Result<(), Abandon> = lost_mappings::find(critical, &marked, &mut host, groups);
     }
+    if let Some(growth) = growth {
+        count(critical, &marked, growth);
+    }
     let (pinned, reachable) = (marked.found.pinned, marked.found.reachable());
     marked.end(critical);
-    Ok(Seen { groups: groups?, pinned, reachable, lost, stopped_ns: 0 })
+    Ok(Seen { groups: groups?, growth: List::new(critical), pinned, reachable, lost, stopped_ns: 0 })
+}
+
+/// What is live, by the stacks that allocated it.
+fn count(critical: &Critical, marked: &Marked, growth: &mut Growth) {
+    growth.begin(critical);
+    marked.each_reachable(|o| {
+        let origin = o.origin();
+        if !matches!(origin.stack, 0 | stacks::IGNORED) {
+            growth.add(critical, origin.stack, o.size() - origin.slack as usize);
+        }
+    });
 }
 
 fn group_all<'c>(
@@ -201,7 +237,8 @@ pub(super) fn tell(critical: &Critical, mode: &str, found: &Found<'_>) -> Outcom
 /// Reports without waiting for the names.
 pub(super) fn tell_while_running(critical: &Critical, seen: &Seen<'_>) {
     tell_pins(critical, seen.pinned, &seen.lost);
-    tell_until(critical, "leak", &Found::from(&seen.groups[..]), Until::Begin);
+    let found = Found { growth: &seen.growth, ..Found::from(&seen.groups[..]) };
+    tell_until(critical, "leak", &found, Until::Begin);
     if seen.groups.is_empty() && start::options().verbose > 0 {
         let Sum { objects, bytes } = seen.reachable;
         log::with(&mut |fd| {

@@ -11,9 +11,9 @@
 //!     "suppressed": [ { "pattern", "objects", "bytes" } ], "notes": [ text ] } ] }
 //! ```
 //! Addresses are texts in hex (JSON numbers end at 2^53); what is not known is left out.
-use super::{Finding, Findings, Use, flat};
+use super::{Finding, Findings, Grown, Use, flat};
 use crate::names::{Frame, hex};
-use crate::record::{Hidden, Kind, Record};
+use crate::record::{Growth, Hidden, Kind, Record};
 use std::fmt::{self, Display, Write as _};
 use std::io::{self, Write};
 
@@ -64,6 +64,8 @@ fn one(out: &mut dyn Write, found: &Findings<'_>) -> io::Result<()> {
     list(out, &found.leaks, |out, finding| leak(out, record, finding))?;
     write!(out, ",\"hidden\":")?;
     list(out, &found.hidden, |out, one| hidden(out, record, one))?;
+    write!(out, ",\"growth\":")?;
+    list(out, &found.growth, |out, one| grown(out, record, one))?;
     write!(out, ",\"suppressed\":")?;
     let used: Vec<_> = found.suppressions.used().collect();
     list(out, &used, |out, rule| {
@@ -84,6 +86,20 @@ fn leak(out: &mut dyn Write, record: &Record, finding: &Finding) -> io::Result<(
     let (bytes, objects) = (finding.bytes, finding.objects);
     write!(out, "{{\"kind\":\"{kind}\",\"bytes\":{bytes},\"objects\":{objects},\"stack\":")?;
     stack(out, record, finding.frames())?;
+    write!(out, "}}")
+}
+
+fn grown(out: &mut dyn Write, record: &Record, one: &Grown<'_>) -> io::Result<()> {
+    let Growth { bytes, objects, more_bytes, more_objects, rate, age_ms, checks, rises, .. } = one.of;
+    write!(
+        out,
+        "{{\"bytes\":{bytes},\"objects\":{objects},\"more_bytes\":{more_bytes},\"more_objects\":{more_objects},"
+    )?;
+    write!(
+        out,
+        "\"bytes_per_second\":{rate},\"age_ms\":{age_ms},\"checks\":{checks},\"rises\":{rises},\"stack\":"
+    )?;
+    stack(out, record, flat(&one.stack))?;
     write!(out, "}}")
 }
 

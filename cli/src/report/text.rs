@@ -4,7 +4,7 @@
 use super::{Findings, Purpose, flat};
 use crate::names::Frame;
 use crate::names::hex;
-use crate::record::{Hidden, Kind, Record};
+use crate::record::{Growth, Hidden, Kind, Record};
 use std::io::{self, Write};
 
 const RULE: &str = "=================================================================";
@@ -45,6 +45,19 @@ pub fn write(out: &mut dyn Write, found: &Findings<'_>, purpose: Purpose, painte
         stack(out, found.record, flat(&one.used))?;
         writeln!(out, "\n  allocated from:")?;
         stack(out, found.record, flat(&one.allocated))?;
+        writeln!(out)?;
+    }
+    for one in &found.growth {
+        let Growth { bytes, objects, more_bytes, more_objects, rate, age_ms, checks, rises, .. } = one.of;
+        let seconds = *age_ms as f64 / 1000.0;
+        let text = format_args!(
+            "Growing, reachable: {bytes} byte(s) in {objects} object(s), {more_bytes} byte(s) and {more_objects:+} \
+             object(s) more than at the last check; {rate} byte(s) a second in {seconds:.1} s, more at {rises} of \
+             {} check(s), allocated from:",
+            checks - 1.min(*checks)
+        );
+        writeln!(out, "{blue}{text}{plain}")?;
+        stack(out, found.record, flat(&one.stack))?;
         writeln!(out)?;
     }
     used(out, found)?;

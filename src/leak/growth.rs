@@ -1,0 +1,220 @@
+//! Growth: memory that the program can still reach, and has more of at each check.
+//!
+//! A cache without a bound leaks nothing and eats the machine all the same. Each check of a program that goes on counts
+//! the live bytes of each call stack, and remembers what the last one counted and when the stack was
+//! first seen. What rose since the last check, and at most of the checks before, is told.
+//!
+//! # Shape
+//! A table by stack, open addressing, at most half full, of 64 bytes a stack, in a region of its own that stays for the
+//! next check and is doubled by copying. Counting one object is a look-up; neighbours mostly have one stack, so the last one
+//! is tried first. Nothing is kept of single objects.
+//!
+//! # Safety
+//! The region holds `room` entries, all written, and belongs to the holder of the cycle's lock (who has the
+//! one [`Growth`]).
+#![allow(unsafe_code)]
+use super::scratch::{Full, List};
+use crate::ground::critical::Critical;
+use crate::pages::metadata;
+use crate::pure::addr::Addr;
+
+/// One call stack over the checks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Site {
+    /// The depot's number; 0: the entry is free.
+    stack: u32,
+    /// Checks since the stack was first seen, and at how many of them it had more bytes than at the one before.
+    checks: u16,
+    rises: u16,
+    bytes: u64,
+    objects: u64,
+    last_bytes: u64,
+    last_objects: u64,
+    first_bytes: u64,
+    /// When it was first seen, milliseconds; a stack that is new at a check had nothing at the one before.
+    first_ms: u64,
+}
+const _: () = assert!(size_of::<Site>() == 56);
+
+/// A site that grows, as it is told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Growing {
+    pub stack: u32,
+    /// Now.
+    pub bytes: u64,
+    pub objects: u64,
+    /// Since the last check. Objects may have become fewer and larger.
+    pub more_bytes: u64,
+    pub more_objects: i64,
+    /// Since it was first seen.
+    pub rate: u64,
+    pub age_ms: u64,
+    pub checks: u16,
+    pub rises: u16,
+}
+
+/// What is kept from check to check.
+pub struct Growth {
+    at: Addr,
+    room: usize,
+    len: usize,
+    /// Checks so far, and when the last one was.
+    checks: u32,
+    last_ms: u64,
+    /// The entry that was counted last.
+    hot: usize,
+    /// There was no memory for all: nothing is told.
+    full: bool,
+}
+
+const FIRST_ROOM: usize = 4096;
+/// So many sites are told at most.
+const MOST: usize = 40;
+/// Less than this since the last check is no news, bytes.
+const LEAST: u64 = 1024;
+
+impl Growth {
+    pub const fn new() -> Growth {
+        Growth { at: Addr::NULL, room: 0, len: 0, checks: 0, last_ms: 0, hot: 0, full: false }
+    }
+
+    fn sites(&mut self) -> &mut [Site] {
+        if self.room == 0 {
+            return &mut [];
+        }
+        // SAFETY: see the chapter above; borrowed through `self`.
+        unsafe { core::slice::from_raw_parts_mut(self.at.ptr::<Site>(), self.room) }
+    }
+
+    /// A check begins.
+    pub fn begin(&mut self, critical: &Critical) {
+        self.full = self.room == 0 && self.enlarge(critical).is_err();
+        self.hot = 0;
+        for site in self.sites() {
+            (site.last_bytes, site.last_objects) = (site.bytes, site.objects);
+            (site.bytes, site.objects) = (0, 0);
+        }
+    }
+
+    /// A live object.
+    #[inline]
+    pub fn add(&mut self, critical: &Critical, stack: u32, bytes: usize) {
+        if self.full {
+            return;
+        }
+        let hot = self.hot;
+        if self.sites()[hot].stack != stack && self.find(critical, stack).is_err() {
+            self.full = true;
+            return;
+        }
+        let hot = self.hot;
+        let site = &mut self.sites()[hot];
+        site.bytes += bytes as u64;
+        site.objects += 1;
+    }
+
+    /// Makes the stack's entry the hot one.
+    fn find(&mut self, critical: &Critical, stack: u32) -> Result<(), Full> {
+        let at = place(self.sites(), stack);
+        if self.sites()[at].stack == stack {
+            self.hot = at;
+            return Ok(());
+        }
+        if (self.len + 1) * 2 > self.room {
+            self.enlarge(critical)?;
+            return self.find(critical, stack);
+        }
+        self.sites()[at].stack = stack;
+        self.len += 1;
+        self.hot = at;
+        Ok(())
+    }
+
+    fn enlarge(&mut self, critical: &Critical) -> Result<(), Full> {
+        let room = (self.room * 2).max(FIRST_ROOM);
+        let at = metadata::map_region(critical, room * size_of::<Site>()).ok_or(Full)?;
+        let old = core::mem::replace(self, Growth { at, room, ..Growth { ..*self } });
+        let (from, bytes) = (old.at, old.room * size_of::<Site>());
+        // SAFETY: a new region of zeros, which are free entries; the old one is read, then given back.
+        unsafe {
+            let new = core::slice::from_raw_parts_mut(at.ptr::<Site>(), room);
+            if old.room != 0 {
+                let all = core::slice::from_raw_parts(from.ptr::<Site>(), old.room);
+                for site in all.iter().filter(|site| site.stack != 0) {
+                    new[place(new, site.stack)] = *site;
+                }
+                metadata::unmap_region(critical, from, bytes);
+            }
+        }
+        self.hot = 0;
+        Ok(())
+    }
+
+    /// The check has counted everything. What grows, the most first; nothing at the first check.
+    pub fn end<'c>(&mut self, critical: &'c Critical, now_ms: u64) -> List<'c, Growing> {
+        let mut told = List::new(critical);
+        let (first, before) = (self.checks == 0, self.last_ms);
+        if self.full {
+            return told;
+        }
+        (self.checks, self.last_ms) = (self.checks.saturating_add(1), now_ms);
+        for site in self.sites().iter_mut().filter(|site| site.stack != 0) {
+            let is_new = site.checks == 0;
+            if is_new && first {
+                (site.checks, site.first_bytes, site.first_ms) = (1, site.bytes, now_ms);
+                continue;
+            }
+            if is_new {
+                (site.checks, site.first_ms) = (1, before);
+            }
+            site.checks = site.checks.saturating_add(1);
+            site.rises = site.rises.saturating_add(u16::from(site.bytes > site.last_bytes));
+            // Without memory for the list, less is told.
+            if let Some(growing) = growing(site, now_ms)
+                && told.push(growing).is_err()
+            {
+                break;
+            }
+        }
+        told.sort_unstable_by_key(|site| (core::cmp::Reverse(site.more_bytes), site.stack));
+        told.truncate(MOST);
+        told
+    }
+}
+impl Default for Growth {
+    fn default() -> Growth {
+        Growth::new()
+    }
+}
+
+/// At this check, and at two of three since it was first seen.
+fn growing(site: &Site, now_ms: u64) -> Option<Growing> {
+    let more = site.bytes.checked_sub(site.last_bytes).filter(|&more| more >= LEAST)?;
+    let steadily = u32::from(site.rises) * 3 >= (u32::from(site.checks) - 1) * 2;
+    let age_ms = now_ms.saturating_sub(site.first_ms);
+    let risen = site.bytes.saturating_sub(site.first_bytes);
+    steadily.then(|| Growing {
+        stack: site.stack,
+        bytes: site.bytes,
+        objects: site.objects,
+        more_bytes: more,
+        more_objects: site.objects as i64 - site.last_objects as i64,
+        rate: (u128::from(risen) * 1000 / u128::from(age_ms.max(1))) as u64,
+        age_ms,
+        checks: site.checks,
+        rises: site.rises,
+    })
+}
+
+/// Where `stack` is, or the free entry for it.
+fn place(sites: &[Site], stack: u32) -> usize {
+    let mask = sites.len() - 1;
+    let mut at = stack.wrapping_mul(0x9e37_79b1) as usize & mask;
+    while sites[at].stack != stack && sites[at].stack != 0 {
+        at = (at + 1) & mask;
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests;
