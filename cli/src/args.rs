@@ -4,11 +4,14 @@ use crate::bench;
 use crate::check::Check;
 use crate::failure::USAGE;
 use crate::launch::Launch;
+use crate::names::Places;
 use crate::report::{Colour, Format, Order, Purpose};
+use crate::suppress::ready::Dialect;
 use crate::table::Form;
 use clap::builder::PossibleValuesParser;
 use clap::error::ErrorKind;
-use clap::{Arg, ArgAction, ArgMatches, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, ValueHint, value_parser};
+use clap_complete::Shell;
 use gleaner_core::pure::options::Options;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -21,6 +24,9 @@ pub enum Command {
     Launch(Launch),
     Report(Order),
     Check(Check),
+    Suppress(Order, Dialect),
+    /// The newer record, then the older one.
+    Diff(Order, Order),
     Options(Form),
     Bench(bench::Order),
     Doctor,
@@ -44,6 +50,9 @@ pub fn parse(line: impl Iterator<Item = OsString>) -> Result<Command, Failure> {
         Some(("audit", m)) => Command::Launch(checked(m, &["mode=audit", "verbose=1"])),
         Some(("report", m)) => Command::Report(report(m)),
         Some(("check", m)) => Command::Check(live(m)?),
+        Some(("diff", m)) => diff(m),
+        Some(("suppress", m)) => suppress(m),
+        Some(("completions", m)) => Command::Told(completions(m)),
         Some(("options", m)) if m.get_flag("man") => Command::Options(Form::Manual),
         Some(("options", m)) if m.get_flag("markdown") => Command::Options(Form::Markdown),
         Some(("options", _)) => Command::Options(Form::Text),
@@ -104,6 +113,8 @@ fn grammar() -> clap::Command {
     )
     .subcommand(live_grammar())
     .subcommand(report_grammar())
+    .subcommand(diff_grammar())
+    .subcommand(suppress_grammar())
     .subcommand(
         command("options", "List the options that GLEANER and -o take", "")
             .arg(Arg::new("markdown").long("markdown").action(ArgAction::SetTrue).hide(true))
@@ -112,6 +123,7 @@ fn grammar() -> clap::Command {
             ),
     )
     .subcommand(bench::grammar::grammar())
+    .subcommand(completions_grammar())
     .subcommand(command("doctor", "Tell what this machine offers, and what would degrade", ""))
 }
 
@@ -119,13 +131,18 @@ fn grammar() -> clap::Command {
 fn check(name: &'static str, about: &'static str, examples: &'static str) -> clap::Command {
     command(name, about, examples)
         .arg(Arg::new("exit-code").long("exit-code").value_name("N").value_parser(value_parser!(u8)))
-        .arg(path_arg("log", "FILE").help("Where the report goes; %p is the process id [default: stderr]"))
+        .arg(
+            path_arg("log", "FILE")
+                .visible_alias("output")
+                .help("Where the report goes; %p is the process id [default: stderr]"),
+        )
         .arg(
             path_arg("record", "FILE")
                 .conflicts_with("log")
                 .help("Write a record there, for `gleaner report` later or on another machine"),
         )
         .arg(path_arg("suppressions", "FILE"))
+        .arg(format().conflicts_with("record"))
         .arg(option())
         .arg(program())
 }
@@ -169,47 +186,105 @@ fn report_grammar() -> clap::Command {
                 "The library runs us: standard input is the record, status 3 means that nothing is left",
             ),
         )
+        .arg(record_file())
+}
+
+fn diff_grammar() -> clap::Command {
+    command("diff", "Tell what changed from one record to another", DIFF_EXAMPLES)
+        .arg(format().value_parser(PossibleValuesParser::new(["text", "json", "html"])).default_value("text"))
+        .arg(output())
+        .args(sources())
+        .arg(record_file().id("BEFORE").required(true).help("The older record"))
+        .arg(record_file().id("FILE").help("The newer record; - is standard input"))
+}
+fn suppress_grammar() -> clap::Command {
+    command("suppress", "Write suppressions for what a record has", SUPPRESS_EXAMPLES)
         .arg(
-            Arg::new("FILE")
-                .value_parser(value_parser!(PathBuf))
-                .default_value("-")
-                .help("The record; - is standard input"),
+            Arg::new("for")
+                .long("for")
+                .value_name("TOOL")
+                .value_parser(PossibleValuesParser::new(["lsan", "valgrind"]))
+                .default_value("lsan")
+                .help("Whose suppressions to write; gleaner reads both"),
         )
+        .arg(output())
+        .args(sources())
+        .arg(record_file())
 }
 
 /// What a command takes that names and prints what is in a record.
 fn named(command: clap::Command) -> clap::Command {
-    command
-        .arg(
-            Arg::new("format")
-                .long("format")
-                .value_name("FORMAT")
-                .value_parser(PossibleValuesParser::new(["text", "json"]))
-                .default_value("text")
-                .help("What to write"),
-        )
-        .arg(
-            path_arg("suppressions", "FILE")
-                .action(ArgAction::Append)
-                .help("Leaks not to be reported, one leak:PATTERN a line; may be given more than once"),
-        )
-        .arg(
-            path_arg("debug-dir", "DIR")
-                .action(ArgAction::Append)
-                .help("Where separate debug files are, searched before /usr/lib/debug"),
-        )
-        .arg(
-            Arg::new("color")
-                .long("color")
-                .value_name("WHEN")
-                .value_parser(PossibleValuesParser::new(["auto", "always", "never"]))
-                .default_value("auto")
-                .help("Colour the text"),
-        )
+    command.arg(format().default_value("text")).arg(output()).args(sources()).arg(
+        Arg::new("color")
+            .long("color")
+            .value_name("WHEN")
+            .value_parser(PossibleValuesParser::new(["auto", "always", "never"]))
+            .default_value("auto")
+            .help("Colour the text"),
+    )
+}
+
+/// What a report is written as.
+fn format() -> Arg {
+    let names = Format::ALL.map(|format| format.name().to_str().unwrap_or_default());
+    Arg::new("format")
+        .long("format")
+        .value_name("FORMAT")
+        .value_parser(PossibleValuesParser::new(names))
+        .help("What to write")
+}
+fn output() -> Arg {
+    path_arg("output", "FILE").short('o').default_value("-").help("Where to write it; - is standard output")
+}
+/// Where names come from, and what is known already.
+fn sources() -> [Arg; 4] {
+    [
+        path_arg("suppressions", "FILE").action(ArgAction::Append).help(
+            "Leaks not to be reported, as LeakSanitizer or Valgrind writes them; may be given more than once",
+        ),
+        path_arg("debug-dir", "DIR")
+            .action(ArgAction::Append)
+            .help("Where separate debug files are, searched before /usr/lib/debug"),
+        path_arg("sysroot", "DIR").help("Where the files of the machine lie that the program ran on"),
+        path_arg("source-root", "DIR").default_value(".").help("Paths in SARIF begin there"),
+    ]
+}
+fn format_of(m: &ArgMatches) -> Format {
+    let name = one::<String>(m, "format").unwrap_or_default();
+    Format::ALL.into_iter().find(|format| format.name().to_bytes() == name.as_bytes()).unwrap_or(Format::Text)
+}
+
+fn record_file() -> Arg {
+    Arg::new("FILE")
+        .value_parser(value_parser!(PathBuf))
+        .default_value("-")
+        .value_hint(ValueHint::FilePath)
+        .help("The record; - is standard input")
+}
+
+fn completions_grammar() -> clap::Command {
+    command("completions", "Write completions for a shell", COMPLETIONS_EXAMPLES).arg(
+        Arg::new("SHELL")
+            .value_parser(PossibleValuesParser::new(["bash", "zsh", "fish"]))
+            .required(true)
+            .help("The shell"),
+    )
+}
+/// What a shell is to load.
+fn completions(m: &ArgMatches) -> String {
+    let shell = match one::<String>(m, "SHELL").as_deref() {
+        Some("zsh") => Shell::Zsh,
+        Some("fish") => Shell::Fish,
+        _ => Shell::Bash,
+    };
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut grammar(), "gleaner", &mut text);
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 fn path_arg(name: &'static str, value: &'static str) -> Arg {
-    Arg::new(name).long(name).value_name(value).value_parser(value_parser!(PathBuf))
+    let hint = if value == "DIR" { ValueHint::DirPath } else { ValueHint::FilePath };
+    Arg::new(name).long(name).value_name(value).value_hint(hint).value_parser(value_parser!(PathBuf))
 }
 fn mode() -> Arg {
     Arg::new("mode")
@@ -232,6 +307,7 @@ fn program() -> Arg {
         .value_parser(value_parser!(OsString))
         .num_args(1..)
         .trailing_var_arg(true)
+        .value_hint(ValueHint::CommandWithArguments)
         .allow_hyphen_values(true)
         .required(true)
         .help("The program and its arguments, after --")
@@ -260,6 +336,7 @@ fn checked(m: &ArgMatches, options: &[&str]) -> Launch {
     options.extend(one::<u8>(m, "exit-code").map(|status| format!("exitcode={status}").into()));
     let record = one::<PathBuf>(m, "record");
     options.extend(record.iter().map(|_| "symbolizer=record".into()));
+    options.extend(one::<String>(m, "format").map(|format| format!("format={format}").into()));
     options.extend(many(m, "option"));
     Launch {
         options,
@@ -289,25 +366,39 @@ fn signal(name: &str) -> Result<i32, Failure> {
 }
 fn report(m: &ArgMatches) -> Order {
     let purpose = if m.get_flag("from-process") { Purpose::Process } else { Purpose::Person };
-    order(m, purpose, one(m, "FILE").unwrap_or_else(|| PathBuf::from("-")))
+    order(m, purpose, file(m, "FILE"))
 }
+/// How to print what a record has.
 fn order(m: &ArgMatches, purpose: Purpose, file: PathBuf) -> Order {
+    let colour = match one::<String>(m, "color").as_deref() {
+        Some("always") => Colour::Always,
+        Some("never") => Colour::Never,
+        _ => Colour::Auto,
+    };
+    Order { format: format_of(m), colour, purpose, ..of_record(m, file) }
+}
+fn suppress(m: &ArgMatches) -> Command {
+    let valgrind = one::<String>(m, "for").as_deref() == Some("valgrind");
+    Command::Suppress(of_record(m, file(m, "FILE")), if valgrind { Dialect::Valgrind } else { Dialect::Lsan })
+}
+fn diff(m: &ArgMatches) -> Command {
+    let order = Order { format: format_of(m), ..of_record(m, file(m, "FILE")) };
+    Command::Diff(order, of_record(m, file(m, "BEFORE")))
+}
+fn file(m: &ArgMatches, name: &str) -> PathBuf {
+    one(m, name).unwrap_or_else(|| PathBuf::from("-"))
+}
+/// What every command that reads a record knows of it.
+fn of_record(m: &ArgMatches, from: PathBuf) -> Order {
     Order {
-        format: if one::<String>(m, "format").as_deref() == Some("json") {
-            Format::Json
-        } else {
-            Format::Text
-        },
+        format: Format::Text,
         suppressions: many(m, "suppressions"),
-        debug_dirs: many(m, "debug-dir"),
-        colour: match one::<String>(m, "color").as_deref() {
-            Some("always") => Colour::Always,
-            Some("never") => Colour::Never,
-            _ => Colour::Auto,
-        },
-        purpose,
-        file,
-        root: None,
+        places: Places { debug_dirs: many(m, "debug-dir"), sysroot: one(m, "sysroot") },
+        colour: Colour::Auto,
+        purpose: Purpose::Person,
+        file: from,
+        output: file(m, "output"),
+        source_root: file(m, "source-root"),
     }
 }
 
@@ -315,6 +406,9 @@ const EXAMPLES: &str = "\
 Examples:
   gleaner leaks -- ./server --port 80      report at exit what ./server leaked
   gleaner check 4711                       what has process 4711 leaked so far?
+  gleaner leaks --record run.%p -- ./prog  record now, then:
+  gleaner report --format html -o leaks.html run.4711
+  gleaner diff run.4711 run.4712           what is new, what grew
   gleaner run -- ./daemon                  run it; what it leaks is reclaimed
   gleaner audit -- ./daemon                would that be safe?
   gleaner run -m malloc -- ./prog          the allocator alone
@@ -355,7 +449,27 @@ threads are stopped while memory is looked at. The exit status is 0 without leak
 const REPORT_EXAMPLES: &str = "\
 Examples:
   gleaner report leaks.4711
-  gleaner report --format json --debug-dir ./symbols leaks.4711 > leaks.json";
+  gleaner report --format html -o leaks.html leaks.4711       one page, to be read and shared
+  gleaner report --format sarif --source-root . -o leaks.sarif leaks.4711
+  gleaner report --format pprof -o leaks.pb.gz leaks.4711 && go tool pprof -http=: leaks.pb.gz
+  gleaner report --sysroot ./target-root --debug-dir ./symbols leaks.4711";
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  gleaner completions bash > ~/.local/share/bash-completion/completions/gleaner
+  gleaner completions zsh > ~/.zfunc/_gleaner
+  gleaner completions fish > ~/.config/fish/completions/gleaner.fish";
+const DIFF_EXAMPLES: &str = "\
+Examples:
+  gleaner diff monday.rec tuesday.rec
+  gleaner diff --format html -o changes.html monday.rec tuesday.rec
+  gleaner diff main.rec branch.rec || echo 'it leaks more'
+
+The status is 1 if a place is new or leaks more than it did, 0 if not.";
+const SUPPRESS_EXAMPLES: &str = "\
+Examples:
+  gleaner suppress leaks.4711 >> known.supp
+  gleaner leaks --suppressions known.supp -- ./prog
+  gleaner suppress --for valgrind -o known.valgrind leaks.4711";
 
 #[cfg(test)]
 mod tests {
@@ -379,6 +493,7 @@ mod tests {
             &["gleaner", "rum"],
             &["gleaner", "run"],
             &["gleaner", "report", "--format", "xml"],
+            &["gleaner", "leaks", "--format", "xml", "--", "x"],
             &["gleaner", "leaks", "--exit-code", "256", "--", "x"],
             &["gleaner", "leaks", "--exit-cod", "1", "--", "x"],
         ] {

@@ -47,7 +47,9 @@ pub fn check(order: Check) -> Result<u8, Failure> {
     let deadline = Instant::now() + order.timeout;
     let record = ask(&target, signal, deadline).map_err(fail)?;
     let path = PathBuf::from(format!("/proc/self/fd/{}", record.as_raw_fd()));
-    let report = Order { file: path, root: process.root(), ..order.report };
+    let mut report = Order { file: path, ..order.report };
+    // What the program runs from is surely there, if it is below the root of its own.
+    report.places.sysroot = process.root().or(report.places.sysroot);
     let left = report::print(&report)?;
     Ok(if left { order.exit_code } else { 0 })
 }

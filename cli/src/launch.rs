@@ -5,13 +5,14 @@
 //! program, another architecture) or hide (a set-user-id one) is said here in one line.
 use crate::Failure;
 use crate::failure::{NOT_RUNNABLE, OWN, USAGE, plain};
-use gleaner_core::pure::options::{Mode, Options, Path as OptionPath};
+use gleaner_core::pure::options::{Format, Mode, Options, Path as OptionPath};
 use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 pub mod library;
+mod lsan;
 mod process;
 mod target;
 pub use process::ids;
@@ -28,11 +29,35 @@ pub struct Launch {
     pub program: Vec<OsString>,
 }
 
+impl Launch {
+    fn looks_for_leaks(&self) -> bool {
+        self.options.iter().any(|option| option == "mode=leak")
+    }
+}
+
+/// A file that is to hold one document is begun anew: what an earlier run left would spoil it.
+fn begin_document(options: &Options) {
+    let lines = matches!(options.format, Format::Text | Format::Folded);
+    let log = options.log.as_bytes();
+    if lines || log.is_empty() || log.contains(&b'%') {
+        return;
+    }
+    let path = Path::new(OsStr::from_bytes(log));
+    if path.metadata().is_ok_and(|file| file.is_file()) {
+        // What cannot be emptied is found by who writes there.
+        let _ = std::fs::write(path, b"");
+    }
+}
+
 /// Becomes the program.
 pub fn launch(order: &Launch) -> Result<Infallible, Failure> {
     let name =
         order.program.first().ok_or_else(|| Failure::new(USAGE, "which program? see `gleaner --help`"))?;
-    let mut options = options(order, std::env::var_os("GLEANER"))?;
+    let theirs = order.looks_for_leaks().then(|| std::env::var("LSAN_OPTIONS").unwrap_or_default());
+    let (theirs, remarks) = lsan::translated(&theirs.unwrap_or_default());
+    remarks.iter().for_each(|remark| eprintln!("gleaner: {remark}"));
+    let mut options = options(order, &theirs, std::env::var_os("GLEANER"))?;
+    begin_document(&options);
     let library = library::find().map_err(|text| Failure::new(OWN, text))?;
     name_us(&mut options, &library);
     let program = target::find(name)?;
@@ -67,11 +92,15 @@ fn preload(library: &Path, before: Option<OsString>) -> Result<OsString, Failure
 
 /// The options of the program: what was there, then what the command line says. A bad
 /// word on our command line is an error; one in the environment is told as the library would.
-fn options(order: &Launch, environment: Option<OsString>) -> Result<Options, Failure> {
+fn options(order: &Launch, theirs: &[u8], environment: Option<OsString>) -> Result<Options, Failure> {
     let inherited = Options::parse(environment.unwrap_or_default().as_bytes(), &mut |line| {
         eprintln!("gleaner: {line}");
     });
-    let mut text = emitted(&inherited);
+    // Of an option that is given twice the later one holds.
+    let mut text = theirs.to_vec();
+    let asked = Options::parse(&text, &mut |_| ()).mode;
+    text.push(b':');
+    text.extend(emitted(&inherited));
     for one in &order.options {
         let mut wrong = None;
         Options::parse(one.as_bytes(), &mut |line| {
@@ -88,7 +117,11 @@ fn options(order: &Launch, environment: Option<OsString>) -> Result<Options, Fai
             text.extend_from_slice(&named(name, path)?);
         }
     }
-    Ok(Options::parse(&text, &mut |_| ()))
+    let mut options = Options::parse(&text, &mut |_| ());
+    if asked == Mode::Malloc {
+        options.mode = asked;
+    }
+    Ok(options)
 }
 
 /// A library that stands elsewhere would not find this command to name what it reports: so it is told.

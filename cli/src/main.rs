@@ -7,9 +7,10 @@
 //! launch    run, leaks: find the program and the library, check both, exec
 //! record    the text that the library hands over
 //! names     address → function, file, line: ELF, DWARF, separate debug files
-//! suppress  LeakSanitizer's suppression files
-//! report    record + names + suppressions → text or JSON
 //! bench     allocators side by side, on our programs or the user's own
+//! suppress  LeakSanitizer's and Valgrind's suppression files, read and written
+//! report    record + names + suppressions → text and the formats of other tools
+//! diff      two records: what is new, gone, grown
 //! doctor    what kernel, libc and processor offer, and what is lost without
 //! table     the option table for people, for README, for the manual
 //! ```
@@ -21,6 +22,7 @@
 mod args;
 mod bench;
 mod check;
+mod diff;
 mod doctor;
 mod failure;
 mod launch;
@@ -41,6 +43,8 @@ fn gleaner(line: impl Iterator<Item = OsString>) -> u8 {
         args::Command::Launch(order) => launch::launch(&order).map(|never| match never {}),
         args::Command::Check(order) => check::check(order),
         args::Command::Report(order) => report::report(&order),
+        args::Command::Diff(order, before) => diff::diff(&order, &before),
+        args::Command::Suppress(order, dialect) => report::suppress(&order, dialect),
         args::Command::Options(form) => failure::print(&table::render(form)).map(|()| 0),
         args::Command::Bench(order) => bench::bench(&order),
         args::Command::Doctor => doctor::doctor(),

@@ -44,24 +44,30 @@ pub struct Source {
     pub column: u32,
 }
 
+/// Where files of the program are, when it ran elsewhere.
+#[derive(Clone, Default)]
+pub struct Places {
+    /// Searched before /usr/lib/debug.
+    pub debug_dirs: Vec<PathBuf>,
+    /// Below it lie the files of the machine that the program ran on.
+    pub sysroot: Option<PathBuf>,
+}
+
 /// The names of one record's addresses.
 pub struct Names<'a> {
     modules: &'a [Module],
-    debug_dirs: Vec<PathBuf>,
-    /// Where the modules' paths begin, if not at `/`.
-    root: Option<&'a Path>,
+    places: Places,
     /// By path and build-id: a module that is mapped twice is opened once.
     images: HashMap<(&'a Path, Option<&'a [u8]>), Rc<Image>>,
     known: HashMap<u64, Rc<[Frame]>>,
 }
 
 impl<'a> Names<'a> {
-    /// `debug_dirs` are searched before /usr/lib/debug, that of `root` first.
-    pub fn new(record: &'a Record, debug_dirs: &[PathBuf], root: Option<&'a Path>) -> Names<'a> {
-        let theirs = root.map(|root| root.join("usr/lib/debug"));
-        let usual = theirs.into_iter().chain([PathBuf::from("/usr/lib/debug")]);
-        let debug_dirs = debug_dirs.iter().cloned().chain(usual).collect();
-        Names { modules: &record.modules, debug_dirs, root, images: HashMap::new(), known: HashMap::new() }
+    pub fn new(record: &'a Record, places: &Places) -> Names<'a> {
+        let mut places = places.clone();
+        places.debug_dirs.extend(places.sysroot.iter().map(|root| root.join("usr/lib/debug")));
+        places.debug_dirs.push(PathBuf::from("/usr/lib/debug"));
+        Names { modules: &record.modules, places, images: HashMap::new(), known: HashMap::new() }
     }
 
     /// The frames of one address, innermost first; at least one.
@@ -87,8 +93,8 @@ impl<'a> Names<'a> {
 
     fn image(&mut self, module: &'a Module) -> Rc<Image> {
         let key = (module.path.as_path(), module.build_id.as_deref());
-        let (debug_dirs, root) = (&self.debug_dirs, self.root);
-        self.images.entry(key).or_insert_with(|| Rc::new(Image::open(module, debug_dirs, root))).clone()
+        let places = &self.places;
+        self.images.entry(key).or_insert_with(|| Rc::new(Image::open(module, places))).clone()
     }
 
     /// What kept modules from being named, for the reader of the report.

@@ -1,33 +1,38 @@
 //! `gleaner report`: a record becomes findings with names, sorted and suppressed, and is printed.
 use crate::Failure;
-use crate::failure::{TROUBLE, plain, unwritable};
-use crate::names::{Frame, Names};
+use crate::failure::{TROUBLE, plain};
+use crate::names::{Frame, Names, Places};
 use crate::record::{self, Growth, Hidden, Kind, Pc, Record};
-use crate::suppress::Suppressions;
+use crate::suppress::ready::{self, Dialect};
+use crate::suppress::{Shown, Suppressions};
 use std::collections::HashMap;
-use std::io::{BufWriter, IsTerminal, Read, Write};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-mod json;
+mod folded;
+pub mod html;
+pub mod json;
+pub mod output;
+mod pprof;
+mod sarif;
+pub mod site;
 mod text;
+mod valgrind;
+pub use gleaner_core::pure::options::Format;
 
 /// What was asked.
 pub struct Order {
     pub format: Format,
     pub suppressions: Vec<PathBuf>,
-    pub debug_dirs: Vec<PathBuf>,
+    pub places: Places,
     pub colour: Colour,
     pub purpose: Purpose,
     /// `-` is standard input.
     pub file: PathBuf,
-    /// Below it lie the modules of the record, if not below `/`.
-    pub root: Option<PathBuf>,
-}
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    Text,
-    Json,
+    /// `-` is standard output.
+    pub output: PathBuf,
+    pub source_root: PathBuf,
 }
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Colour {
@@ -42,6 +47,14 @@ pub enum Purpose {
     /// The library, at the program's end: a bad suppression file must not cost the report, and
     /// [`NOTHING_LEFT`] tells it to keep the program's own status.
     Process,
+}
+
+/// What a format needs to know besides the findings.
+pub struct Style {
+    pub purpose: Purpose,
+    pub painted: bool,
+    /// Where a code-scanning service has its sources.
+    pub source_root: PathBuf,
 }
 
 /// With [`Purpose::Process`]: there was no leak, or each one was suppressed.
@@ -60,6 +73,7 @@ pub struct Findings<'a> {
 }
 
 /// The leaked objects of one stack.
+#[derive(Debug)]
 pub struct Finding {
     pub kind: Kind,
     pub bytes: u64,
@@ -79,6 +93,15 @@ pub struct Use<'a> {
     pub of: &'a Hidden,
     pub allocated: Vec<Rc<[Frame]>>,
     pub used: Vec<Rc<[Frame]>>,
+}
+
+/// The word for a kind, in every machine's format.
+pub fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Direct => "direct",
+        Kind::Indirect => "indirect",
+        Kind::Mapping => "mapping",
+    }
 }
 
 impl Finding {
@@ -108,6 +131,25 @@ impl Findings<'_> {
     }
 }
 
+/// Writes reports, whatever found them.
+pub fn write(
+    all: &[Findings<'_>],
+    format: Format,
+    style: &Style,
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
+    match format {
+        Format::Text => all.iter().try_for_each(|found| text::write(out, found, style)),
+        Format::Json => json::write(out, all),
+        Format::Sarif => sarif::write(out, all, style),
+        Format::ValgrindXml => valgrind::write(out, all),
+        Format::Pprof => pprof::write(out, all),
+        Format::Folded => folded::write(out, all),
+        Format::Svg => folded::svg(out, all),
+        Format::Html => html::write(out, all),
+    }
+}
+
 /// `gleaner report`.
 pub fn report(order: &Order) -> Result<u8, Failure> {
     let left = print(order)?;
@@ -116,31 +158,45 @@ pub fn report(order: &Order) -> Result<u8, Failure> {
 
 /// Reads, names, prints. Whether anything was left to report.
 pub fn print(order: &Order) -> Result<bool, Failure> {
+    with_findings(order, |all| {
+        let pid = all.first().map_or(0, |found| found.record.pid);
+        let mut output = output::open(&order.output, order.format, order.purpose, pid)?;
+        let style = Style {
+            purpose: order.purpose,
+            painted: order.format == Format::Text && painted(order.colour, &output),
+            source_root: order.source_root.clone(),
+        };
+        output.fill(|out| write(all, order.format, &style, out))?;
+        Ok(all.iter().any(|findings| !findings.is_empty()))
+    })
+}
+
+/// Rules for what the record has.
+pub fn suppress(order: &Order, dialect: Dialect) -> Result<u8, Failure> {
+    with_findings(order, |all| {
+        let mut output = output::open(&order.output, order.format, order.purpose, 0)?;
+        output.fill(|out| ready::write(out, all, dialect))
+    })?;
+    Ok(0)
+}
+
+/// Hands on what the file of an order holds.
+pub fn with_findings<T>(
+    order: &Order,
+    then: impl FnOnce(&[Findings<'_>]) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     let (text, name) = read(&order.file)?;
     let records = record::parse(&text).map_err(|why| Failure::new(TROUBLE, format_args!("{name} {why}")))?;
     let (rules, trouble) = suppressions(order)?;
-    let mut left = false;
-    let mut out = BufWriter::new(std::io::stdout().lock());
-    let mut print = |out: &mut dyn Write| -> std::io::Result<()> {
-        let mut all = Vec::new();
-        let mut sets: Vec<Suppressions> = records.iter().map(|_| rules.clone()).collect();
-        for (record, rules) in records.iter().zip(&mut sets) {
-            let own = rules.add_own(&record.rules, &record.exe);
-            let mut findings = find(record, rules, order);
-            findings.notes.extend(trouble.clone().into_iter().chain(own));
-            left |= !findings.is_empty();
-            match order.format {
-                Format::Text => text::write(out, &findings, order.purpose, painted(order.colour))?,
-                Format::Json => all.push(findings),
-            }
-        }
-        if order.format == Format::Json {
-            json::write(out, &all)?;
-        }
-        out.flush()
-    };
-    print(&mut out).map_err(unwritable)?;
-    Ok(left)
+    let mut sets: Vec<Suppressions> = records.iter().map(|_| rules.clone()).collect();
+    let mut all = Vec::new();
+    for (record, rules) in records.iter().zip(&mut sets) {
+        let own = rules.add_own(&record.rules, &record.exe);
+        let mut findings = find(record, rules, &order.places);
+        findings.notes.extend(trouble.clone().into_iter().chain(own));
+        all.push(findings);
+    }
+    then(&all)
 }
 
 fn suppressions(order: &Order) -> Result<(Suppressions, Option<String>), Failure> {
@@ -151,18 +207,16 @@ fn suppressions(order: &Order) -> Result<(Suppressions, Option<String>), Failure
     }
 }
 
-fn painted(colour: Colour) -> bool {
+fn painted(colour: Colour, output: &output::Output) -> bool {
     match colour {
         Colour::Always => true,
         Colour::Never => false,
-        Colour::Auto => {
-            std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
-        }
+        Colour::Auto => output.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
     }
 }
 
 /// The record's bytes, and what to call it.
-fn read(file: &Path) -> Result<(Vec<u8>, String), Failure> {
+pub fn read(file: &Path) -> Result<(Vec<u8>, String), Failure> {
     let mut bytes = Vec::new();
     let (result, name) = if file == Path::new("-") {
         (std::io::stdin().lock().read_to_end(&mut bytes).map(drop), "standard input".to_owned())
@@ -175,13 +229,14 @@ fn read(file: &Path) -> Result<(Vec<u8>, String), Failure> {
 
 /// Merges equal stacks, names them, drops what is suppressed, sorts: direct before indirect, more
 /// bytes first.
-fn find<'a>(record: &'a Record, rules: &'a mut Suppressions, order: &Order) -> Findings<'a> {
-    let mut names = Names::new(record, &order.debug_dirs, order.root.as_deref());
+pub fn find<'a>(record: &'a Record, rules: &'a mut Suppressions, places: &Places) -> Findings<'a> {
+    let mut names = Names::new(record, places);
     let mut leaks = Vec::new();
     for (kind, pcs, bytes, objects) in merged(record) {
         let stack: Vec<Rc<[Frame]>> = pcs.iter().map(|pc| names.frames(record, *pc)).collect();
         let finding = Finding { kind, bytes, objects, stack };
-        if rules.is_empty() || !rules.take(all_names(record, finding.frames()), objects, bytes) {
+        let stack: Vec<Shown> = shown(record, finding.frames());
+        if !rules.take(&stack, kind, objects, bytes) {
             leaks.push(finding);
         }
     }
@@ -190,8 +245,9 @@ fn find<'a>(record: &'a Record, rules: &'a mut Suppressions, order: &Order) -> F
         let mut named = |id| stack(record, id).iter().map(|pc| names.frames(record, *pc)).collect();
         let one = Use { of, allocated: named(of.allocated), used: named(of.used) };
         let suppressed = {
-            let frames = flat(&one.used).chain(flat(&one.allocated));
-            !rules.is_empty() && rules.take(all_names(record, frames), of.objects, of.bytes)
+            let (used, allocated) = (shown(record, flat(&one.used)), shown(record, flat(&one.allocated)));
+            rules.take(&used, Kind::Direct, of.objects, of.bytes)
+                || rules.take(&allocated, Kind::Direct, of.objects, of.bytes)
         };
         if !suppressed {
             hidden.push(one);
@@ -233,16 +289,17 @@ fn merged(record: &Record) -> Vec<(Kind, &[Pc], u64, u64)> {
     all
 }
 
-/// What a suppression may match: modules, functions (plain and as linked), files.
-fn all_names<'a>(
-    record: &'a Record,
-    frames: impl Iterator<Item = &'a Frame> + Clone,
-) -> impl Iterator<Item = &'a str> + Clone {
-    frames.flat_map(|frame| {
-        let module = frame.place.and_then(|(index, _)| record.modules[index].path.to_str());
-        let file = frame.source.as_ref().map(|source| source.file.as_str());
-        [module, frame.function.as_deref(), frame.linkage.as_deref(), file].into_iter().flatten()
-    })
+/// What a suppression may match.
+fn shown<'a>(record: &'a Record, frames: impl Iterator<Item = &'a Frame>) -> Vec<Shown<'a>> {
+    let one = |frame: &'a Frame| Shown {
+        module: frame.place.and_then(|(index, _)| record.modules[index].path.to_str()),
+        function: frame.function.as_deref(),
+        linkage: frame.linkage.as_deref(),
+        file: frame.source.as_ref().map(|source| source.file.as_str()),
+        line: frame.source.as_ref().map_or(0, |source| source.line),
+        inlined: frame.inlined,
+    };
+    frames.map(one).collect()
 }
 
 fn cut_short(record: &Record) -> Option<String> {
@@ -259,3 +316,6 @@ fn cut_short(record: &Record) -> Option<String> {
         Some(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,7 @@ use super::spawn::{self, End, Program, Until};
 use super::suppress::Suppressions;
 use super::unwind::{EXACT, capture, find};
 use crate::ground::critical::Critical;
+use crate::pure::options::Format;
 use crate::sys::file::{self, Fd};
 use crate::sys::path::Path;
 use crate::sys::sandbox::{self, Need};
@@ -39,6 +40,7 @@ pub struct Order<'a> {
     pub suppressions: &'a [u8],
     /// Whether to wait for the command: a program that goes on has no time, and its status is not asked for.
     pub until: Until,
+    pub format: Format,
 }
 
 /// What the process should make of it.
@@ -51,9 +53,11 @@ pub enum Verdict {
 }
 
 /// Prints what was found. Called at the end, with no other lock than the cycle's; errno is kept. Silent
-/// if there is nothing.
+/// if there is nothing, unless a program is to read it.
 pub fn finish(critical: &Critical, order: &Order<'_>, about: &About<'_>, found: &Found<'_>) -> Verdict {
-    if found.is_empty() {
+    // A document without leaks is what an upload waits for, and takes old alarms back.
+    let document = order.format != Format::Text && order.symbolizer != b"record";
+    if found.is_empty() && !document {
         return Verdict::Clean;
     }
     let _errno = errno::Saved::new();
@@ -79,9 +83,18 @@ fn named(critical: &Critical, order: &Order<'_>, about: &About<'_>, found: &Foun
     file::rewind(record.raw()).ok()?;
     let mut rules = Path::new();
     rules.set(order.suppressions);
-    let with_rules = [c"gleaner", c"report", c"--from-process", c"--suppressions", rules.as_c_str(), c"-"];
-    let without = [c"gleaner", c"report", c"--from-process", c"-"];
-    let argv = if order.suppressions.is_empty() { &without[..] } else { &with_rules[..] };
+    let format = order.format.name();
+    let argv = [
+        c"gleaner",
+        c"report",
+        c"--from-process",
+        c"--format",
+        format,
+        c"-",
+        c"--suppressions",
+        rules.as_c_str(),
+    ];
+    let argv = if order.suppressions.is_empty() { &argv[..6] } else { &argv[..] };
     let path = command.as_c_str();
     let program = Program {
         path,

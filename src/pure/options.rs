@@ -18,7 +18,7 @@ mod split;
 mod value;
 pub use signals::{Faults, Signals};
 pub use split::Shown;
-pub use value::{Fault, Kind, Mappings, Mode, Path, Value, signal_name};
+pub use value::{Fault, Format, Kind, Mappings, Mode, Path, Value, signal_name};
 
 #[cfg(test)]
 mod tests;
@@ -89,7 +89,10 @@ table! {
          record writes the record itself, for gleaner report later or elsewhere.";
     suppressions: Path = Path::EMPTY, Kind::Path { empty: "none" },
         "A file of leaks not to be reported. \
-         The format is LeakSanitizer's: leak:pattern, one a line.";
+         It holds lines of LeakSanitizer's, leak:pattern, or rules of Valgrind's of the kind Memcheck:Leak.";
+    format: Format = Format::Text, Kind::Format,
+        "What reports are written as. \
+         Only text is written without the gleaner command.";
     follow: bool = true, Kind::Switch,
         "Whether programs that this one executes run under gleaner too, and children of fork report. \
          no takes the library out of LD_PRELOAD once it has started.";

@@ -18,6 +18,7 @@ use crate::leak::report::{self, Order, Verdict};
 use crate::leak::scratch::List;
 use crate::leak::spawn::Until;
 use crate::pure::addr::Addr;
+use crate::pure::options::Format;
 use crate::roots::Snapshot;
 use crate::sys::memory::Memory;
 use crate::sys::process;
@@ -250,7 +251,8 @@ pub(super) fn tell_while_running(critical: &Critical, seen: &Seen<'_>) {
 fn tell_until(critical: &Critical, mode: &str, found: &Found<'_>, until: Until) -> Outcome {
     let options = start::options();
     let mut outcome = Outcome::Clean;
-    if found.is_empty() {
+    // A program that goes on is not told at each check that there is nothing.
+    if found.is_empty() && (options.format == Format::Text || until == Until::Begin) {
         return outcome;
     }
     log::with(&mut |fd| {
@@ -259,6 +261,7 @@ fn tell_until(critical: &Critical, mode: &str, found: &Found<'_>, until: Until) 
             symbolizer: options.symbolizer.as_bytes(),
             suppressions: options.suppressions.as_bytes(),
             until,
+            format: options.format,
         };
         let about = About { mode, notes: &[], rules: lsan::rules() };
         if report::finish(critical, &order, &about, found) == Verdict::Leaks {

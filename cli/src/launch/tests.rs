@@ -8,7 +8,7 @@ fn shown(options: &Options) -> String {
     String::from_utf8(emitted(options)).unwrap()
 }
 fn merged(options: &[&str], environment: &str) -> String {
-    shown(&super::options(&order(options), Some(environment.into())).unwrap())
+    shown(&super::options(&order(options), b"", Some(environment.into())).unwrap())
 }
 
 #[test]
@@ -22,9 +22,22 @@ fn the_command_line_holds_over_the_environment() {
 }
 
 #[test]
+fn lsan_options_come_first() {
+    let merged = |theirs: &str, environment: &str| {
+        shown(
+            &super::options(&order(&["mode=leak"]), &lsan::translated(theirs).0, Some(environment.into()))
+                .unwrap(),
+        )
+    };
+    assert_eq!(merged("exitcode=7:suppressions=/x", ""), "mode=leak:exitcode=7:suppressions=/x");
+    assert_eq!(merged("exitcode=7", "exitcode=5"), "mode=leak:exitcode=5");
+    assert_eq!(merged("detect_leaks=0", ""), "mode=malloc");
+}
+
+#[test]
 fn a_bad_word_on_our_line_is_an_error() {
     let said = |text: &str| {
-        let Err(failure) = options(&order(&[text]), None) else { panic!("{text} was taken") };
+        let Err(failure) = options(&order(&[text]), b"", None) else { panic!("{text} was taken") };
         assert_eq!(failure.status, USAGE);
         failure.text
     };
@@ -39,13 +52,13 @@ fn a_bad_word_on_our_line_is_an_error() {
 fn files_of_the_command_line_are_absolute() {
     let mut order = order(&["mode=leak"]);
     order.log = Some("a:b c".into());
-    let text = shown(&options(&order, None).unwrap());
+    let text = shown(&options(&order, b"", None).unwrap());
     let here = std::env::current_dir().unwrap();
     assert_eq!(text, format!(r"mode=leak:log={}/a\:b\ c", here.display()));
     order.log = Some("stderr".into());
-    assert_eq!(shown(&options(&order, None).unwrap()), "mode=leak");
+    assert_eq!(shown(&options(&order, b"", None).unwrap()), "mode=leak");
     order.suppressions = Some("/no/such/file".into());
-    let failure = options(&order, None).unwrap_err();
+    let failure = options(&order, b"", None).unwrap_err();
     assert_eq!(failure.text, "--suppressions: /no/such/file: No such file or directory");
 }
 

@@ -2,12 +2,12 @@
 use super::elf::{Elf, Slice};
 use super::split::Halves;
 use super::symbols::Symbols;
-use super::{Frame, Source, search};
+use super::{Frame, Places, Source, search};
 use crate::record::Module;
 use addr2line::{Context, LookupContinuation, LookupResult, demangle_auto};
 use std::borrow::Cow;
 use std::cell::OnceCell;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 pub struct Image {
     own: Option<Elf>,
@@ -18,19 +18,18 @@ pub struct Image {
 }
 
 impl Image {
-    /// `root`: where the module's path begins, if not at `/`.
-    pub fn open(module: &Module, dirs: &[PathBuf], root: Option<&Path>) -> Image {
+    pub fn open(module: &Module, places: &Places) -> Image {
         let build_id = module.build_id.as_deref();
-        let below = |root: &Path| root.join(module.path.strip_prefix("/").unwrap_or(&module.path));
-        let path = root.map_or_else(|| module.path.clone(), below);
-        let (own, why) = match search::own(&path, build_id) {
+        let dirs = &places.debug_dirs[..];
+        let (own, why) = match search::own(&module.path, build_id, places) {
             Ok(elf) => (Some(elf), None),
             Err(why) => (None, Some(why)),
         };
+        let home = own.as_ref().map_or(&module.path, |elf| &elf.path);
         let has_dwarf = own.as_ref().is_some_and(Elf::has_dwarf);
-        let debug = if has_dwarf { None } else { search::separate(own.as_ref(), &path, build_id, dirs) };
+        let debug = if has_dwarf { None } else { search::separate(own.as_ref(), build_id, dirs) };
         let lines = match debug.as_ref().or(own.as_ref()) {
-            Some(elf) if elf.has_dwarf() => context(elf, dirs).map(|lines| (lines, Halves::new(&path))),
+            Some(elf) if elf.has_dwarf() => context(elf, dirs).map(|lines| (lines, Halves::new(home))),
             _ => None,
         };
         // The vDSO and its like have no file and need no remark.

@@ -1,26 +1,39 @@
 //! Where the debug information of a module is: in itself, under its build-id, behind its
 //! `.gnu_debuglink`; and the supplementary file that dwz moved common parts to.
+use super::Places;
 use super::elf::Elf;
 use object::Object;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// The module's own file, unless its build-id shows that it is another one by now.
-pub fn own(path: &Path, build_id: Option<&[u8]>) -> Result<Elf, &'static str> {
-    let elf = Elf::open(path).ok_or("cannot be read")?;
-    match (elf.build_id(), build_id) {
-        (Some(found), Some(recorded)) if found != recorded => {
-            Err("was changed since it ran (its build-id differs)")
+/// The module's own file, unless its build-id shows that it is another one by now: below the sysroot,
+/// where it was, or by its name in a debug directory.
+pub fn own(path: &Path, build_id: Option<&[u8]>, places: &Places) -> Result<Elf, &'static str> {
+    let below = places.sysroot.iter().map(|root| root.join(path.strip_prefix("/").unwrap_or(path)));
+    let mut why = "cannot be read";
+    for candidate in below.chain([path.to_owned()]) {
+        let Some(elf) = Elf::open(&candidate) else { continue };
+        let ours = places.sysroot.is_some() && candidate == path;
+        match (elf.build_id(), build_id) {
+            // This machine's file of that path: only what the build-id vouches for.
+            (found, recorded) if ours && (recorded.is_none() || found != recorded) => {}
+            (Some(found), Some(recorded)) if found != recorded => {
+                why = "was changed since it ran (its build-id differs)";
+            }
+            _ => return Ok(elf),
         }
-        _ => Ok(elf),
     }
+    // Elsewhere only what the build-id vouches for.
+    let name = path.file_name().map(Path::new);
+    let named = name.into_iter().flat_map(|name| places.debug_dirs.iter().map(move |dir| dir.join(name)));
+    usable(named, |elf| build_id.is_some() && elf.build_id() == build_id).ok_or(why)
 }
 
 /// The separate debug file of a module.
-pub fn separate(own: Option<&Elf>, path: &Path, build_id: Option<&[u8]>, dirs: &[PathBuf]) -> Option<Elf> {
+pub fn separate(own: Option<&Elf>, build_id: Option<&[u8]>, dirs: &[PathBuf]) -> Option<Elf> {
     let build_id = build_id.or_else(|| own?.build_id());
-    by_build_id(build_id, dirs).or_else(|| by_link(own?, path, build_id, dirs))
+    by_build_id(build_id, dirs).or_else(|| by_link(own?, build_id, dirs))
 }
 
 fn by_build_id(build_id: Option<&[u8]>, dirs: &[PathBuf]) -> Option<Elf> {
@@ -31,10 +44,10 @@ fn by_build_id(build_id: Option<&[u8]>, dirs: &[PathBuf]) -> Option<Elf> {
 }
 
 /// Beside the module, in `.debug` there, or under a debug directory at the module's own path.
-fn by_link(own: &Elf, path: &Path, build_id: Option<&[u8]>, dirs: &[PathBuf]) -> Option<Elf> {
+fn by_link(own: &Elf, build_id: Option<&[u8]>, dirs: &[PathBuf]) -> Option<Elf> {
     let (name, checksum) = own.file.gnu_debuglink().ok()??;
     let name = Path::new(OsStr::from_bytes(name));
-    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let real = own.path.canonicalize().unwrap_or_else(|_| own.path.clone());
     let home = real.parent()?;
     let local = [home.join(name), home.join(".debug").join(name)];
     let below = home.strip_prefix("/").unwrap_or(home);

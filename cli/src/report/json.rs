@@ -4,16 +4,18 @@
 //! { "format": "gleaner-report", "version": 1, "reports": [ {
 //!     "pid", "exe", "mode", "complete": bool,
 //!     "summary": { "bytes", "objects" },
-//!     "leaks": [ { "kind": "direct"|"indirect"|"mapping", "bytes", "objects",
+//!     "leaks": [ { "kind": "direct"|"indirect"|"mapping", "bytes", "objects", "fingerprint", "own"?: index, "rule"?,
 //!         "stack": [ { "pc", "function"?, "linkage"?, "file"?, "line"?, "column"?,
 //!                      "module"?, "offset"?, "build_id"?, "inlined": bool } ] } ],
 //!     "hidden": [ { "call", "bytes", "objects", "collections", "used": [ as "stack" ], "allocated": [ as "stack" ] } ],
-//!     "suppressed": [ { "pattern", "objects", "bytes" } ], "notes": [ text ] } ] }
+//!     "suppressed": [ { "pattern", "objects", "bytes" } ], "unused": [ { "pattern", "origin" } ], "notes": [ text ] } ] }
 //! ```
+//! `docs/report.schema.json` is the schema. `own` is the frame of the stack that is the reader's, `rule` a
+//! suppression for it.
 //! Addresses are texts in hex (JSON numbers end at 2^53); what is not known is left out.
-use super::{Finding, Findings, Grown, Use, flat};
+use super::{Finding, Findings, Grown, Use, flat, kind_name, site};
 use crate::names::{Frame, hex};
-use crate::record::{Growth, Hidden, Kind, Record};
+use crate::record::{Growth, Hidden, Record};
 use std::fmt::{self, Display, Write as _};
 use std::io::{self, Write};
 
@@ -69,8 +71,13 @@ fn one(out: &mut dyn Write, found: &Findings<'_>) -> io::Result<()> {
     write!(out, ",\"suppressed\":")?;
     let used: Vec<_> = found.suppressions.used().collect();
     list(out, &used, |out, rule| {
-        let pattern = Text(&rule.pattern);
+        let pattern = Text(&rule.name);
         write!(out, "{{\"pattern\":{pattern},\"objects\":{},\"bytes\":{}}}", rule.objects, rule.bytes)
+    })?;
+    write!(out, ",\"unused\":")?;
+    let unused: Vec<_> = found.suppressions.unused().collect();
+    list(out, &unused, |out, rule| {
+        write!(out, "{{\"pattern\":{},\"origin\":{}}}", Text(&rule.name), Text(&rule.origin))
     })?;
     write!(out, ",\"notes\":")?;
     list(out, &found.notes, |out, note| write!(out, "{}", Text(note)))?;
@@ -78,13 +85,21 @@ fn one(out: &mut dyn Write, found: &Findings<'_>) -> io::Result<()> {
 }
 
 fn leak(out: &mut dyn Write, record: &Record, finding: &Finding) -> io::Result<()> {
-    let kind = match finding.kind {
-        Kind::Direct => "direct",
-        Kind::Indirect => "indirect",
-        Kind::Mapping => "mapping",
-    };
+    let kind = kind_name(finding.kind);
     let (bytes, objects) = (finding.bytes, finding.objects);
-    write!(out, "{{\"kind\":\"{kind}\",\"bytes\":{bytes},\"objects\":{objects},\"stack\":")?;
+    let frames: Vec<&Frame> = finding.frames().collect();
+    let print = site::fingerprint(record, kind, &frames);
+    write!(
+        out,
+        "{{\"kind\":\"{kind}\",\"bytes\":{bytes},\"objects\":{objects},\"fingerprint\":\"{print:016x}\","
+    )?;
+    if let Some(own) = site::own(record, &frames) {
+        write!(out, "\"own\":{own},")?;
+        if let Some(rule) = site::rule(record, frames[own]) {
+            write!(out, "\"rule\":{},", Text(&format!("leak:{rule}")))?;
+        }
+    }
+    write!(out, "\"stack\":")?;
     stack(out, record, finding.frames())?;
     write!(out, "}}")
 }
@@ -125,7 +140,8 @@ fn stack<'a>(
     list(out, &frames, |out, frame| write!(out, "{}", shown(record, frame)))
 }
 
-fn shown(record: &Record, frame: &Frame) -> String {
+/// One frame.
+pub fn shown(record: &Record, frame: &Frame) -> String {
     let text = |value: &str| Text(value).to_string();
     let positive = |n: u32| (n > 0).then(|| n.to_string());
     let module = frame.place.map(|(index, offset)| (&record.modules[index], offset));

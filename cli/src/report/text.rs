@@ -1,16 +1,24 @@
 //! The report as LeakSanitizer's text: what reads its reports reads ours.
 //!
-//! Added to it are only `==PID==gleaner: …` lines, under the headline, which such readers skip.
-use super::{Findings, Purpose, flat};
+//! Added to it are lines that such readers skip: under the headline the verdict, how much was lost in which
+//! places of the reader's own, and remarks; before the summary the rules that would silence it all.
+//! On a terminal the reader's own frame of each stack stands out.
+use super::site::{self, Sum};
+use super::{Findings, Purpose, Style, flat};
 use crate::names::Frame;
 use crate::names::hex;
 use crate::record::{Growth, Hidden, Kind, Record};
+use crate::suppress::ready;
 use std::io::{self, Write};
 
 const RULE: &str = "=================================================================";
 const THIN_RULE: &str = "-----------------------------------------------------";
 
-pub fn write(out: &mut dyn Write, found: &Findings<'_>, purpose: Purpose, painted: bool) -> io::Result<()> {
+/// So many places are named in the verdict, so many rules are offered.
+const PLACES: usize = 3;
+
+pub fn write(out: &mut dyn Write, found: &Findings<'_>, style: &Style) -> io::Result<()> {
+    let (purpose, painted) = (style.purpose, style.painted);
     let pid = found.record.pid;
     let paint = |code: &'static str| if painted { code } else { "" };
     let (red, blue, plain) = (paint("\x1b[1m\x1b[31m"), paint("\x1b[1m\x1b[34m"), paint("\x1b[1m\x1b[0m"));
@@ -23,6 +31,7 @@ pub fn write(out: &mut dyn Write, found: &Findings<'_>, purpose: Purpose, painte
             "LeakSanitizer: detected memory leaks"
         };
         writeln!(out, "\n{RULE}\n{red}=={pid}==ERROR: {what}{plain}\n")?;
+        verdict(out, found, painted)?;
     }
     notes(out, found, purpose, leaked)?;
     for leak in &found.leaks {
@@ -33,18 +42,19 @@ pub fn write(out: &mut dyn Write, found: &Findings<'_>, purpose: Purpose, painte
             Kind::Mapping => ("Leaked mapping", "mapping(s) mapped"),
         };
         writeln!(out, "{blue}{kind} of {bytes} byte(s) in {objects} {what} from:{plain}")?;
-        stack(out, found.record, leak.frames())?;
+        stack(out, found.record, leak.frames(), painted)?;
         writeln!(out)?;
     }
     for one in &found.hidden {
         let Hidden { call, bytes, objects, cycles, .. } = one.of;
         let text = format_args!(
-            "{call} of {bytes} byte(s) in {objects} object(s) that no pointer led to in {cycles} collection(s), called from:"
+            "{} of {bytes} byte(s) in {objects} object(s) that no pointer led to in {cycles} collection(s), called from:",
+            shown(call)
         );
         writeln!(out, "{blue}{text}{plain}")?;
-        stack(out, found.record, flat(&one.used))?;
+        stack(out, found.record, flat(&one.used), painted)?;
         writeln!(out, "\n  allocated from:")?;
-        stack(out, found.record, flat(&one.allocated))?;
+        stack(out, found.record, flat(&one.allocated), painted)?;
         writeln!(out)?;
     }
     for one in &found.growth {
@@ -57,9 +67,10 @@ pub fn write(out: &mut dyn Write, found: &Findings<'_>, purpose: Purpose, painte
             checks - 1.min(*checks)
         );
         writeln!(out, "{blue}{text}{plain}")?;
-        stack(out, found.record, flat(&one.stack))?;
+        stack(out, found.record, flat(&one.stack), painted)?;
         writeln!(out)?;
     }
+    offer(out, found)?;
     used(out, found)?;
     let (bytes, objects) = (found.bytes(), found.objects());
     match (leaked, purpose) {
@@ -79,13 +90,70 @@ pub fn write(out: &mut dyn Write, found: &Findings<'_>, purpose: Purpose, painte
     }
 }
 
+/// How much was lost, and where most of it.
+fn verdict(out: &mut dyn Write, found: &Findings<'_>, painted: bool) -> io::Result<()> {
+    let (pid, bytes, objects) = (found.record.pid, found.bytes(), found.objects());
+    let leaks = found
+        .leaks
+        .iter()
+        .map(|leak| (leak.frames().collect(), Sum { bytes: leak.bytes, objects: leak.objects }));
+    let hidden = found
+        .hidden
+        .iter()
+        .map(|one| (flat(&one.used).collect(), Sum { bytes: one.of.bytes, objects: one.of.objects }));
+    let places = site::places(found.record, leaks.chain(hidden));
+    let count = |n: u64, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
+    let from = count(places.len() as u64, "place");
+    let (bold, plain) = if painted { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
+    let size = match found.leaks.is_empty() {
+        false => format!("{}, {} lost from {from}", count(objects, "leak"), count(bytes, "byte")),
+        true => format!(
+            "{}, {} used by hidden pointers in {from}",
+            count(objects, "object"),
+            count(bytes, "byte")
+        ),
+    };
+    if let [(place, _)] = &places[..] {
+        return writeln!(out, "{bold}=={pid}==gleaner: {size}: {}{plain}\n", shown(place));
+    }
+    writeln!(out, "{bold}=={pid}==gleaner: {size}, most in{plain}")?;
+    for (place, sum) in places.iter().take(PLACES) {
+        writeln!(
+            out,
+            "=={pid}==gleaner:   {} bytes in {}: {}",
+            sum.bytes,
+            count(sum.objects, "object"),
+            shown(place)
+        )?;
+    }
+    writeln!(out)
+}
+
+/// Rules to paste.
+fn offer(out: &mut dyn Write, found: &Findings<'_>) -> io::Result<()> {
+    let (rules, more) = ready::lines(found, PLACES);
+    if rules.is_empty() {
+        return Ok(());
+    }
+    let rest = if more { " (gleaner suppress writes the others)" } else { "" };
+    let pid = found.record.pid;
+    writeln!(out, "=={pid}==gleaner: known and meant? Put into a file for --suppressions{rest}:")?;
+    rules.iter().try_for_each(|rule| writeln!(out, "{rule}"))?;
+    writeln!(out)
+}
+
+/// A name may hold anything; a line of ours, and a terminal, may not.
+fn shown(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
 /// What is not there.
 fn nothing(record: &Record) -> &'static str {
     if record.mode == "audit" { "hidden pointers" } else { "leaks" }
 }
 
 fn of(record: &Record) -> String {
-    if record.exe.is_empty() { String::new() } else { format!(" in {}", record.exe) }
+    if record.exe.is_empty() { String::new() } else { format!(" in {}", shown(&record.exe)) }
 }
 
 /// Remarks; when the library runs us and nothing leaked, there is nothing to remark.
@@ -94,7 +162,7 @@ fn notes(out: &mut dyn Write, found: &Findings<'_>, purpose: Purpose, leaked: bo
         return Ok(());
     }
     for note in &found.notes {
-        writeln!(out, "=={}==gleaner: {note}", found.record.pid)?;
+        writeln!(out, "=={}==gleaner: {}", found.record.pid, shown(note))?;
     }
     writeln!(out)
 }
@@ -103,13 +171,15 @@ fn stack<'a>(
     out: &mut dyn Write,
     record: &Record,
     frames: impl Iterator<Item = &'a Frame>,
+    painted: bool,
 ) -> io::Result<()> {
-    let mut number = 0;
-    for frame in frames {
-        writeln!(out, "    #{number} {:#014x}{}", frame.pc, place(record, frame))?;
-        number += 1;
+    let frames: Vec<&Frame> = frames.collect();
+    let own = if painted { site::own(record, &frames) } else { None };
+    for (number, frame) in frames.iter().enumerate() {
+        let (bold, plain) = if own == Some(number) { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
+        writeln!(out, "    {bold}#{number} {:#014x}{}{plain}", frame.pc, shown(&place(record, frame)))?;
     }
-    if number == 0 { writeln!(out, "    <empty stack>") } else { Ok(()) }
+    if frames.is_empty() { writeln!(out, "    <empty stack>") } else { Ok(()) }
 }
 
 /// ` in function file:line:column`, or as much of it as is known.
@@ -127,13 +197,18 @@ fn place(record: &Record, frame: &Frame) -> String {
 }
 
 fn used(out: &mut dyn Write, found: &Findings<'_>) -> io::Result<()> {
+    let unused: Vec<String> =
+        found.suppressions.unused().map(|r| format!("{} ({})", shown(&r.name), r.origin)).collect();
     let mut rules = found.suppressions.used().peekable();
-    if rules.peek().is_none() {
-        return Ok(());
+    if rules.peek().is_some() {
+        writeln!(out, "{THIN_RULE}\nSuppressions used:\n  count      bytes template")?;
+        for rule in rules {
+            writeln!(out, "{:7} {:10} {}", rule.objects, rule.bytes, shown(&rule.name))?;
+        }
+        writeln!(out, "{THIN_RULE}\n")?;
     }
-    writeln!(out, "{THIN_RULE}\nSuppressions used:\n  count      bytes template")?;
-    for rule in rules {
-        writeln!(out, "{:7} {:10} {}", rule.objects, rule.bytes, rule.pattern)?;
+    if !unused.is_empty() {
+        writeln!(out, "=={}==gleaner: suppressions not used: {}\n", found.record.pid, unused.join(", "))?;
     }
-    writeln!(out, "{THIN_RULE}\n")
+    Ok(())
 }

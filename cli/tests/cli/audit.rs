@@ -12,11 +12,15 @@ fn the_exact_text() {
     let expected = format!(
         "\n=================================================================\n\
          ==42==ERROR: gleaner: the program hides pointers\n\n\
+         ==42==gleaner: 4 objects, 104 bytes used by hidden pointers in 2 places, most in\n\
+         ==42==gleaner:   96 bytes in 3 objects: such.so+0x20\n\
+         ==42==gleaner:   8 bytes in 1 object: an unknown place\n\n\
          ==42==gleaner: /no/such.so cannot be read: its functions have no names here\n\n\
          free of 96 byte(s) in 3 object(s) that no pointer led to in 16 collection(s), called from:\n{}\n  \
          allocated from:\n{}\n\
          gleaner_pin of 8 byte(s) in 1 object(s) that no pointer led to in 2 collection(s), called from:\n    \
          <empty stack>\n\n  allocated from:\n{1}\n\
+         ==42==gleaner: known and meant? Put into a file for --suppressions:\nleak:*such.so*\n\n\
          SUMMARY: gleaner: 104 byte(s) in 4 object(s) were used by hidden pointers.\n",
         frame("20"),
         frame("10")

@@ -192,3 +192,38 @@ fn doctor_and_help() {
     let options = run(&bench, &["options"]).out;
     assert!(options.contains("\nexitcode=N\n") && options.contains("default: 23]"), "{options}");
 }
+
+#[test]
+fn completions_are_what_a_shell_reads() {
+    for (shell, check) in [("bash", &["-n"][..]), ("zsh", &["-n"]), ("fish", &["--no-execute"])] {
+        let bench = Bench::new(&format!("complete-{shell}"));
+        let done = run(&bench, &["completions", shell]);
+        assert_eq!((done.status, &*done.err), (0, ""));
+        for word in ["leaks", "diff", "suppress", "valgrind-xml", "sysroot"] {
+            assert!(done.out.contains(word), "{shell}: {word}");
+        }
+        let file = bench.file("complete", done.out.as_bytes(), 0o644);
+        // Not every machine has every shell.
+        if let Ok(read) = std::process::Command::new(shell).args(check).arg(&file).output() {
+            assert!(read.status.success(), "{shell}: {}", String::from_utf8_lossy(&read.stderr));
+        }
+    }
+    assert_eq!(run(&Bench::new("complete"), &["completions", "tcsh"]).status, 2);
+}
+
+#[test]
+fn options_of_leak_sanitizer() {
+    let bench = Bench::new("lsan");
+    library(&bench);
+    bench.file("gleaner", b"#!/bin/sh\n", 0o755);
+    let run = |mode: &str, theirs: &str| {
+        let mut command = command(&[mode, "--", "sh", "-c", "echo \"$GLEANER\""]);
+        command.env("GLEANER_LIB", bench.path("libgleaner.so")).env("LSAN_OPTIONS", theirs);
+        finish(&mut command, b"")
+    };
+    let done = run("leaks", "exitcode=7:log_path=/tmp/x:use_stacks=0");
+    assert_eq!((&*done.out, &*done.err), ("mode=leak:log=/tmp/x.%p:exitcode=7\n", ""));
+    let done = run("leaks", "verbosity=1:use_stacks=0");
+    assert_eq!(done.err, "gleaner: LSAN_OPTIONS: use_stacks has no effect under gleaner\n");
+    assert_eq!(run("run", "exitcode=7").out, "\n");
+}

@@ -1,7 +1,10 @@
 //! The `gleaner` command from outside: what it prints, and with which status it ends.
 mod audit;
 mod bench;
+mod browser;
 mod compare;
+mod formats;
 mod launch;
 mod manual;
+mod page;
 mod report;

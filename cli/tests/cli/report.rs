@@ -43,12 +43,17 @@ fn lines_inlining_and_the_exact_text() {
     let expected = format!(
         "\n=================================================================\n\
          ==42==ERROR: LeakSanitizer: detected memory leaks\n\n\
+         ==42==gleaner: 8 leaks, 8817 bytes lost from 3 places, most in\n\
+         ==42==gleaner:   8716 bytes in 5 objects: make, leak.c:4\n\
+         ==42==gleaner:   100 bytes in 2 objects: 0x99\n\
+         ==42==gleaner:   1 bytes in 1 object: an unknown place\n\n\
          ==42==gleaner: /no/such/plugin.so cannot be read: its functions have no names here\n\n\
          Direct leak of 100 byte(s) in 2 object(s) allocated from:\n    #0 0x000000000099 (<unknown module>)\n\n\
          Direct leak of 24 byte(s) in 2 object(s) allocated from:\n{stack}\n\
          Direct leak of 1 byte(s) in 1 object(s) allocated from:\n    <empty stack>\n\n\
          Indirect leak of 500 byte(s) in 1 object(s) allocated from:\n{stack}\n\
          Leaked mapping of 8192 byte(s) in 2 mapping(s) mapped from:\n{stack}\n\
+         ==42==gleaner: known and meant? Put into a file for --suppressions:\nleak:^make$\n\n\
          SUMMARY: LeakSanitizer: 8817 byte(s) leaked in 8 allocation(s).\n"
     );
     assert_eq!(done.out, expected);
@@ -214,8 +219,10 @@ fn suppressions() {
     let done = run("# a comment\nleak:^make$\nleak:never\n", &[]);
     let used = "-----------------------------------------------------\nSuppressions used:\n  count      bytes template\n      \
                 1         24 ^make$\n-----------------------------------------------------\n\n\
+                ==42==gleaner: suppressions not used: never (PLACE:3)\n\n\
                 SUMMARY: LeakSanitizer: 5 byte(s) leaked in 1 allocation(s).\n";
-    assert!(done.out.ends_with(used), "{}", done.out);
+    let used = used.replace("PLACE", bench.path("known.supp").to_str().unwrap());
+    assert!(done.out.ends_with(&used), "{}", done.out);
     assert!(!done.out.contains("in outer"));
     // By module and by file, as LeakSanitizer does.
     for rule in ["leak:leak.c", &format!("leak:{}", program.display())] {
@@ -257,8 +264,9 @@ fn json_and_colour() {
     for part in [
         "{\"format\":\"gleaner-report\",\"version\":1,\"reports\":[\n{\"pid\":42,",
         "\"complete\":true,\"summary\":{\"bytes\":4120,\"objects\":2}",
-        "{\"kind\":\"direct\",\"bytes\":24,\"objects\":1,\"stack\":[\n{\"pc\":\"0x",
-        "{\"kind\":\"mapping\",\"bytes\":4096,\"objects\":1,\"stack\":[\n{\"pc\":\"0x",
+        "{\"kind\":\"direct\",\"bytes\":24,\"objects\":1,\"fingerprint\":\"",
+        "\",\"own\":0,\"rule\":\"leak:^make$\",\"stack\":[\n{\"pc\":\"0x",
+        "{\"kind\":\"mapping\",\"bytes\":4096,\"objects\":1,\"fingerprint\":\"",
         "\"function\":\"make\",\"file\":\"",
         "le\\\"ak.c\",\"line\":4,\"column\":12,",
         "\"build_id\":\"00ff\",\"inlined\":true},",

@@ -34,7 +34,7 @@ fn printed(order: impl Fn(i32) -> Order<'static>, groups: &[Group]) -> (Verdict,
 }
 
 fn none(out: i32) -> Order<'static> {
-    Order { out, symbolizer: b"none", suppressions: b"", until: Until::End }
+    Order { out, symbolizer: b"none", suppressions: b"", format: Format::Text, until: Until::End }
 }
 
 fn file_of(name: &str, text: &str) -> &'static [u8] {
@@ -80,11 +80,17 @@ fn suppressed_by_module() {
 #[test]
 fn the_record_reaches_the_command() {
     let command = file_of("echo", "#!/bin/sh\necho \"$@\"\ncat\n");
-    let order = |out| Order { out, symbolizer: command, suppressions: b"/some/rules", until: Until::End };
+    let order = |out| Order {
+        out,
+        symbolizer: command,
+        suppressions: b"/some/rules",
+        format: Format::Html,
+        until: Until::End,
+    };
     let (verdict, text) = printed(order, &groups());
     assert_eq!(verdict, Verdict::Leaks);
     let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(lines[0], "report --from-process --suppressions /some/rules -");
+    assert_eq!(lines[0], "report --from-process --format html - --suppressions /some/rules");
     let exe = std::env::current_exe().unwrap();
     let head = [
         "gleaner-record 1".into(),
@@ -123,12 +129,24 @@ fn its_verdict_counts_and_its_failure_costs_nothing() {
         ("kill -11 $$", Verdict::Leaks, "\n====="),
     ] {
         let command = file_of("verdict", &format!("#!/bin/sh\n{script}\n"));
-        let order = |out| Order { out, symbolizer: command, suppressions: b"", until: Until::End };
+        let order = |out| Order {
+            out,
+            symbolizer: command,
+            suppressions: b"",
+            format: Format::Text,
+            until: Until::End,
+        };
         let (seen, text) = printed(order, &groups());
         assert_eq!(seen, verdict, "{script}");
         assert!(text.starts_with(starts) && (text.is_empty() == starts.is_empty()), "{script}: {text}");
     }
-    let missing = |out| Order { out, symbolizer: b"/no/such/command", suppressions: b"", until: Until::End };
+    let missing = |out| Order {
+        out,
+        symbolizer: b"/no/such/command",
+        suppressions: b"",
+        format: Format::Text,
+        until: Until::End,
+    };
     assert!(printed(missing, &groups()).1.contains("SUMMARY"));
 }
 

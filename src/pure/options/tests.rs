@@ -149,6 +149,7 @@ fn options() -> impl Strategy<Value = Options> {
             |((mode, log, symbolizer, suppressions, exitcode, switches, verbose, stacks), rest)| {
                 let (min_growth, growth, limbo, deadline, signal, collect_every) = rest;
                 let [follow, stats, checkmark, disguised, idle_timer] = switches;
+                let format = Format::ALL[usize::from(stacks) % Format::ALL.len()];
                 let mappings = [Mappings::No, Mappings::Lost, Mappings::Yes][usize::from(verbose) % 3];
                 Options {
                     mode,
@@ -156,6 +157,7 @@ fn options() -> impl Strategy<Value = Options> {
                     exitcode,
                     symbolizer,
                     suppressions,
+                    format,
                     follow,
                     on_signal: Signals(collect_every as u64 & 0x4000),
                     check_signal: Signals((collect_every as u64 & 1) << 63),

@@ -20,6 +20,43 @@ pub enum Mappings {
     Yes,
 }
 
+/// What a report is written as; see the table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Format {
+    Text,
+    Json,
+    Sarif,
+    ValgrindXml,
+    Pprof,
+    Folded,
+    Svg,
+    Html,
+}
+impl Format {
+    pub const ALL: [Format; 8] = [
+        Format::Text,
+        Format::Json,
+        Format::Sarif,
+        Format::ValgrindXml,
+        Format::Pprof,
+        Format::Folded,
+        Format::Svg,
+        Format::Html,
+    ];
+    pub const fn name(self) -> &'static core::ffi::CStr {
+        match self {
+            Format::Text => c"text",
+            Format::Json => c"json",
+            Format::Sarif => c"sarif",
+            Format::ValgrindXml => c"valgrind-xml",
+            Format::Pprof => c"pprof",
+            Format::Folded => c"folded",
+            Format::Svg => c"svg",
+            Format::Html => c"html",
+        }
+    }
+}
+
 /// A short byte string of fixed capacity: a path, or empty for the option's own default.
 #[derive(Clone, Copy)]
 pub struct Path {
@@ -106,6 +143,7 @@ impl fmt::Write for Sink<'_> {
 pub enum Kind {
     Mode,
     Mappings,
+    Format,
     Switch,
     Count { low: u64, high: u64, unit: &'static str },
     Bytes { low: u64, high: u64 },
@@ -120,6 +158,7 @@ impl Kind {
         match self {
             Kind::Mode => "MODE",
             Kind::Mappings => "yes|lost|no",
+            Kind::Format => "FORMAT",
             Kind::Switch => "yes|no",
             Kind::Count { .. } => "N",
             Kind::Bytes { .. } => "BYTES",
@@ -172,6 +211,7 @@ impl fmt::Display for Allowed<'_> {
         match *self.0 {
             Kind::Mode => f.write_str("malloc, leak, gc or audit"),
             Kind::Mappings => f.write_str("yes, lost or no"),
+            Kind::Format => f.write_str("text, json, sarif, valgrind-xml, pprof, folded, svg or html"),
             Kind::Switch => f.write_str("yes or no"),
             Kind::Count { low, high, unit: "" } => write!(f, "a number from {low} to {high}"),
             Kind::Count { low, high, unit } => write!(f, "a number from {low} to {high} ({unit})"),
@@ -255,6 +295,15 @@ impl Value for Mappings {
     }
 }
 
+impl Value for Format {
+    fn read(text: &[u8], _: &Kind) -> Result<Format, Fault> {
+        Format::ALL.into_iter().find(|format| format.name().to_bytes() == text).ok_or(Fault::Value)
+    }
+    fn emit(&self, _: &Kind, out: &mut dyn FnMut(&[u8])) {
+        out(self.name().to_bytes());
+    }
+}
+
 impl Value for bool {
     fn read(text: &[u8], _: &Kind) -> Result<bool, Fault> {
         match text {
@@ -314,7 +363,12 @@ fn number(text: &[u8], kind: &Kind) -> Option<u64> {
         Kind::Count { low, high, .. } => decimal(text).filter(|n| (low..=high).contains(n)),
         Kind::Bytes { low, high } => size(text).filter(|n| (low..=high).contains(n)),
         Kind::Signal => signal(text),
-        Kind::Mode | Kind::Mappings | Kind::Switch | Kind::Path { .. } | Kind::Signals { .. } => None,
+        Kind::Mode
+        | Kind::Mappings
+        | Kind::Format
+        | Kind::Switch
+        | Kind::Path { .. }
+        | Kind::Signals { .. } => None,
     }
 }
 

@@ -1,0 +1,412 @@
+// The page of a report: a table of places, a flame graph, a call tree, all from the one JSON in it.
+// Texts go into the page as text, never as markup; styles by the object model, which the policy allows.
+"use strict";
+(() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const $ = (id) => document.getElementById(id);
+  const diff = Boolean(data.before);
+  const number = (n) => Math.round(n).toLocaleString("en-US");
+  const plural = (n, word) => `${number(n)} ${word}${n === 1 ? "" : "s"}`;
+  const size = (n) => {
+    const sign = n < 0 ? "-" : "", abs = Math.abs(n), units = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let at = 0, value = abs;
+    while (value >= 1024 && at < units.length - 1) { value /= 1024; at += 1; }
+    return `${sign}${at === 0 ? value : value.toFixed(value < 10 ? 2 : 1)} ${units[at]}`;
+  };
+  const signed = (n, show) => (n > 0 ? `+${show(n)}` : show(n));
+  const make = (tag, className, text) => {
+    const node = document.createElement(tag);
+    if (className) node.className = className;
+    if (text !== undefined) node.textContent = text;
+    return node;
+  };
+  const base = (path) => path.slice(path.lastIndexOf("/") + 1) || path;
+
+  // Frames are [function, file, line, module, offset, inlined], texts by number, -1 for none.
+  const text = (at) => (at < 0 ? "" : data.texts[at]);
+  const frames = data.frames.map((f) => {
+    const frame = { fn: text(f[0]), file: text(f[1]), line: f[2], module: text(f[3]), offset: f[4], inlined: Boolean(f[5]) };
+    frame.name = frame.fn || (frame.module ? `${base(frame.module)}+${frame.offset}` : frame.offset);
+    frame.at = frame.file ? frame.file + (frame.line > 0 ? `:${frame.line}` : "") : frame.module ? `${frame.module}+${frame.offset}` : "unknown module";
+    frame.short = frame.file ? base(frame.file) + (frame.line > 0 ? `:${frame.line}` : "") : frame.fn && frame.module ? base(frame.module) : "";
+    return frame;
+  });
+  const unknown = { fn: "", file: "", line: 0, module: "", name: "an unknown place", at: "no stack was kept", short: "" };
+  const sites = data.sites.map((site, id) => {
+    const stack = site.stack.map((at) => frames[at]);
+    const own = site.own >= 0 ? stack[site.own] : unknown;
+    const words = [site.kind, site.state || "", ...stack.concat((site.used || []).map((at) => frames[at])).flatMap((f) => [f.fn, f.file, f.module])];
+    return { ...site, id, stack, used: (site.used || []).map((at) => frames[at]), own: site.own, place: own, haystack: words.join("\n").toLowerCase() };
+  });
+
+  const state = { query: "", kind: "", sort: diff ? "change" : "bytes", order: -1, view: "sites", shown: 300, open: new Set(), up: true, callers: false, zoom: [] };
+  const bytesOf = (site) => (diff && site.state === "gone" ? site.before.bytes : site.bytes);
+  const visible = () => {
+    const words = state.query.toLowerCase().split(/\s+/).filter(Boolean);
+    return sites.filter((s) => (!state.kind || s.kind === state.kind || s.state === state.kind) && words.every((w) => s.haystack.includes(w)));
+  };
+
+  // --- the head
+  const verdict = () => {
+    const total = data.total, head = $("verdict");
+    document.querySelector(".where").textContent = data.runs.map((r) => `${r.exe || "a program"} (process ${r.pid}, mode ${r.mode})`).join("; ");
+    const places = new Set(sites.filter((s) => s.state !== "gone").map((s) => s.place.name + s.place.short)).size;
+    if (diff) {
+      const grown = data.total.bytes - data.before.bytes;
+      head.append(make("span", grown > 0 ? "lost" : "none", grown === 0 ? "As many bytes as before" : `${size(Math.abs(grown))} ${grown > 0 ? "more" : "less"} than before`));
+      return;
+    }
+    if (total.objects === 0) { head.append(make("span", "none", data.audit ? "No hidden pointers" : "Nothing leaked")); return; }
+    head.append(make("span", "lost", data.audit ? plural(total.objects, "object") : plural(total.objects, "leak")));
+    head.append(`, ${plural(total.bytes, "byte")} ${data.audit ? "used by hidden pointers" : "lost"} from ${plural(places, "place")}`);
+  };
+  const tile = (value, label, className) => {
+    const node = make("div", "tile");
+    node.append(make("b", className || "", value), make("span", "", label));
+    $("tiles").append(node);
+  };
+  const tiles = () => {
+    const of = (kind) => sites.filter((s) => s.kind === kind && s.state !== "gone").reduce((sum, s) => sum + s.bytes, 0);
+    if (diff) {
+      const d = data.total.bytes - data.before.bytes;
+      tile(`${size(data.before.bytes)} → ${size(data.total.bytes)}`, `bytes (${signed(d, size)})`, d > 0 ? "up" : "down");
+      for (const word of ["new", "grown", "gone", "shrunk"]) {
+        tile(number(sites.filter((s) => s.state === word).length), `${word} places`, word === "new" || word === "grown" ? "up" : "down");
+      }
+      return;
+    }
+    tile(size(data.total.bytes), data.audit ? "hidden" : "lost in all");
+    tile(number(data.total.objects), "objects");
+    for (const [kind, label] of [["direct", "lost directly"], ["indirect", "lost with them"], ["mapping", "in mappings"]]) {
+      if (of(kind) > 0) tile(size(of(kind)), label);
+    }
+    if (sites.length > 0) {
+      const top = sites.reduce((a, b) => (b.bytes > a.bytes ? b : a));
+      tile(`${data.total.bytes ? Math.round((100 * top.bytes) / data.total.bytes) : 0} %`, `in ${top.place.name.slice(0, 48)}`);
+    }
+  };
+  const notes = () => {
+    const lines = data.runs.flatMap((r) => r.notes.concat(r.suppressed.map((s) => `suppressed: ${plural(s.objects, "object")}, ${size(s.bytes)} by ${s.pattern}`), r.unused.map((u) => `suppression not used: ${u.pattern} (${u.origin})`)));
+    if (lines.length === 0) return;
+    $("notes").hidden = false;
+    $("notes").querySelector("summary").textContent = plural(lines.length, "remark");
+    $("notes").querySelector("ul").append(...lines.map((line) => make("li", "", line)));
+  };
+
+  // --- the table
+  const columns = [
+    { id: "place", label: "Place", of: (s) => s.place.name.toLowerCase() + s.place.short },
+    { id: "kind", label: "Kind", of: (s) => (s.state || "") + s.kind },
+    { id: "objects", label: "Objects", num: true, of: (s) => s.objects },
+    { id: "bytes", label: "Bytes", num: true, of: bytesOf },
+  ];
+  if (diff) columns.push({ id: "change", label: "Change", num: true, of: (s) => s.bytes - s.before.bytes });
+  const heads = () => {
+    for (const column of columns) {
+      const th = make("th", column.num ? "num" : ""), button = make("button", "", column.label);
+      th.dataset.column = column.id;
+      button.type = "button";
+      button.addEventListener("click", () => {
+        state.order = state.sort === column.id ? -state.order : column.num ? -1 : 1;
+        state.sort = column.id;
+        table();
+      });
+      th.append(button);
+      $("heads").append(th);
+    }
+  };
+  const marked = (node, value) => {
+    const word = state.query.trim().toLowerCase().split(/\s+/)[0] || "";
+    const at = word ? value.toLowerCase().indexOf(word) : -1;
+    if (at < 0) { node.append(value); return node; }
+    node.append(value.slice(0, at), make("mark", "", value.slice(at, at + word.length)), value.slice(at + word.length));
+    return node;
+  };
+  const stackList = (stack, own) => {
+    const list = make("ol", "stack mono");
+    stack.forEach((frame, at) => {
+      const item = make("li", at === own ? "own" : ""), body = make("div");
+      if (at === own) item.title = "Most likely the frame that is yours";
+      body.append(marked(make("span", "fn"), frame.name), " ", marked(make("span", "at"), frame.at));
+      if (frame.inlined) body.append(" ", make("em", "", "inlined"));
+      item.append(make("span", "", `#${at}`), body);
+      list.append(item);
+    });
+    if (stack.length === 0) list.append(make("li", "", "no stack was kept"));
+    return list;
+  };
+  const detail = (site) => {
+    const row = make("tr", "detail"), cell = make("td");
+    cell.colSpan = columns.length;
+    if (site.used.length > 0) {
+      cell.append(make("h3", "", `${site.call} was called from`), stackList(site.used, -1), make("h3", "", "allocated from"));
+    }
+    cell.append(stackList(site.stack, site.own));
+    if (site.rule) {
+      const rule = make("div", "rule"), copy = make("button", "copy", "Copy");
+      copy.type = "button";
+      copy.addEventListener("click", () => {
+        const done = () => { copy.textContent = "Copied"; };
+        const range = document.createRange(), chosen = getSelection();
+        range.selectNodeContents(rule.querySelector("code"));
+        chosen.removeAllRanges();
+        chosen.addRange(range);
+        if (navigator.clipboard && window.isSecureContext) navigator.clipboard.writeText(site.rule).then(done, () => document.execCommand("copy") && done());
+        else if (document.execCommand("copy")) done();
+      });
+      rule.append("Suppress it by", make("code", "", site.rule), copy);
+      cell.append(rule);
+    }
+    row.append(cell);
+    return row;
+  };
+  const row = (site, most) => {
+    const tr = make("tr", "site"), place = make("td", "what");
+    tr.tabIndex = 0;
+    tr.dataset.id = site.id;
+    place.append(marked(make("span", "fn mono"), site.place.name), marked(make("span", "at mono"), site.place.short));
+    const kind = make("td");
+    kind.append(make("span", `kind ${site.state || site.kind}`, site.state ? `${site.state}, ${site.kind}` : site.kind));
+    const share = make("td", "num share"), bar = make("i"), bytes = bytesOf(site);
+    bar.style.width = `calc(${most > 0 ? (100 * bytes) / most : 0}% - 16px)`;
+    share.title = plural(bytes, "byte");
+    share.append(bar, make("b", "", bytes < 100000 ? number(bytes) : size(bytes)));
+    tr.append(place, kind, make("td", "num", number(site.objects)), share);
+    if (diff) {
+      const change = site.bytes - site.before.bytes;
+      tr.append(make("td", `num ${change > 0 ? "up" : change < 0 ? "down" : ""}`, signed(change, (n) => (Math.abs(n) < 100000 ? number(n) : size(n)))));
+    }
+    const toggle = () => {
+      if (state.open.delete(site.id)) tr.nextElementSibling.remove();
+      else { state.open.add(site.id); tr.after(detail(site)); }
+      tr.classList.toggle("open", state.open.has(site.id));
+      tr.setAttribute("aria-expanded", String(state.open.has(site.id)));
+    };
+    tr.setAttribute("aria-expanded", String(state.open.has(site.id)));
+    tr.addEventListener("click", () => { if (String(getSelection()) === "") toggle(); });
+    tr.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" || event.key === " ") { event.preventDefault(); toggle(); }
+    });
+    return tr;
+  };
+  const table = () => {
+    const column = columns.find((c) => c.id === state.sort);
+    const list = visible().sort((a, b) => {
+      const [x, y] = [column.of(a), column.of(b)];
+      return (x < y ? -1 : x > y ? 1 : 0) * state.order || a.id - b.id;
+    });
+    for (const th of $("heads").children) {
+      if (th.dataset.column === state.sort) th.setAttribute("aria-sort", state.order < 0 ? "descending" : "ascending");
+      else th.removeAttribute("aria-sort");
+    }
+    const most = Math.max(...list.map(bytesOf), 0), rows = [];
+    for (const site of list.slice(0, state.shown)) {
+      const tr = row(site, most);
+      rows.push(tr);
+      if (state.open.has(site.id)) { tr.classList.add("open"); rows.push(detail(site)); }
+    }
+    $("rows").replaceChildren(...rows);
+    $("none").hidden = list.length > 0;
+    $("none").textContent = sites.length === 0 ? "Nothing to show: no leaks." : "Nothing matches the search.";
+    $("more").hidden = state.view !== "sites" || list.length <= state.shown;
+    $("more").textContent = `Show ${number(Math.min(300, list.length - state.shown))} more of ${number(list.length - state.shown)}`;
+    const bytes = list.reduce((sum, s) => sum + bytesOf(s), 0);
+    $("count").textContent = `${number(list.length)} of ${plural(sites.length, "stack")}, ${size(bytes)}`;
+  };
+
+  // --- the graph and the tree: stacks folded into nodes
+  const fold = () => {
+    const root = { name: data.runs.length === 1 && data.runs[0].exe ? base(data.runs[0].exe) : "all", bytes: 0, objects: 0, kids: new Map(), up: null };
+    for (const site of visible()) {
+      const bytes = bytesOf(site), stack = state.callers && state.view === "graph" ? site.stack : site.stack.slice().reverse();
+      let node = root;
+      node.bytes += bytes; node.objects += site.objects;
+      for (const frame of stack) {
+        let kid = node.kids.get(frame.name);
+        if (!kid) { kid = { name: frame.name, at: frame.at, module: frame.module, bytes: 0, objects: 0, kids: new Map(), up: node }; node.kids.set(frame.name, kid); }
+        kid.bytes += bytes; kid.objects += site.objects;
+        node = kid;
+      }
+    }
+    return root;
+  };
+  const hue = (name) => {
+    let hash = 2166136261;
+    for (let i = 0; i < name.length; i += 1) hash = Math.imul(hash ^ name.charCodeAt(i), 16777619);
+    return (hash >>> 0) % 1000 / 1000;
+  };
+  const colour = (node) => {
+    const h = hue(node.name), system = /^\/(usr\/)?lib/.test(node.module || "");
+    return system ? `hsl(${205 + 15 * h} ${22 + 10 * h}% ${72 + 8 * h}%)` : `hsl(${14 + 38 * h} ${78 + 10 * h}% ${66 + 8 * h}%)`;
+  };
+  const descend = (root) => {
+    let node = root;
+    for (const name of state.zoom) { const kid = node.kids.get(name); if (!kid) break; node = kid; }
+    return node;
+  };
+  const pathOf = (node) => { const path = []; for (let n = node; n.up; n = n.up) path.unshift(n.name); return path; };
+  const graph = () => {
+    const root = fold(), focus = descend(root), bars = $("bars"), width = bars.clientWidth || 1200, HEIGHT = 22;
+    const list = [], above = [];
+    for (let n = focus.up; n; n = n.up) above.unshift(n);
+    let depth = 0;
+    const weigh = focus.bytes > 0 ? (n) => n.bytes : (n) => n.objects;
+    const place = (node, x, w, level, faint) => {
+      depth = Math.max(depth, level + 1);
+      list.push({ node, x, w, level, faint });
+      if (faint) return;
+      let at = x;
+      const kids = [...node.kids.values()].sort((a, b) => (a.name < b.name ? -1 : 1)), whole = weigh(node) || 1;
+      for (const kid of kids) {
+        const share = (w * weigh(kid)) / whole;
+        if (share * width >= 1) place(kid, at, share, level + 1, false);
+        at += share;
+      }
+    };
+    above.forEach((node, level) => place(node, 0, 1, level, true));
+    place(focus, 0, 1, above.length, false);
+    const words = state.query.toLowerCase().split(/\s+/).filter(Boolean), total = root.bytes || 1;
+    bars.style.height = `${depth * HEIGHT + 2}px`;
+    bars.replaceChildren(...list.map(({ node, x, w, level, faint }) => {
+      const bar = make("button", faint ? "faint" : "", w * width > 28 ? node.name : "");
+      bar.type = "button";
+      if (words.length && words.some((word) => node.name.toLowerCase().includes(word))) bar.classList.add("hit");
+      const style = bar.style;
+      style.left = `${(x * 100).toFixed(4)}%`;
+      style.width = `max(1px, ${(w * 100).toFixed(4)}%)`;
+      style.top = `${(state.up ? depth - 1 - level : level) * HEIGHT}px`;
+      style.background = colour(node);
+      const about = `${node.name}: ${plural(node.bytes, "byte")} (${((100 * node.bytes) / total).toFixed(1)} %) in ${plural(node.objects, "object")}`;
+      bar.setAttribute("aria-label", about);
+      bar.title = about;
+      const tell = () => { $("told").textContent = about; };
+      bar.addEventListener("mouseenter", tell);
+      bar.addEventListener("focus", tell);
+      bar.addEventListener("click", () => { state.zoom = pathOf(node); graph(); });
+      return bar;
+    }));
+    $("reset").hidden = focus === root;
+    $("flame").setAttribute("aria-pressed", String(state.up));
+    $("icicle").setAttribute("aria-pressed", String(!state.up));
+    $("callers").setAttribute("aria-pressed", String(state.callers));
+  };
+  const branch = (node, total, level) => {
+    const item = make("li", node.kids.size === 0 ? "leaf" : ""), line = make("div");
+    item.setAttribute("role", "treeitem");
+    item.setAttribute("aria-level", String(level));
+    item.tabIndex = -1;
+    line.append(make("span", "num", number(node.bytes)), make("span", "num at", `${total ? Math.round((100 * node.bytes) / total) : 0} %`));
+    const name = make("span", "name mono");
+    marked(name, node.name);
+    if (node.at) name.append(" ", make("span", "at", node.at === node.name ? "" : base(node.at)));
+    line.append(name);
+    item.append(line);
+    const set = (open) => {
+      if (node.kids.size === 0) return;
+      item.setAttribute("aria-expanded", String(open));
+      const list = item.querySelector(":scope > ul");
+      if (open && !list) {
+        const list = make("ul");
+        list.setAttribute("role", "group");
+        list.style.paddingLeft = "18px";
+        list.append(...[...node.kids.values()].sort((a, b) => b.bytes - a.bytes).map((kid) => branch(kid, total, level + 1)));
+        item.append(list);
+      } else if (list) list.hidden = !open;
+    };
+    item.openIt = set;
+    set(level <= 1);
+    // Where there is no choice, the way is opened at once.
+    if (node.kids.size === 1 && level < 12) set(true);
+    line.addEventListener("click", () => { set(item.getAttribute("aria-expanded") !== "true"); item.focus(); });
+    return item;
+  };
+  const tree = () => {
+    const root = fold();
+    const top = branch(root, root.bytes, 1);
+    top.tabIndex = 0;
+    $("nodes").replaceChildren(top);
+  };
+  $("nodes").addEventListener("keydown", (event) => {
+    const item = event.target.closest("[role=treeitem]");
+    if (!item) return;
+    const shown = [...$("nodes").querySelectorAll("[role=treeitem]")].filter((n) => n.offsetParent !== null), at = shown.indexOf(item);
+    const go = (to) => { if (to) { item.tabIndex = -1; to.tabIndex = 0; to.focus(); } };
+    const open = item.getAttribute("aria-expanded") === "true";
+    if (event.key === "ArrowDown") go(shown[at + 1]);
+    else if (event.key === "ArrowUp") go(shown[at - 1]);
+    else if (event.key === "ArrowRight") { if (open) go(shown[at + 1]); else item.openIt(true); }
+    else if (event.key === "ArrowLeft") { if (open) item.openIt(false); else go(item.parentElement.closest("[role=treeitem]")); }
+    else if (event.key === "Enter" || event.key === " ") item.openIt(!open);
+    else return;
+    event.preventDefault();
+  });
+
+  // --- views, keys, theme
+  const draw = () => { table(); if (state.view === "graph") graph(); if (state.view === "tree") tree(); };
+  const views = ["sites", "graph", "tree"];
+  const show = (view) => {
+    state.view = view;
+    for (const name of views) {
+      $(name).hidden = name !== view;
+      $(`tab-${name}`).setAttribute("aria-selected", String(name === view));
+      $(`tab-${name}`).tabIndex = name === view ? 0 : -1;
+    }
+    draw();
+  };
+  for (const name of views) $(`tab-${name}`).addEventListener("click", () => show(name));
+  document.querySelector(".tabs").addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step) return;
+    const next = views[(views.indexOf(state.view) + step + views.length) % views.length];
+    show(next);
+    $(`tab-${next}`).focus();
+  });
+  $("more").addEventListener("click", () => { state.shown += 300; table(); });
+  let waiting = 0;
+  $("search").addEventListener("input", (event) => {
+    state.query = event.target.value;
+    state.shown = 300;
+    clearTimeout(waiting);
+    waiting = setTimeout(draw, sites.length > 2000 ? 150 : 0);
+  });
+  $("kind").addEventListener("change", (event) => { state.kind = event.target.value; draw(); });
+  $("flame").addEventListener("click", () => { state.up = true; graph(); });
+  $("icicle").addEventListener("click", () => { state.up = false; graph(); });
+  $("callers").addEventListener("click", () => { state.callers = !state.callers; state.zoom = []; graph(); });
+  $("reset").addEventListener("click", () => { state.zoom = []; graph(); });
+  const theme = (to) => { document.documentElement.dataset.theme = to; };
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  theme(dark.matches ? "dark" : "light");
+  dark.addEventListener("change", () => theme(dark.matches ? "dark" : "light"));
+  const turn = () => theme(document.documentElement.dataset.theme === "dark" ? "light" : "dark");
+  $("theme").addEventListener("click", turn);
+  $("help").addEventListener("click", () => $("keys").showModal());
+  const move = (step) => {
+    const rows = [...$("rows").querySelectorAll("tr.site")], at = rows.indexOf(document.activeElement);
+    const next = rows[Math.min(rows.length - 1, Math.max(0, at + step))];
+    if (next) { next.focus(); next.scrollIntoView({ block: "nearest" }); }
+  };
+  document.addEventListener("keydown", (event) => {
+    const typing = event.target.matches("input, select");
+    if (event.key === "Escape") {
+      if (typing) { $("search").value = ""; state.query = ""; event.target.blur(); }
+      state.zoom = [];
+      draw();
+      return;
+    }
+    if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+    const keys = {
+      "/": () => $("search").focus(), j: () => move(1), k: () => move(-1), t: () => show("sites"), f: () => show("graph"),
+      c: () => show("tree"), d: turn, "?": () => $("keys").showModal(),
+    };
+    const act = keys[event.key];
+    if (act) { event.preventDefault(); act(); }
+  });
+  window.addEventListener("resize", () => { if (state.view === "graph") graph(); });
+
+  const kinds = [...new Set(sites.flatMap((s) => [s.state, s.kind]).filter(Boolean))];
+  $("kind").append(new Option("all kinds", ""), ...kinds.map((kind) => new Option(kind, kind)));
+  $("kind").hidden = kinds.length < 2;
+  $("footer").textContent = `gleaner ${data.version}. This file is complete: it loads nothing and sends nothing.`;
+  verdict(); tiles(); notes(); heads(); table();
+})();
