@@ -209,6 +209,11 @@ pub fn lower_water(critical: &Critical, pages: usize) {
     tree.low_water = pages.min(tree.low_water);
 }
 
+/// All of the heap's pages come into use: later that may be forbidden.
+pub fn open(critical: &Critical) {
+    HEAP.lock(critical).open(&mut Os(critical));
+}
+
 /// How the heap's pages are used.
 pub fn stats() -> Stats {
     let critical = critical::enter();

@@ -4,6 +4,7 @@
 //! ```text
 //! cargo test --test c_tests                                   all, in each mode
 //! cargo test --test c_tests -- misuse/ --mode gc              some
+//! GLEANER_TEST_OPTIONS=secure=3 cargo test --test c_tests     more options, in every mode
 //! cargo test --test c_tests -- --preload native               the tests themselves, without any library
 //! cargo test --test c_tests -- --preload sanitizers           those that include gleaner.h, under ASan and UBSan, without us
 //! cargo test --test c_tests -- --preload /usr/lib/…/libjemalloc.so.2
@@ -187,7 +188,12 @@ fn compile(
 /// The shell line that runs `program` in `mode`, and the variables that it needs.
 fn command_line(program: &Program, mode: &str, preload: &Preload) -> (String, Vec<(String, String)>) {
     let spec = &program.spec;
-    let mut env = preload.env(mode, &spec.all("gleaner", mode));
+    let more = std::env::var("GLEANER_TEST_OPTIONS").unwrap_or_default();
+    let mut options = spec.all("gleaner", mode);
+    if !more.is_empty() {
+        options.insert(0, &more);
+    }
+    let mut env = preload.env(mode, &options);
     for row in spec.all("env", mode) {
         let (name, value) = row.split_once('=').expect("env: NAME=value");
         env.push((name.to_string(), value.to_string()));

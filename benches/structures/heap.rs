@@ -3,6 +3,7 @@ use criterion::{BatchSize, Criterion, Throughput};
 use gleaner_benches::Random;
 use gleaner_core::ground::critical;
 use gleaner_core::heap::resize::{self, Trace};
+use gleaner_core::heap::secure::How;
 use gleaner_core::heap::{fast, release};
 use gleaner_core::pure::addr::Addr;
 use gleaner_core::spans::map;
@@ -16,7 +17,7 @@ pub fn alloc(n: usize) -> usize {
     }
     let critical = critical::enter();
     assert!(resize::attach(&critical, false));
-    resize::alloc(&critical, n, Trace { stack: 0, watched: false }).at as usize
+    resize::alloc(&critical, n, Trace { stack: 0, watched: false, how: How::Malloc }).at as usize
 }
 
 pub fn free(at: usize) {

@@ -16,7 +16,7 @@ int main(void) {
         for (int i = 0; i < N; i++) CHECK(intact(p[i], malloc_usable_size(p[i]), i));
         for (int i = 0; i < N; i++) {
             size_t usable = malloc_usable_size(p[i]);
-            CHECK((p[i] = realloc(p[i], usable)) != NULL);
+            CHECK((p[i] = realloc(p[i], usable ? usable : 1)) != NULL);
             CHECK(intact(p[i], usable, i));
             free(p[i]);
         }

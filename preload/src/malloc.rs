@@ -5,6 +5,7 @@
 //! malloc_usable_size(3). The bodies are the core's.
 #![allow(clippy::missing_safety_doc)]
 use core::ffi::c_void;
+use gleaner_core::heap::secure::How::Malloc;
 use gleaner_core::runtime::memory;
 
 macro_rules! family {
@@ -26,8 +27,9 @@ family! {
     fn realloc(p: *mut c_void, n: usize) -> *mut c_void = memory::realloc(p.cast(), n).cast();
     fn free(p: *mut c_void) -> () = memory::free(p.cast());
     fn cfree(p: *mut c_void) -> () = memory::free(p.cast());
-    fn free_sized(p: *mut c_void, _n: usize) -> () = memory::free(p.cast());
-    fn free_aligned_sized(p: *mut c_void, _align: usize, _n: usize) -> () = memory::free(p.cast());
+    fn free_sized(p: *mut c_void, n: usize) -> () = memory::delete(p.cast(), Malloc, Some(n));
+    fn free_aligned_sized(p: *mut c_void, _align: usize, n: usize) -> () =
+        memory::delete(p.cast(), Malloc, Some(n));
     fn reallocarray(p: *mut c_void, count: usize, size: usize) -> *mut c_void =
         memory::reallocarray(p.cast(), count, size).cast();
     fn memalign(align: usize, n: usize) -> *mut c_void = memory::memalign(align, n).cast();

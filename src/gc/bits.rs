@@ -24,7 +24,7 @@
 #![allow(unsafe_code)]
 use super::Sum;
 use crate::ground::critical::Critical;
-use crate::heap::{bins, cache, fork, free_bits};
+use crate::heap::{bins, cache, fork, free_bits, quarantine};
 use crate::pages::metadata;
 use crate::pure::addr::Addr;
 use crate::spans::span::{NOTIFY, flag, kind};
@@ -83,7 +83,10 @@ impl Bits {
             at = unsafe { bits.write(span, at, sorts) };
         });
         // SAFETY: the world is stopped, and all spans have their bits.
-        unsafe { bins::for_each_slot(|slot| bits.strike_slot(slot, sorts)) };
+        unsafe {
+            bins::for_each_slot(|slot| bits.strike_slot(slot, sorts));
+            quarantine::for_each_slot(|slot| bits.strike_slot(slot, sorts));
+        }
         Some(bits)
     }
 

@@ -145,7 +145,7 @@ fn spare(lo: Addr, hi: Addr, moved: &mut Moved) {
         match object::span_at(at) {
             Some(span) => {
                 spare_in(span, at, hi, moved);
-                at = span.limit();
+                at = span.limit().max(at.add(PAGE_SIZE));
             }
             None => at = at.add(PAGE_SIZE),
         }
@@ -154,6 +154,9 @@ fn spare(lo: Addr, hi: Addr, moved: &mut Moved) {
 
 fn spare_in(span: &'static Span, lo: Addr, hi: Addr, moved: &mut Moved) {
     let Some(limbo) = Limbo::of(span).filter(|limbo| limbo.fits(span)) else { return };
+    if span.kind() != kind::SLOTS && lo.0 + 1 >= span.base().0 + span.size.get() {
+        return;
+    }
     let lo = lo.max(span.base());
     let last = Addr(hi.min(span.limit()).0 - 1);
     let (first, last) = if span.kind() == kind::SLOTS { (span.index(lo), span.index(last)) } else { (0, 0) };

@@ -78,7 +78,8 @@ impl Protected {
     fn search(&self, lo: Addr, hi: Addr) -> bool {
         let ranges = self.as_slice();
         // Ranges do not overlap each other: the last that begins below `hi` ends highest.
-        let below = ranges.partition_point(|r| r.0 < hi);
+        // An object's last byte is nobody's, and may lie in a page without access.
+        let below = ranges.partition_point(|r| r.0.0 + 1 < hi.0);
         below != 0 && ranges[below - 1].1 > lo
     }
 

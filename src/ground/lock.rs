@@ -44,6 +44,10 @@ pub enum Rank {
     Kept,
     /// Freed large objects whose memory is gone.
     Buried,
+    /// Blocks that wait after their free.
+    Quarantine,
+    /// Objects with pages of their own.
+    Cells,
     /// The table of huge objects.
     Huge,
     /// Unused caches.

@@ -8,7 +8,7 @@
 //! # Safety
 //! `hold` in prepare, then exactly one of `release` (parent) and `reset` (child).
 #![allow(unsafe_code)]
-use super::{attached, buried, cache, kept, large, purge, scopes, shared, special};
+use super::{attached, buried, cache, guarded, kept, large, purge, quarantine, scopes, shared, special};
 use crate::cleanups;
 use crate::ground::critical::Critical;
 use crate::pages;
@@ -24,6 +24,8 @@ pub fn prepare(critical: &Critical) {
     shared::ABANDONED.hold(critical);
     kept::KEPT.hold(critical);
     buried::BURIED.hold(critical);
+    quarantine::WAITING.hold(critical);
+    guarded::FREE_CELLS.hold(critical);
     large::HUGE.hold(critical);
     cache::UNUSED.hold(critical);
     scopes::SCOPES.hold(critical);
@@ -49,6 +51,8 @@ pub unsafe fn parent() {
         scopes::SCOPES.release();
         cache::UNUSED.release();
         large::HUGE.release();
+        guarded::FREE_CELLS.release();
+        quarantine::WAITING.release();
         buried::BURIED.release();
         kept::KEPT.release();
         shared::ABANDONED.release();
@@ -71,6 +75,8 @@ pub unsafe fn child() {
         cleanups::fork_child();
         cache::UNUSED.reset();
         large::HUGE.reset();
+        guarded::FREE_CELLS.reset();
+        quarantine::WAITING.reset();
         buried::BURIED.reset();
         kept::KEPT.reset();
         shared::ABANDONED.reset();

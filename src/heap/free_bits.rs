@@ -86,6 +86,25 @@ pub fn take(span: &Span, most: u32, mut f: impl FnMut(*mut Block)) -> u32 {
     most - left
 }
 
+/// A free slot near a place `by_chance`, which is the caller's from then on.
+pub fn take_any(span: &Span, by_chance: usize) -> Option<*mut Block> {
+    let words = of(span);
+    let (first, bit) = (by_chance / 64 % words.len().max(1), by_chance % 64);
+    for number in 0..=words.len() {
+        let at = (first + number) % words.len();
+        let bits = words[at].get();
+        let above = if number == 0 { bits & u64::MAX << bit } else { bits };
+        if above != 0 {
+            let found = above.trailing_zeros();
+            words[at].set(bits & !(1 << found));
+            let block = span.slot(at as u32 * 64 + found).ptr();
+            check(span, block);
+            return Some(block);
+        }
+    }
+    None
+}
+
 #[inline(always)]
 fn check(span: &Span, block: *const Block) {
     // SAFETY: a slot of the span that is free.

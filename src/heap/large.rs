@@ -11,7 +11,7 @@
 //! world is stopped. A mapping is unmapped or moved only by whoever frees or reallocs the
 //! object, which by then nobody else may use.
 #![allow(unsafe_code)]
-use super::{buried, cleared, kept, live, purge, stacks};
+use super::{buried, cleared, guarded, kept, live, purge, secure, stacks};
 use crate::ground::critical::Critical;
 use crate::ground::lock::{Lock, Rank};
 use crate::pages::{self, metadata, own};
@@ -42,6 +42,11 @@ pub struct Object {
 pub fn alloc(critical: &Critical, n: usize, align: usize) -> Option<Object> {
     if n > OBJECT_MAX || align > OBJECT_MAX {
         return None;
+    }
+    if secure::level() >= 2
+        && let Some(object) = guarded::alloc_large(critical, n, align)
+    {
+        return Some(object);
     }
     let bytes = round_up(n + 1, PAGE_SIZE);
     if let Some(span) = kept::take(critical, bytes / PAGE_SIZE, align) {
@@ -104,7 +109,7 @@ fn alloc_huge(critical: &Critical, bytes: usize, align: usize) -> Option<Object>
     Some(publish(span, true, kind::HUGE))
 }
 
-fn publish(span: &'static Span, zeroed: bool, as_kind: u8) -> Object {
+pub(super) fn publish(span: &'static Span, zeroed: bool, as_kind: u8) -> Object {
     span.publish(as_kind);
     live::add(span.size.get() as isize);
     Object { at: span.base().ptr(), zeroed, span }
@@ -140,7 +145,11 @@ pub fn free(critical: &Critical, span: &'static Span) {
     live::add(-(span.size.get() as isize));
     stacks::drop_array(critical, span);
     span.owner.store(0, Ordering::Relaxed);
-    if !buried::put(critical, span) && !kept::put(critical, span) {
+    let flags = span.flags.load(Ordering::Relaxed);
+    if flags & flag::CELL != 0 {
+        return guarded::free_small(critical, span);
+    }
+    if !buried::put(critical, span) && (flags & flag::GUARDED != 0 || !kept::put(critical, span)) {
         give_up(critical, span, pages::free);
     }
 }
@@ -152,6 +161,10 @@ pub(super) fn give_up(critical: &Critical, span: &'static Span, free_pages: fn(&
     if span.flags.load(Ordering::Relaxed) & flag::OWN_MAPPING != 0 {
         remove_huge(critical, base);
         let _ = map::set(critical, base, 1, None);
+        if span.flags.load(Ordering::Relaxed) & flag::GUARDED != 0 {
+            guarded::unmap_large(span);
+            return slab::give(critical, span);
+        }
         slab::give(critical, span);
         unmap(base, bytes);
     } else {
@@ -167,7 +180,8 @@ pub(super) fn give_up(critical: &Critical, span: &'static Span, free_pages: fn(&
 pub fn resize(critical: &Critical, span: &'static Span, n: usize) -> Option<*mut u8> {
     let bytes = round_up(n.checked_add(1)?, PAGE_SIZE);
     let (base, old) = (span.base(), span.size.get());
-    if n > OBJECT_MAX || n <= MEDIUM_MAX {
+    let guarded = span.flags.load(Ordering::Relaxed) & flag::GUARDED != 0;
+    if n > OBJECT_MAX || n <= MEDIUM_MAX || guarded {
         return None;
     }
     if bytes == old {
@@ -264,7 +278,7 @@ impl Huge {
     fn find(&self, addr: Addr) -> Option<&'static Span> {
         let at = self.slice().partition_point(|e| e.0 <= addr.0);
         let (_, span) = self.slice().get(at.checked_sub(1)?)?;
-        (addr < span.limit()).then_some(*span)
+        (addr.since(span.base()) < span.size.get()).then_some(*span)
     }
     fn reserve_one(&mut self, critical: &Critical) -> bool {
         if self.len < self.capacity {
@@ -286,7 +300,7 @@ impl Huge {
     }
 }
 
-fn insert_huge(critical: &Critical, base: Addr, span: &'static Span) -> bool {
+pub(super) fn insert_huge(critical: &Critical, base: Addr, span: &'static Span) -> bool {
     let mut huge = HUGE.lock(critical);
     if !huge.reserve_one(critical) {
         return false;

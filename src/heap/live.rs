@@ -4,7 +4,7 @@
 //! the span they handle; so [`estimate`] may lag by the slots that changed hands in spans that
 //! no slow path has seen since, and by a sixteenth of each span. [`exact`] walks all spans: the runtime asks it before it
 //! believes that the heap has grown.
-use super::bins;
+use super::{bins, quarantine};
 use crate::spans::span::kind;
 use crate::spans::{Span, slab};
 use core::sync::atomic::{AtomicBool, AtomicIsize, AtomicU64, AtomicUsize, Ordering};
@@ -48,7 +48,7 @@ pub fn add(bytes: isize) {
 pub fn estimate() -> usize {
     LIVE.load(Ordering::Relaxed).max(0) as usize
 }
-/// Live bytes of all spans, without what is in bins, read beside their owners: off by what is in flight.
+/// Live bytes of all spans, without what is in bins or waits, read beside their owners: off by what is in flight.
 pub fn exact() -> usize {
     let mut bytes = 0;
     slab::for_each(|span| {
@@ -58,5 +58,5 @@ pub fn exact() -> usize {
             _ => span.size.get(),
         };
     });
-    bytes.saturating_sub(bins::bytes())
+    bytes.saturating_sub(bins::bytes() + quarantine::bytes())
 }

@@ -12,12 +12,13 @@
 //! under the heap lock while the span is abandoned.
 #![allow(unsafe_code)]
 use super::cache::{self, Cache};
+use super::secure::How;
 use super::special::{self, Fate};
-use super::{bins, free_bits, large, limbo, live, misuse, shared, slots, stacks};
+use super::{bins, free_bits, guarded, large, limbo, live, misuse, secure, shared, slots, stacks};
 use crate::ground::critical::Critical;
 use crate::pages;
 use crate::pure::addr::Addr;
-use crate::spans::span::{NOTIFY, kind, tag};
+use crate::spans::span::{NOTIFY, flag, kind, tag};
 use crate::spans::{Block, Span, map, plain, slab};
 use core::sync::atomic::Ordering;
 
@@ -33,9 +34,20 @@ pub enum Freed {
 /// # Safety
 /// `p` came from this heap or is no address in it.
 pub unsafe fn free(critical: &Critical, p: *mut u8) -> Freed {
+    // SAFETY: forwarded.
+    unsafe { free_as(critical, p, How::Malloc, None) }
+}
+
+/// [`free`] by what is told, of an object of `size` bytes if that is told.
+/// # Safety
+/// As [`free`].
+pub unsafe fn free_as(critical: &Critical, p: *mut u8, how: How, size: Option<usize>) -> Freed {
     let addr = Addr(p as usize);
     let Some(span) = map::lookup(addr) else { return Freed::Foreign };
     let index = check(span, addr, "free");
+    if secure::level() != 0 {
+        secure::fits(span, index, how, size);
+    }
     if !special::any_in(span) || special::freed(critical, span, index) == Fate::Goes {
         give(critical, span, index);
     }
@@ -47,7 +59,11 @@ pub fn give(critical: &Critical, span: &'static Span, index: u32) {
     if span.kind() != kind::SLOTS {
         return large::free(critical, span);
     }
-    stacks::set(span, index, stacks::Origin::default());
+    if secure::level() == 0 {
+        stacks::set(span, index, stacks::Origin::default());
+    } else if secure::freed(critical, span, index) {
+        return;
+    }
     let block: *mut Block = span.slot(index).ptr();
     if plain::is_shown(Addr::of(block)) {
         // SAFETY: the slot is free now and the caller's.
@@ -83,6 +99,9 @@ pub fn check(span: &'static Span, addr: Addr, call: &'static str) -> u32 {
     let free = span.kind() == kind::SLOTS && unsafe { cache::is_marked(span, block) };
     if free || special::is_held(span, index) {
         misuse::double_free(call, addr);
+    }
+    if secure::level() != 0 {
+        secure::inspect(span, index, call);
     }
     index
 }
@@ -281,9 +300,11 @@ fn give_span_by(critical: &Critical, span: &'static Span, free_pages: impl FnOnc
     span.publish(kind::NONE);
     free_bits::drop_bits(critical, span);
     stacks::drop_array(critical, span);
+    let closed =
+        span.flags.load(Ordering::Relaxed) & flag::CLOSED_BEHIND != 0 && guarded::open_behind(span.limit());
     // Clearing entries of existing leaves cannot fail.
     let _ = map::set(critical, base, count, None);
     slab::give(critical, span);
-    free_pages(base, count);
+    free_pages(base, count + closed as usize);
     large::pages_freed(critical, count);
 }

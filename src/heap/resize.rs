@@ -5,7 +5,8 @@
 #![allow(unsafe_code)]
 use super::cache::{self, Cache};
 use super::release::{self, Freed};
-use super::{cleared, fast, large, shared, slots, special, stacks};
+use super::secure::{self, How};
+use super::{cleared, fast, guarded, large, shared, slots, special, stacks};
 use crate::ground::critical::{self, Critical};
 use crate::pure::addr::{Addr, PAGE_SIZE};
 use crate::spans::span::{flag, kind};
@@ -48,12 +49,19 @@ pub fn clear(got: Got, n: usize) {
 pub struct Trace {
     /// Id of the calling stack, in leak mode; 0 = not recorded.
     pub stack: u32,
-    /// The process is in leak mode.
+    /// No fast paths: the process is in leak mode, or has a `secure` level.
     pub watched: bool,
+    /// What is called.
+    pub how: How,
 }
 
 /// The slow path of malloc: `n` bytes.
 pub fn alloc(critical: &Critical, n: usize, trace: Trace) -> Got {
+    if secure::alone(n)
+        && let Some(got) = alloc_alone(critical, n, 1, trace)
+    {
+        return got;
+    }
     match class::of(n) {
         0 => alloc_large(critical, n, 1, trace),
         class => alloc_class(critical, n, class, trace),
@@ -67,20 +75,41 @@ fn alloc_class(critical: &Critical, n: usize, class: usize, trace: Trace) -> Got
     } else {
         slots::alloc(critical, cache, class)
     };
-    if trace.stack != 0
+    let mut zeroed = false;
+    if (trace.stack != 0 || secure::level() != 0)
         && let Some(span) = map::lookup(Addr(at as usize))
     {
-        stacks::record(critical, span, span.index(Addr(at as usize)), trace.stack, n);
+        zeroed = record(critical, span, span.index(Addr(at as usize)), n, trace, false);
     }
-    Got { at, zeroed: false, span: None }
+    Got { at, zeroed, span: None }
+}
+
+/// Remembers where an object comes from, as far as this process wants to know. Whether it is known to be zero.
+fn record(critical: &Critical, span: &Span, index: u32, n: usize, trace: Trace, zeroed: bool) -> bool {
+    if secure::level() != 0 {
+        return secure::handed(critical, span, index, n, trace.how, trace.stack, zeroed);
+    }
+    if trace.stack != 0 {
+        stacks::record(critical, span, index, trace.stack, n);
+    }
+    zeroed
+}
+
+/// An object with pages of its own, be it small.
+fn alloc_alone(critical: &Critical, n: usize, align: usize, trace: Trace) -> Option<Got> {
+    let object = if n <= guarded::CELL_MAX {
+        guarded::alloc_small(critical, n, align)
+    } else {
+        guarded::alloc_large(critical, n, align)
+    }?;
+    let zeroed = record(critical, object.span, 0, n, trace, object.zeroed);
+    Some(Got { at: object.at, zeroed, span: Some(object.span) })
 }
 
 fn alloc_large(critical: &Critical, n: usize, align: usize, trace: Trace) -> Got {
     let Some(object) = large::alloc(critical, n, align) else { return NONE };
-    if trace.stack != 0 {
-        stacks::record(critical, object.span, 0, trace.stack, n);
-    }
-    Got { at: object.at, zeroed: object.zeroed, span: Some(object.span) }
+    let zeroed = record(critical, object.span, 0, n, trace, object.zeroed);
+    Got { at: object.at, zeroed, span: Some(object.span) }
 }
 
 /// `n` bytes at a multiple of `align`, a power of two.
@@ -88,7 +117,14 @@ pub fn alloc_aligned(critical: &Critical, n: usize, align: usize, trace: Trace) 
     if align <= 16 {
         return alloc(critical, n, trace);
     }
-    let class = if align <= PAGE_SIZE { class::of_aligned(n, align) } else { 0 };
+    if secure::alone(n)
+        && let Some(got) = alloc_alone(critical, n, align, trace)
+    {
+        return got;
+    }
+    // A byte is wanted behind it that is looked at.
+    let wanted = n.saturating_add((secure::level() != 0) as usize);
+    let class = if align <= PAGE_SIZE { class::of_aligned(wanted, align) } else { 0 };
     if class == 0 || (n > class::SMALL_MAX && align < PAGE_SIZE && n * 5 < class::SIZE[class] as usize * 4) {
         return alloc_large(critical, n, align, trace);
     }
@@ -120,14 +156,19 @@ pub fn stays(old: usize, n: usize) -> bool {
 pub unsafe fn usable_size(p: *const u8, call: &'static str) -> Option<usize> {
     let addr = Addr(p as usize);
     let span = map::lookup(addr)?;
-    release::check(span, addr, call);
-    Some(usable(span))
+    let index = release::check(span, addr, call);
+    Some(usable_of(span, index))
 }
 
 /// The byte behind the end stays ours (see `class`), unless an object took the whole slot.
 #[inline(always)]
 pub fn usable(span: &Span) -> usize {
     span.size.get() - (span.flags.load(Ordering::Relaxed) & flag::UNPADDED == 0) as usize
+}
+
+/// The same for one object, to the byte if that is known.
+pub fn usable_of(span: &Span, index: u32) -> usize {
+    if secure::level() == 0 { None } else { secure::size_of(span, index) }.unwrap_or_else(|| usable(span))
 }
 
 /// How a realloc ended.
@@ -140,11 +181,17 @@ pub enum Resized {
 /// Changes the size of the object at `p` to `n` bytes. `poll` is called when the object is known to be one.
 /// # Safety
 /// `p` is not null; if it is an object of ours, the caller owns it.
-pub unsafe fn realloc(p: *mut u8, n: usize, poll: impl FnOnce(), trace: impl FnOnce() -> Trace) -> Resized {
+pub unsafe fn realloc(p: *mut u8, n: usize, poll: impl FnOnce(), trace: impl Fn() -> Trace) -> Resized {
     // SAFETY: forwarded.
     let Some(old) = (unsafe { usable_size(p, "realloc") }) else { return Resized::Foreign };
     poll();
-    if stays(old, n) {
+    if secure::level() != 0 {
+        if let Some(span) = map::lookup(Addr(p as usize))
+            && secure::stays(&critical::enter(), span, span.index_of(Addr(p as usize)), n, trace().stack)
+        {
+            return Resized::Done(p);
+        }
+    } else if stays(old, n) {
         stay(p, n, trace);
         return Resized::Done(p);
     }
@@ -160,9 +207,7 @@ pub unsafe fn realloc(p: *mut u8, n: usize, poll: impl FnOnce(), trace: impl FnO
             && !special::is_pinned(span, 0)
             && let Some(moved) = large::resize(&critical, span, n)
         {
-            if trace.stack != 0 {
-                stacks::record(&critical, span, 0, trace.stack, n);
-            }
+            record(&critical, span, 0, n, trace, true);
             special::relocate(&critical, span, Addr(p as usize), Addr(moved as usize));
             return Resized::Done(moved);
         }

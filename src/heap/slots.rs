@@ -9,7 +9,7 @@
 //! and its spans' cells have no other user.
 #![allow(unsafe_code)]
 use super::cache::{self, Cache, link_of};
-use super::{bins, free_bits, live, misuse, release, shared};
+use super::{bins, free_bits, guarded, live, misuse, release, secure, shared};
 use crate::ground::critical::Critical;
 use crate::pages;
 use crate::pure::addr::{Addr, PAGE_SHIFT, PAGE_SIZE};
@@ -65,11 +65,25 @@ pub fn take(span: &Span, most: u32, f: impl FnMut(*mut Block)) -> u32 {
 
 /// A free slot, or one that others freed, or one that nobody ever had.
 fn take_one(span: &Span) -> Option<*mut Block> {
+    if secure::level() >= 2 {
+        return take_any(span);
+    }
     let mut one = None;
     if take(span, 1, |block| one = Some(block)) == 0 && release::collect_remote(span) != 0 {
         take(span, 1, |block| one = Some(block));
     }
     one.or_else(|| fresh(span, 1).next())
+}
+
+/// A free slot by chance: of those that came back, or of some more that nobody ever had.
+fn take_any(span: &Span) -> Option<*mut Block> {
+    if free_bits::count(span) == 0 && release::collect_remote(span) == 0 {
+        let more = (PAGE_SIZE * 16 / span.size.get()).clamp(4, 64) as u32;
+        release::push_all(span, &mut fresh(span, more));
+    }
+    let taken = free_bits::take_any(span, secure::chance());
+    span.used.set(span.used.get() + taken.is_some() as u32);
+    taken
 }
 
 /// What a free slot's link leads to, null at the end. Ends the process if it is no slot of the span: the program wrote to
@@ -216,24 +230,27 @@ fn marked(span: &Span, extended: u32) -> u32 {
 fn new_span(critical: &Critical, cache: &'static Cache, class: usize) -> Option<&'static Span> {
     let pages = class::PAGES[class] as usize;
     let span = slab::take(critical)?;
+    let behind = guarded::wants_page_behind() as usize;
     // SAFETY: the cache is this thread's.
-    let Some(run) = pages::alloc(critical, unsafe { &mut *cache.pages.get() }, pages) else {
+    let Some(run) = pages::alloc(critical, unsafe { &mut *cache.pages.get() }, pages + behind) else {
         slab::give(critical, span);
         return None;
     };
     span.init_slots(run.base, pages, class);
-    if !run.zeroed {
-        span.flags.store(flag::USED_PAGES, Ordering::Relaxed);
-    }
+    let flags = if run.zeroed { 0 } else { flag::USED_PAGES };
+    span.flags.store(flags | if behind != 0 { flag::CLOSED_BEHIND } else { 0 }, Ordering::Relaxed);
     let (first, count) = (span.page_base(), span.pages.get() as usize);
     if !free_bits::make(critical, span) || !map::set(critical, first, count, Some(span)) {
         free_bits::drop_bits(critical, span);
-        pages::free(critical, run.base, pages);
+        pages::free(critical, run.base, run.pages);
         slab::give(critical, span);
         return None;
     }
     let before = first.since(run.base) >> PAGE_SHIFT;
     give_ends(critical, &run, before, pages - before - count);
+    if behind != 0 {
+        guarded::close_behind(span.limit());
+    }
     let watch = if cache.watched.get() { tag::WATCH } else { 0 };
     span.owner.store(cache.id() | watch | tag::HIDDEN, Ordering::Release);
     span.publish(kind::SLOTS);

@@ -29,7 +29,7 @@
 //! An array's first word says how many cells follow; it is replaced under the lock `Special`, when its descriptor
 //! has no special object. Slots are read for their mark as in `release`.
 #![allow(unsafe_code)]
-use super::{attached, cache, large, limbo, live, release, resize, slots};
+use super::{attached, cache, large, limbo, live, release, resize, secure, slots};
 use crate::ground::critical::Critical;
 use crate::ground::lock::{Lock, Rank};
 use crate::pages::own;
@@ -167,6 +167,9 @@ fn resolve(span: &'static Span, index: u32, addr: Addr, how: Named) -> Result<Fo
     if span.kind() == kind::SLOTS && unsafe { cache::is_marked(span, at.ptr::<Block>()) } {
         return Err(Refused::Dead);
     }
+    if secure::level() != 0 && secure::is_freed(span, index) {
+        return Err(Refused::Dead);
+    }
     if span.owner.load(Ordering::Relaxed) & tag::LIMBO != 0 {
         match how {
             Named::Pointer => limbo::take_back(span, index, "gleaner_pin"),
@@ -222,7 +225,7 @@ pub fn freed(critical: &Critical, span: &'static Span, index: u32) -> Fate {
     let (old, fate) = word::free(&cell.state);
     if old & ATTACHED != 0 {
         match fate {
-            Fate::Goes => attached::died(critical, span.slot(index), resize::usable(span)),
+            Fate::Goes => attached::died(critical, span.slot(index), resize::usable_of(span, index)),
             Fate::Held => attached::clear_weak(critical, span.slot(index)),
         }
     }
@@ -239,7 +242,7 @@ pub fn relocate(critical: &Critical, span: &'static Span, from: Addr, to: Addr) 
     let old = clear(span, index, ATTACHED | IGNORED);
     let Ok(object) = find(critical, to) else { return };
     if old & ATTACHED != 0 {
-        attached::moved(critical, from, object, resize::usable(object.span));
+        attached::moved(critical, from, object, resize::usable_of(object.span, object.index));
     }
     if old & IGNORED != 0 {
         // Without memory for a cell it is an ordinary one.
@@ -252,7 +255,7 @@ pub fn reclaimed(critical: &Critical, span: &'static Span, index: u32) {
     if let Some(cell) = cell(span, index)
         && cell.state.swap(0, Ordering::AcqRel) & ATTACHED != 0
     {
-        attached::died(critical, span.slot(index), resize::usable(span));
+        attached::died(critical, span.slot(index), resize::usable_of(span, index));
     }
 }
 

@@ -28,8 +28,39 @@ impl Origin {
         self.stack as u64 | (self.slack as u64) << 32
     }
     fn unpack(word: u64) -> Origin {
-        Origin { stack: word as u32, slack: (word >> 32) as u32 }
+        Origin { stack: word as u32, slack: slack_of(word) as u32 }
     }
+}
+
+/// The bits of a word above the slack are for `secure`.
+const SLACK: u64 = (1 << 28) - 1;
+
+/// The slack in a word.
+pub fn slack_of(word: u64) -> usize {
+    (word >> 32 & SLACK) as usize
+}
+
+fn entry(span: &Span, index: u32) -> Option<&AtomicU64> {
+    let array = span.stacks.load(Ordering::Acquire);
+    // SAFETY: the array has an entry a slot.
+    if array.is_null() { None } else { Some(unsafe { &*array.add(index as usize) }) }
+}
+
+/// The word of slot `index`; 0 where there is none.
+pub fn word(span: &Span, index: u32) -> u64 {
+    entry(span, index).map_or(0, |word| word.load(Ordering::Acquire))
+}
+pub fn set_word(span: &Span, index: u32, word: u64) {
+    if let Some(entry) = entry(span, index) {
+        entry.store(word, Ordering::Release);
+    }
+}
+/// Clears `bits` of it. What it was.
+pub fn take_word(span: &Span, index: u32, bits: u64) -> u64 {
+    entry(span, index).map_or(0, |word| word.fetch_and(!bits, Ordering::AcqRel))
+}
+pub fn is_absent(span: &Span) -> bool {
+    span.stacks.load(Ordering::Acquire).is_null()
 }
 
 /// Remembers (or with the default forgets) the origin of slot `index`, if the span has an array.
@@ -59,7 +90,7 @@ pub fn record(critical: &Critical, span: &Span, index: u32, stack: u32, n: usize
         let Some(array) = side::take(critical, span.slots.get() as usize * ENTRY) else { return };
         span.stacks.store(array.ptr::<AtomicU64>(), Ordering::Release);
     }
-    let slack = (span.size.get() - n.min(span.size.get())) as u32;
+    let slack = (span.size.get() - n.min(span.size.get())).min(SLACK as usize) as u32;
     set(span, index, Origin { stack, slack });
 }
 const ENTRY: usize = size_of::<AtomicU64>();

@@ -7,7 +7,7 @@ use crate::ground::critical;
 /// Tests that use the process's one heap take turns: its invariants are checked between.
 pub(crate) static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
 
-const PLAIN: Trace = Trace { stack: 0, watched: false };
+const PLAIN: Trace = Trace { stack: 0, watched: false, how: super::secure::How::Malloc };
 
 pub(crate) fn alloc(n: usize) -> *mut u8 {
     let fast = fast::malloc(n);

@@ -140,7 +140,7 @@ impl<C: Checks> PageHeap<C> {
     }
 
     /// Closed pages come into use. False: there are none.
-    fn open(&mut self, backing: &mut impl Backing) -> bool {
+    pub fn open(&mut self, backing: &mut impl Backing) -> bool {
         let Some(first) = self.closed.take() else { return false };
         if !backing.open(first.addr(), CLOSED << PAGE_SHIFT) {
             self.closed = Some(first);

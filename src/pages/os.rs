@@ -9,6 +9,7 @@ use super::grow::{Backing, Refused};
 use super::{metadata, own};
 use crate::ground::critical::Critical;
 use crate::pure::addr::{Addr, PAGE_SIZE};
+use crate::sys::sandbox::{self, Need};
 use crate::sys::{random, raw, vm};
 
 /// Heaps begin in this window of 2 TiB: far from what the kernel places by itself (below the
@@ -76,12 +77,12 @@ impl Backing for Os<'_> {
 
     fn close(&mut self, at: Addr, bytes: usize) -> bool {
         // SAFETY: the page heap keeps the range from everybody.
-        unsafe { vm::protect(at, bytes, libc::PROT_NONE) }.is_ok()
+        !sandbox::forbids(Need::Map) && unsafe { vm::protect(at, bytes, libc::PROT_NONE) }.is_ok()
     }
 
     fn open(&mut self, at: Addr, bytes: usize) -> bool {
         // SAFETY: closed above.
-        unsafe { vm::commit(at, bytes) }.is_ok()
+        !sandbox::forbids(Need::Map) && unsafe { vm::commit(at, bytes) }.is_ok()
     }
 
     fn first_hint(&mut self) -> Addr {

@@ -116,6 +116,11 @@ table! {
     mappings: Mappings = Mappings::Lost, Kind::Mappings,
         "Whether leak mode also reports mappings (mmap) that nothing points to. \
          lost leaves out those that main may have kept until the end.";
+    secure: u8 = 0, Kind::Count { low: 0, high: 3, unit: "" },
+        "How much to spend on noticing misuse of memory. \
+         0 notices what costs nothing. 1 looks at the bytes behind each block when it is freed, and at freed blocks when they are used again. \
+         2 lets freed blocks wait, takes places by chance, and puts pages without access around large blocks and behind small ones. \
+         3 gives samples of the small blocks pages of their own, too, and wants delete to fit new.";
     min_growth: usize = 16 << 20, Kind::Bytes { low: 64 << 10, high: 1 << 46 },
         "Net growth of the heap before which no collection starts.";
     growth: u16 = 100, Kind::Count { low: 1, high: 10_000, unit: "percent" },

@@ -19,9 +19,10 @@
 use super::next::Next;
 use super::{audit, fork, leaks, log, lsan, mains, start, stats};
 use crate::ground::critical;
+use crate::heap::secure;
 use crate::pure::options::Mode;
 use crate::sys::sandbox::{self, Need};
-use crate::sys::{process, tls};
+use crate::sys::{process, tasks, tls};
 use crate::threads;
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
@@ -70,6 +71,7 @@ pub fn live_from(sp: usize, hi: usize) -> usize {
 }
 
 extern "C" fn at_exit(_: *mut c_void) {
+    look_at_blocks();
     let status = if is_due() { ending(leaks::Patience::Any) } else { 0 };
     if status != 0 {
         // SAFETY: see the head of this file.
@@ -78,9 +80,17 @@ extern "C" fn at_exit(_: *mut c_void) {
 }
 
 extern "C" fn at_quick_exit(_: *mut c_void) {
+    look_at_blocks();
     let status = if is_due() { ending(leaks::Patience::Any) } else { 0 };
     if status != 0 {
         process::exit_group(status);
+    }
+}
+
+/// From level 2 of `secure` on all blocks are looked at once more, if nobody else uses any.
+fn look_at_blocks() {
+    if secure::level() >= 2 && !sandbox::forbids(Need::Collect) && tasks::count() == Some(1) {
+        secure::look_at_all(&critical::enter());
     }
 }
 

@@ -1,9 +1,9 @@
 //! What the heap says of itself: mallinfo, malloc_info, malloc_stats, malloc_trim.
 use crate::ground::critical::{self, Critical};
 use crate::ground::out::Line;
-use crate::heap::buried;
 use crate::heap::kept::{self, Which};
 use crate::heap::{bins, cache, live, release};
+use crate::heap::{buried, quarantine};
 use crate::pages;
 use crate::pure::addr::PAGE_SIZE;
 use crate::spans::slab;
@@ -55,6 +55,7 @@ pub fn trim() -> bool {
 
 /// Gives back what this thread and the page allocator keep: memory first, then address space.
 pub fn trim_all(critical: &Critical) -> bool {
+    quarantine::give_all(critical);
     let cache = cache::current();
     if !cache.is_empty() {
         bins::give_all(critical, cache);

@@ -13,6 +13,7 @@ use crate::ground::critical;
 use crate::heap::large::OBJECT_MAX;
 use crate::heap::release::{self, Freed};
 use crate::heap::resize::{self, Got, Resized, Trace};
+use crate::heap::secure::How;
 use crate::heap::{cache, fast};
 use crate::pure::addr::PAGE_SIZE;
 use crate::spans::class::SMALL_MAX;
@@ -29,6 +30,22 @@ pub fn malloc(n: usize) -> *mut u8 {
         Some(p) => p.as_ptr(),
         None => malloc_slow(n),
     }
+}
+
+/// [`malloc`] for an operator new.
+#[inline(always)]
+pub fn new(n: usize, how: How) -> *mut u8 {
+    let p = if n > SMALL_MAX { fast::medium(n) } else { fast::small(n) };
+    match p {
+        Some(p) => p.as_ptr(),
+        None => new_slow(n, how),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn new_slow(n: usize, how: How) -> *mut u8 {
+    slow(n, MIN_ALIGN, |critical, trace| resize::alloc(critical, n, Trace { how, ..trace })).at
 }
 
 #[inline(never)]
@@ -142,6 +159,21 @@ pub unsafe fn free(p: *mut u8) {
     }
 }
 
+/// [`free`] by an operator delete; of a block of `size` bytes, if the compiler tells.
+/// # Safety
+/// As free(3).
+#[inline(always)]
+pub unsafe fn delete(p: *mut u8, how: How, size: Option<usize>) {
+    // SAFETY: forwarded.
+    unsafe {
+        match fast::free(p) {
+            fast::Freed::Done => {}
+            fast::Freed::Full => bin_full(p),
+            fast::Freed::Special => free_slow_as(p, how, size),
+        }
+    }
+}
+
 #[cold]
 #[inline(never)]
 fn bin_full(p: *mut u8) {
@@ -162,6 +194,15 @@ fn bin_full(p: *mut u8) {
 #[cold]
 #[inline(never)]
 unsafe fn free_slow(p: *mut u8) {
+    // SAFETY: forwarded.
+    unsafe { free_slow_as(p, How::Malloc, None) }
+}
+
+/// # Safety
+/// As free(3).
+#[cold]
+#[inline(never)]
+unsafe fn free_slow_as(p: *mut u8, how: How, size: Option<usize>) {
     if p.is_null() {
         return;
     }
@@ -173,7 +214,7 @@ unsafe fn free_slow(p: *mut u8) {
     let _late = threads::late_gate();
     // SAFETY: forwarded.
     unsafe {
-        let freed = release::free(&critical::enter(), p);
+        let freed = release::free_as(&critical::enter(), p, how, size);
         if freed == Freed::Foreign {
             foreign::free(p);
         }
@@ -258,6 +299,17 @@ pub fn aligned(align: usize, n: usize) -> *mut u8 {
         return malloc(n);
     }
     slow(n, align, |critical, trace| resize::alloc_aligned(critical, n, align, trace)).at
+}
+
+/// [`memalign`] for an operator new.
+pub fn new_aligned(align: usize, n: usize, how: How) -> *mut u8 {
+    if align <= MIN_ALIGN || !align.is_power_of_two() {
+        return new(n, how);
+    }
+    let attempt = |critical: &critical::Critical, trace: Trace| {
+        resize::alloc_aligned(critical, n, align, Trace { how, ..trace })
+    };
+    slow(n, align, attempt).at
 }
 
 /// aligned_alloc: glibc 2.36 takes any power of two, and like memalign what is none.

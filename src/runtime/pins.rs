@@ -118,7 +118,8 @@ fn each_in(
             at = map::after(at);
             continue;
         };
-        let end = if span.kind() == kind::NONE { at.add(PAGE_SIZE) } else { span.limit() };
+        let end =
+            if span.kind() == kind::NONE { at.add(PAGE_SIZE) } else { span.limit().max(at.add(PAGE_SIZE)) };
         if span.kind() == kind::SLOTS {
             let last = span.index(Addr(hi.min(end).0 - 1)).min(span.slots.get() - 1);
             for index in span.index(at)..=last {

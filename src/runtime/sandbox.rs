@@ -11,6 +11,7 @@ use super::next::Next;
 use super::{check, collect, cycle};
 use crate::ground::critical;
 use crate::heap::purge;
+use crate::pages;
 use crate::pure::bpf::Instruction;
 use crate::sys::process;
 use crate::sys::sandbox::{self, Need};
@@ -67,6 +68,9 @@ fn install(strict: bool, filter: usize, call: impl FnOnce() -> c_long) -> c_long
     });
     purge::pause();
     check::pause();
+    if waits {
+        pages::open(&critical::enter());
+    }
     let result = call();
     // Negative: refused. A thread's id, where all threads were meant: refused, too. A descriptor: done.
     if result >= 0 {

@@ -7,7 +7,7 @@
 use crate::ground::critical::{self, Critical};
 use crate::ground::lock::{Lock, Rank};
 use crate::ground::out;
-use crate::heap::{cache, resize};
+use crate::heap::{cache, resize, secure};
 use crate::leak::unwind;
 use crate::pages::own;
 use crate::pure::addr::{Addr, PAGE_SIZE};
@@ -41,6 +41,12 @@ pub fn watched() -> bool {
     matches!(options().mode, Mode::Leak | Mode::Audit)
 }
 
+/// No call takes a fast path.
+#[inline]
+pub fn slow() -> bool {
+    watched() || secure::level() != 0
+}
+
 /// Leaks are told when the process ends.
 #[inline]
 pub fn tells_leaks() -> bool {
@@ -64,6 +70,7 @@ pub fn heap(critical: &Critical) {
     };
     // Odd, so that no key equals its (aligned) address and zeroed memory never matches.
     cache::set_key(secret | 1);
+    secure::begin(options().secure, secret.rotate_left(29));
     unwind::init();
     STATE.store(HEAP, Ordering::Release);
 }
@@ -109,7 +116,7 @@ pub fn thread(critical: &Critical) -> bool {
     if options().mode != Mode::Malloc {
         threads::attach_current(critical);
     }
-    resize::attach(critical, watched())
+    resize::attach(critical, slow())
 }
 
 /// The calling thread's last destructor runs: its cache goes to others, and what it still

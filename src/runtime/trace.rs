@@ -3,6 +3,7 @@ use super::mains::Maker;
 use super::{mains, start};
 use crate::ground::critical;
 use crate::heap::resize::Trace;
+use crate::heap::secure::How;
 use crate::heap::stacks;
 use crate::leak::{depot, unwind};
 use crate::sys::sandbox::{self, Need};
@@ -14,11 +15,8 @@ const USUAL: usize = 64;
 /// What the slow path must know of the caller: in leak and audit mode the id of its call stack.
 #[inline]
 pub fn take() -> Trace {
-    if start::watched() {
-        Trace { stack: stack(), watched: true }
-    } else {
-        Trace { stack: 0, watched: false }
-    }
+    let stack = if start::watched() { stack() } else { 0 };
+    Trace { stack, watched: start::slow(), how: How::Malloc }
 }
 
 /// The stack of a call that maps memory, and who makes it; `None`: no report is to tell of it.

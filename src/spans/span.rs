@@ -69,6 +69,12 @@ pub mod flag {
     pub const SPECIAL: u8 = 8;
     /// When the span was made, its pages held what others had written.
     pub const USED_PAGES: u8 = 16;
+    /// The page behind it has no access and belongs to it.
+    pub const CLOSED_BEHIND: u8 = 32;
+    /// One object, whose last byte is in a page without access (`heap::guarded`).
+    pub const GUARDED: u8 = 64;
+    /// It has a cell.
+    pub const CELL: u8 = 128;
 }
 
 /// Bit 0 of [`Span::remote`]: the owner wants to hear of the next remote free.
@@ -168,16 +174,21 @@ impl Span {
     pub fn slot(&self, index: u32) -> Addr {
         Addr(self.base.get() + index as usize * self.size.get())
     }
+    /// The index of the object at `addr`.
+    #[inline(always)]
+    pub fn index_of(&self, addr: Addr) -> u32 {
+        if self.kind() == kind::SLOTS { self.index(addr) } else { 0 }
+    }
     /// The slot that `addr` points into (or exactly at), if it was ever handed out.
     #[inline]
     pub fn slot_of(&self, addr: Addr) -> Option<u32> {
-        if addr.0 < self.base.get() || addr >= self.limit() {
-            return None;
-        }
+        let offset = addr.0.wrapping_sub(self.base.get());
         match self.kind() {
-            kind::SLOTS => Some(self.index(addr)).filter(|&i| i < self.extended.get()),
-            kind::NONE | kind::KEPT => None,
-            _ => Some(0),
+            kind::SLOTS if addr < self.limit() && addr >= self.base() => {
+                Some(self.index(addr)).filter(|&i| i < self.extended.get())
+            }
+            kind::LARGE | kind::HUGE if offset < self.size.get() => Some(0),
+            _ => None,
         }
     }
     /// Sets up a descriptor for slots of `class_no` in `count` fresh pages, of which some at both ends may not

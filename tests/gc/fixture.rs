@@ -3,6 +3,7 @@ use gleaner_core::gc::limbo::{Doom, Moved};
 use gleaner_core::gc::{self, Abandon, Found, Marked, Scan, Settings, World};
 use gleaner_core::ground::critical;
 use gleaner_core::heap::resize::{self, Resized, Trace};
+use gleaner_core::heap::secure::How;
 use gleaner_core::heap::{bins, cache, fast, release};
 use gleaner_core::pure::addr::Addr;
 use gleaner_core::spans::{Span, map};
@@ -10,7 +11,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard};
 
-pub const PLAIN: Trace = Trace { stack: 0, watched: false };
+pub const PLAIN: Trace = Trace { stack: 0, watched: false, how: How::Malloc };
 static TURN: Mutex<()> = Mutex::new(());
 
 /// One test's turn: the heap is empty at its start, and emptied at its end.

@@ -166,6 +166,7 @@ fn options() -> impl Strategy<Value = Options> {
                     verbose,
                     stacks,
                     mappings,
+                    secure: exitcode & 3,
                     min_growth,
                     growth,
                     limbo,
