@@ -57,19 +57,7 @@ pub fn write(out: &mut dyn Write, found: &Findings<'_>, style: &Style) -> io::Re
         stack(out, found.record, flat(&one.allocated), painted)?;
         writeln!(out)?;
     }
-    for one in &found.growth {
-        let Growth { bytes, objects, more_bytes, more_objects, rate, age_ms, checks, rises, .. } = one.of;
-        let seconds = *age_ms as f64 / 1000.0;
-        let text = format_args!(
-            "Growing, reachable: {bytes} byte(s) in {objects} object(s), {more_bytes} byte(s) and {more_objects:+} \
-             object(s) more than at the last check; {rate} byte(s) a second in {seconds:.1} s, more at {rises} of \
-             {} check(s), allocated from:",
-            checks - 1.min(*checks)
-        );
-        writeln!(out, "{blue}{text}{plain}")?;
-        stack(out, found.record, flat(&one.stack), painted)?;
-        writeln!(out)?;
-    }
+    grown(out, found, painted)?;
     offer(out, found)?;
     used(out, found)?;
     let (bytes, objects) = (found.bytes(), found.objects());
@@ -88,6 +76,25 @@ pub fn write(out: &mut dyn Write, found: &Findings<'_>, style: &Style) -> io::Re
         }
         (false, Purpose::Process) => Ok(()),
     }
+}
+
+/// What is reachable and more at each check.
+fn grown(out: &mut dyn Write, found: &Findings<'_>, painted: bool) -> io::Result<()> {
+    let (blue, plain) = if painted { ("\x1b[1m\x1b[34m", "\x1b[1m\x1b[0m") } else { ("", "") };
+    for one in &found.growth {
+        let Growth { bytes, objects, more_bytes, more_objects, rate, age_ms, checks, rises, .. } = one.of;
+        let seconds = *age_ms as f64 / 1000.0;
+        let text = format_args!(
+            "Growing, reachable: {bytes} byte(s) in {objects} object(s), {more_bytes} byte(s) and {more_objects:+} \
+             object(s) more than at the last check; {rate} byte(s) a second in {seconds:.1} s, more at {rises} of \
+             {} check(s), allocated from:",
+            checks - 1.min(*checks)
+        );
+        writeln!(out, "{blue}{text}{plain}")?;
+        stack(out, found.record, flat(&one.stack), painted)?;
+        writeln!(out)?;
+    }
+    Ok(())
 }
 
 /// How much was lost, and where most of it.
