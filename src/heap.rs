@@ -14,6 +14,7 @@
 //! | ≤ 64 KiB | class by arithmetic → bin |
 //! | ≤ 32 MiB | a freed one that was [`kept`], or pages of the page allocator, one span an object ([`large`]) |
 //! | more | a mapping of its own; realloc moves it by mremap |
+pub mod at_hand;
 pub mod attached;
 pub mod bins;
 pub mod buried;

@@ -9,6 +9,7 @@
 //! A cache's cells are its thread's own; `notify` is atomic; the late cache's cells belong to
 //! the holder of the late lock. The TLS asm touches only this thread's copy of a hidden symbol.
 #![allow(unsafe_code)]
+use super::at_hand::AtHand;
 use crate::ground::critical::Critical;
 use crate::ground::lock::{Lock, Rank};
 use crate::pages::{self, PageCache, metadata};
@@ -45,6 +46,8 @@ pub struct Cache {
     /// The child of a fork: its thread is not here, and may have been in the middle of a slow path.
     pub lost: Cell<bool>,
     pub pages: UnsafeCell<PageCache>,
+    /// Large objects that it freed last.
+    pub at_hand: AtHand,
     /// Link in the list of unused caches.
     next: Cell<*const Cache>,
     /// Link in the list of all caches.
@@ -228,6 +231,7 @@ impl Cache {
             watched: Cell::new(false),
             lost: Cell::new(false),
             pages: UnsafeCell::new(PageCache::new()),
+            at_hand: AtHand::new(),
             next: Cell::new(ptr::null()),
             before: Cell::new(ptr::null()),
         }

@@ -13,7 +13,7 @@
 //! # Safety
 //! A kept span belongs to the holder of the lock.
 #![allow(unsafe_code)]
-use super::{large, purge};
+use super::{at_hand, large, purge};
 use crate::ground::critical::Critical;
 use crate::ground::lock::{Lock, Rank};
 use crate::pages;
@@ -102,7 +102,7 @@ pub fn take(critical: &Critical, pages: usize, align: usize) -> Option<&'static 
 
 /// Gives up what nobody wanted since the tick before the last one (`All`: everything). Pages given up.
 pub fn age(critical: &Critical, which: Which) -> usize {
-    let mut given = 0;
+    let mut given = at_hand::age(critical, which);
     KEPT.lock(critical).tick += 1;
     loop {
         let mut kept = KEPT.lock(critical);
@@ -125,7 +125,7 @@ pub enum Which {
     All,
 }
 
-/// Pages that are kept.
+/// Pages that are kept, what threads have [at hand](at_hand) included.
 pub fn pages(critical: &Critical) -> usize {
-    KEPT.lock(critical).pages
+    KEPT.lock(critical).pages + at_hand::count_pages()
 }

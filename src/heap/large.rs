@@ -11,7 +11,7 @@
 //! world is stopped. A mapping is unmapped or moved only by whoever frees or reallocs the
 //! object, which by then nobody else may use.
 #![allow(unsafe_code)]
-use super::{buried, cleared, guarded, kept, live, purge, secure, stacks};
+use super::{at_hand, buried, cache, cleared, guarded, kept, live, purge, secure, stacks};
 use crate::ground::critical::Critical;
 use crate::ground::lock::{Lock, Rank};
 use crate::pages::{self, metadata, own};
@@ -49,7 +49,9 @@ pub fn alloc(critical: &Critical, n: usize, align: usize) -> Option<Object> {
         return Some(object);
     }
     let bytes = round_up(n + 1, PAGE_SIZE);
-    if let Some(span) = kept::take(critical, bytes / PAGE_SIZE, align) {
+    let pages = bytes / PAGE_SIZE;
+    let at_hand = if align <= PAGE_SIZE { at_hand::take(cache::current(), pages) } else { None };
+    if let Some(span) = at_hand.or_else(|| kept::take(critical, pages, align)) {
         return Some(reuse(span));
     }
     if bytes <= LARGE_MAX && align <= ALIGN_MAX {
@@ -57,6 +59,15 @@ pub fn alloc(critical: &Critical, n: usize, align: usize) -> Option<Object> {
     } else {
         alloc_huge(critical, bytes, align)
     }
+}
+
+/// An object of `n` bytes that this thread has [at hand](at_hand). Outside of critical sections.
+#[inline]
+pub fn quick(n: usize) -> Option<*mut u8> {
+    if n <= MEDIUM_MAX || n > LARGE_MAX {
+        return None;
+    }
+    at_hand::take(cache::current(), pages_for(n + 1)).map(|span| reuse(span).at)
 }
 
 fn alloc_large(critical: &Critical, bytes: usize, align: usize) -> Option<Object> {
@@ -80,7 +91,7 @@ fn alloc_large(critical: &Critical, bytes: usize, align: usize) -> Option<Object
 }
 
 /// A kept span is an object again.
-fn reuse(span: &'static Span) -> Object {
+pub(super) fn reuse(span: &'static Span) -> Object {
     let own = span.flags.load(Ordering::Relaxed) & flag::OWN_MAPPING;
     span.flags.store(own, Ordering::Relaxed);
     span.extended.set(1);
@@ -149,6 +160,7 @@ pub fn free(critical: &Critical, span: &'static Span) {
     if flags & flag::CELL != 0 {
         return guarded::free_small(critical, span);
     }
+    at_hand::again(cache::current());
     if !buried::put(critical, span) && (flags & flag::GUARDED != 0 || !kept::put(critical, span)) {
         give_up(critical, span, pages::free);
     }

@@ -14,7 +14,7 @@
 use super::cache::Cache;
 use super::release::{collect_remote, drain_notified, give_span, give_span_later, push_all};
 use super::slots::{link, unlink};
-use super::{bins, live, slots};
+use super::{at_hand, bins, live, slots};
 use crate::ground::critical::Critical;
 use crate::ground::lock::{Lock, Rank};
 use crate::spans::class::COUNT;
@@ -79,6 +79,7 @@ pub fn give_abandoned(
 /// Empties a cache whose thread is going, and has it no more: empty spans are freed, others abandoned.
 pub fn abandon(critical: &Critical, cache: &'static Cache) {
     bins::give_all(critical, cache);
+    at_hand::give_all(critical, cache);
     drain_notified(critical, cache);
     cache.spare.set(0);
     for class in 1..COUNT {

@@ -99,10 +99,16 @@ pub fn never_again() {
 /// lock is held.
 #[inline]
 pub fn poll(n: usize) {
-    let estimate = live::estimate();
-    if estimate > HIGH.load(Relaxed) || estimate < LOW.load(Relaxed) || EVERY.load(Relaxed) != 0 {
+    if is_due() {
         look(n);
     }
+}
+
+/// Whether it may be time to collect.
+#[inline]
+pub fn is_due() -> bool {
+    let estimate = live::estimate();
+    estimate > HIGH.load(Relaxed) || estimate < LOW.load(Relaxed) || EVERY.load(Relaxed) != 0
 }
 
 #[cold]

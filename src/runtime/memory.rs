@@ -10,13 +10,13 @@
 use super::nested::{self, MIN_ALIGN};
 use super::{collect, foreign, info, start, trace};
 use crate::ground::critical;
-use crate::heap::large::OBJECT_MAX;
+use crate::heap::large::{self, OBJECT_MAX};
 use crate::heap::release::{self, Freed};
 use crate::heap::resize::{self, Got, Resized, Trace};
 use crate::heap::secure::How;
-use crate::heap::{cache, fast};
+use crate::heap::{at_hand, cache, fast};
 use crate::pure::addr::PAGE_SIZE;
-use crate::spans::class::SMALL_MAX;
+use crate::spans::class::{MEDIUM_MAX, SMALL_MAX};
 use crate::sys::errno;
 use crate::threads;
 use core::ptr::NonNull;
@@ -59,6 +59,12 @@ fn malloc_medium(n: usize) -> *mut u8 {
 #[cold]
 #[inline(never)]
 fn malloc_slow(n: usize) -> *mut u8 {
+    if n > MEDIUM_MAX
+        && !collect::is_due()
+        && let Some(p) = large::quick(n)
+    {
+        return p;
+    }
     slow(n, MIN_ALIGN, |critical, trace| resize::alloc(critical, n, trace)).at
 }
 
@@ -203,7 +209,7 @@ unsafe fn free_slow(p: *mut u8) {
 #[cold]
 #[inline(never)]
 unsafe fn free_slow_as(p: *mut u8, how: How, size: Option<usize>) {
-    if p.is_null() {
+    if p.is_null() || unsafe { at_hand::free(cache::current(), p) } {
         return;
     }
     if critical::is_interrupted() {
