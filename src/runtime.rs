@@ -7,6 +7,7 @@
 pub mod adopted;
 pub mod api;
 pub mod attached;
+pub mod asleep;
 pub mod audit;
 pub mod blocking;
 pub mod check;

@@ -4,6 +4,8 @@
 //! Each function has the contract of its C name; arguments stay in their registers.
 #![allow(clippy::missing_safety_doc)]
 use core::arch::naked_asm;
+use gleaner_core::heap::purge::BEGUN;
+use gleaner_core::runtime::asleep;
 use gleaner_core::runtime::blocking::{CALLS, offset};
 use gleaner_core::threads::blocking::{call, call_aside, call_join, call_repeatable};
 use gleaner_core::threads::{lend, locks};
@@ -17,6 +19,27 @@ macro_rules! blocking {
             naked_asm!(
                 "lea r11, [rip + {calls} + {at}]",
                 "jmp {call}",
+                calls = sym CALLS,
+                at = const offset(stringify!($name)),
+                call = sym $through,
+            )
+        }
+    )*};
+}
+
+/// Functions that may be a program's sleep: `$slices` where there is idle memory to give back.
+macro_rules! sleeping {
+    ($through:path: $slices:path: $($name:ident)*) => {$(
+        #[unsafe(no_mangle)]
+        #[unsafe(naked)]
+        pub unsafe extern "C" fn $name() {
+            naked_asm!(
+                "cmp qword ptr [rip + {idle}], 0",
+                "jne {slices}",
+                "lea r11, [rip + {calls} + {at}]",
+                "jmp {call}",
+                idle = sym BEGUN,
+                slices = sym $slices,
                 calls = sym CALLS,
                 at = const offset(stringify!($name)),
                 call = sym $through,
@@ -50,7 +73,13 @@ blocking! { call_join: pthread_join pthread_timedjoin_np pthread_clockjoin_np th
 // Flushes, waits, and frees in the end. (fclose may call the program: fopencookie.)
 blocking! { call_aside: pclose }
 // Calls that many programs make all the time to find that they need not wait.
-blocking! { call_repeatable: poll __poll epoll_wait }
+sleeping! { call_repeatable: asleep::poll: poll __poll }
+sleeping! { call_repeatable: asleep::epoll_wait: epoll_wait }
+sleeping! { call: asleep::select: select __select }
+sleeping! { call: asleep::nanosleep: nanosleep __nanosleep }
+sleeping! { call: asleep::clock_nanosleep: clock_nanosleep }
+sleeping! { call: asleep::usleep: usleep }
+sleeping! { call: asleep::sleep: sleep }
 
 blocking! {
     __read_chk write __write readv writev
@@ -58,8 +87,7 @@ blocking! {
     preadv preadv64 preadv2 preadv64v2 pwritev pwritev64 pwritev2 pwritev64v2 eventfd_read eventfd_write
     recv __recv_chk recvfrom __recvfrom_chk recvmsg recvmmsg send __send sendto sendmsg sendmmsg
     accept accept4 connect __connect
-    __poll_chk select __select
-    nanosleep __nanosleep clock_nanosleep usleep sleep thrd_sleep pause
+    __poll_chk thrd_sleep pause
     pthread_cond_wait pthread_cond_timedwait pthread_cond_clockwait
     cnd_wait cnd_timedwait pthread_barrier_wait
     msgrcv msgsnd semop semtimedop mq_receive mq_timedreceive mq_send mq_timedsend aio_suspend aio_suspend64

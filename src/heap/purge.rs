@@ -5,11 +5,10 @@
 //! it goes back. So a program that takes and gives 100 MB ten times a second never loses them, and one that
 //! gave up a gigabyte and fell asleep has lost it after two ticks.
 //!
-//! Who ticks: whoever frees pages when [`INTERVAL`] is over; and for a program
-//! that does nothing any more, a kernel timer that sends our stop signal, whose handler begins interrupted
+//! Who ticks: whoever frees pages when [`INTERVAL`] is over; for a program
+//! that does nothing any more, a thread that sleeps in a call of libc's (`runtime::asleep`); and where none does, a kernel timer that sends our stop signal, whose handler begins interrupted
 //! calls again. The timer is made when 1 MiB was freed for the first time, is armed once an interval at most
-//! and only as long as there is something to give back. Without the option `idle_timer`, or a stop signal
-//! (mode malloc), there are the frees alone. Rejected: a thread of ours (visible, and `unshare` refuses),
+//! and only as long as there is something to give back. It needs the option `idle_timer` and a stop signal (not in mode malloc). Rejected: a thread of ours (visible, and `unshare` refuses),
 //! giving back at once (page faults are what most allocators lose time with).
 use super::kept::{self, Which};
 use crate::ground::critical::Critical;
@@ -43,8 +42,10 @@ static FREED: AtomicUsize = AtomicUsize::new(0);
 /// Inopportune moments in a row.
 static TRIES: AtomicUsize = AtomicUsize::new(0);
 const TRIES_MAX: usize = 8;
-/// When the interval began; 0: none is running.
-static BEGUN: AtomicU64 = AtomicU64::new(0);
+/// When the interval began; 0: none is running, there is nothing to give back.
+pub static BEGUN: AtomicU64 = AtomicU64::new(0);
+/// When it should end, in coarse milliseconds.
+static DUE: AtomicU64 = AtomicU64::new(0);
 
 /// From now on a timer may send `signal`, whose handler calls [`tick`] or [`later`].
 pub fn begin(signal: i32) {
@@ -89,7 +90,9 @@ pub fn freed(critical: &Critical, count: usize) {
 
 /// An interval begins, to be ended by the timer if by nobody else.
 fn start(ns: u64) {
-    BEGUN.store(stamp(), Relaxed);
+    let now = stamp();
+    BEGUN.store(now, Relaxed);
+    DUE.store(now + ns / 1_000_000, Relaxed);
     let signal = SIGNAL.load(Relaxed);
     if signal == 0 {
         return;
@@ -111,6 +114,18 @@ pub fn later() {
     } else {
         TRIES.store(0, Relaxed);
         BEGUN.store(0, Relaxed);
+    }
+}
+
+/// Nanoseconds until the interval should end; `None`: there is none.
+pub fn due_in_ns() -> Option<u64> {
+    (BEGUN.load(Relaxed) != 0).then(|| (DUE.load(Relaxed).saturating_sub(stamp()) + 1) * 1_000_000)
+}
+
+/// Ends an interval that is over.
+pub fn tick_if_due(critical: &Critical) {
+    if BEGUN.load(Relaxed) != 0 && stamp() >= DUE.load(Relaxed) {
+        tick(critical);
     }
 }
 

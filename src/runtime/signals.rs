@@ -85,7 +85,7 @@ impl Stripped {
     }
 }
 
-fn own() -> Option<c_int> {
+pub(super) fn own() -> Option<c_int> {
     Some(threads::signal_number()).filter(|&n| n != 0)
 }
 

@@ -87,6 +87,7 @@ unsafe extern "C" fn last_destructor(round: *mut c_void) {
         unsafe { libc::pthread_setspecific(key, core::ptr::without_provenance(round + 1)) };
         return;
     }
+    super::asleep::give_up();
     start::thread_ends();
 }
 
