@@ -6,7 +6,8 @@
 //! finds, the next one gives up what still bears the mark.
 //!
 //! This runs outside of critical sections, as the fast paths do: between any two instructions the span is an object, or KEPT and
-//! in a place, or in the hands of this thread alone. What a child of fork loses that way is address space.
+//! in a place, or in the hands of this thread alone. Not in a handler that interrupted one: a collection of this thread's may be
+//! half done. What a child of fork loses that way is address space.
 //!
 //! One free in [`SLOWLY`] takes the slow path, which looks at the clock.
 //!

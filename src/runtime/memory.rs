@@ -60,6 +60,7 @@ fn malloc_medium(n: usize) -> *mut u8 {
 #[inline(never)]
 fn malloc_slow(n: usize) -> *mut u8 {
     if n > MEDIUM_MAX
+        && !critical::is_interrupted()
         && !collect::is_due()
         && let Some(p) = large::quick(n)
     {
@@ -209,12 +210,16 @@ unsafe fn free_slow(p: *mut u8) {
 #[cold]
 #[inline(never)]
 unsafe fn free_slow_as(p: *mut u8, how: How, size: Option<usize>) {
-    if p.is_null() || unsafe { at_hand::free(cache::current(), p) } {
+    if p.is_null() {
         return;
     }
     if critical::is_interrupted() {
         // SAFETY: the caller frees it.
         return unsafe { nested::put_off(p) };
+    }
+    // SAFETY: forwarded.
+    if unsafe { at_hand::free(cache::current(), p) } {
+        return;
     }
     let _errno = errno::Saved::new();
     let _late = threads::late_gate();
