@@ -6,8 +6,8 @@
 //! our constructor or by the first call that needs it.
 pub mod adopted;
 pub mod api;
-pub mod attached;
 pub mod asleep;
+pub mod attached;
 pub mod audit;
 pub mod blocking;
 pub mod check;

@@ -41,6 +41,11 @@ pub struct AtHand {
     left: Cell<u32>,
 }
 
+impl Default for AtHand {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 impl AtHand {
     pub const fn new() -> AtHand {
         AtHand {
@@ -59,7 +64,9 @@ pub fn take(cache: &'static Cache, pages: usize) -> Option<&'static Span> {
         // SAFETY: descriptors are never unmapped.
         let Some(span) = (unsafe { at.as_ref() }) else { continue };
         let fits = || (pages..=pages + pages / 8).contains(&(span.pages.get() as usize));
-        if !fits() || place.compare_exchange(at, ptr::null_mut(), Ordering::AcqRel, Ordering::Relaxed).is_err() {
+        if !fits()
+            || place.compare_exchange(at, ptr::null_mut(), Ordering::AcqRel, Ordering::Relaxed).is_err()
+        {
             continue;
         }
         // A handler of the program's may have come in between, and left the descriptor to another object.
@@ -78,7 +85,7 @@ pub fn take(cache: &'static Cache, pages: usize) -> Option<&'static Span> {
 pub unsafe fn free(cache: &'static Cache, p: *mut u8) -> bool {
     let addr = Addr(p as usize);
     let hand = &cache.at_hand;
-    if addr.0 % PAGE_SIZE != 0 || hand.left.get() == 0 {
+    if !addr.0.is_multiple_of(PAGE_SIZE) || hand.left.get() == 0 {
         return false;
     }
     let Some(span) = map::lookup(addr) else { return false };

@@ -15,8 +15,8 @@
 use super::blocking::{block, wrapped};
 use crate::ground::critical;
 use crate::heap::purge;
-use crate::sys::signal::{self, Set};
 use crate::pure::addr::Addr;
+use crate::sys::signal::{self, Set};
 use crate::sys::{errno, process, sandbox, tls};
 use core::ffi::{c_int, c_void};
 use core::ptr;
@@ -106,7 +106,8 @@ fn sliced(total: u64, wait: &mut dyn FnMut(u64, *const c_void) -> c_int) -> Opti
         if slice.is_none() {
             give_up();
         }
-        let result = wait(slice.unwrap_or(rest), mask.as_ref().map_or(ptr::null(), |mask| (&raw const *mask).cast()));
+        let result =
+            wait(slice.unwrap_or(rest), mask.as_ref().map_or(ptr::null(), |mask| (&raw const *mask).cast()));
         if result != 0 || slice.is_none() {
             break result;
         }
@@ -162,9 +163,8 @@ pub unsafe extern "C" fn poll(fds: *mut c_void, n: u64, timeout: c_int) -> c_int
 /// # Safety
 /// As epoll_wait(2).
 pub unsafe extern "C" fn epoll_wait(epoll: c_int, events: *mut c_void, n: c_int, timeout: c_int) -> c_int {
-    let slices = sliced(of_ms(timeout), &mut |slice, mask| {
-        block!(slice_of_epoll(epoll, events, n, ms(slice), mask))
-    });
+    let slices =
+        sliced(of_ms(timeout), &mut |slice, mask| block!(slice_of_epoll(epoll, events, n, ms(slice), mask)));
     slices.unwrap_or_else(|| block!(whole_epoll(epoll, events, n, timeout)))
 }
 
@@ -267,7 +267,8 @@ pub unsafe extern "C" fn clock_nanosleep(
 ) -> c_int {
     let known = clock == libc::CLOCK_MONOTONIC || (clock == libc::CLOCK_REALTIME && flags == 0);
     // SAFETY: the program's.
-    let asked = unsafe { request.as_ref() }.and_then(ns).filter(|_| known && flags & !libc::TIMER_ABSTIME == 0);
+    let asked =
+        unsafe { request.as_ref() }.and_then(ns).filter(|_| known && flags & !libc::TIMER_ABSTIME == 0);
     let total = match flags {
         0 => asked,
         _ => asked.map(|end| end.saturating_sub(process::now_ns())),

@@ -111,6 +111,7 @@ pub fn immediately(status: c_int) -> ! {
     {
         end(status);
     }
+    leaks::MINOR.store(fork::is_child(), Ordering::Relaxed);
     match ending(leaks::Patience::Little) {
         0 => end(status),
         _ if fork::is_child() => end(status),

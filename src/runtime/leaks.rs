@@ -25,6 +25,7 @@ use crate::sys::process;
 use crate::sys::sandbox::{self, Need};
 use crate::threads;
 use core::cell::RefCell;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 #[derive(PartialEq, Eq, Clone, Copy, Debug)]
 pub enum Outcome {
@@ -152,7 +153,13 @@ fn lost_scopes(critical: &Critical, marked: &Marked, lost: &mut List<'_, u64>) {
     });
 }
 
+/// A child of fork ends by `_exit`, as most do that live for a moment: what could not be looked for there is not told.
+pub(super) static MINOR: AtomicBool = AtomicBool::new(false);
+
 pub(super) fn not_made(why: Abandon) -> Outcome {
+    if MINOR.load(Ordering::Relaxed) && start::options().verbose == 0 {
+        return Outcome::Abandoned;
+    }
     log::with(&mut |fd| out::say(fd, format_args!("no leak check: {}", why.reason())));
     Outcome::Abandoned
 }
