@@ -219,18 +219,39 @@ fn shrink_large(critical: &Critical, span: &'static Span, bytes: usize) -> *mut 
 }
 
 /// The object's pages move to a mapping with room for `bytes`; the page allocator gets empty ones back.
+///
+/// Pages that came from elsewhere never become one mapping with what was mapped behind them, and two mappings cannot be
+/// moved on as one: the next growth would copy. So the moved part grows into the place of the rest.
 fn grow_large(critical: &Critical, span: &'static Span, bytes: usize) -> Option<*mut u8> {
     let (base, old) = (span.base(), span.size.get());
-    let new = map_aligned(critical, bytes, PAGE_SIZE)?;
-    let listed = map::set(critical, new, 1, Some(span)) && insert_huge(critical, new, span);
+    let room = map_aligned(critical, bytes, PAGE_SIZE)?;
+    let listed = map::set(critical, room, 1, Some(span)) && insert_huge(critical, room, span);
     // SAFETY: both ranges are ours; the object belongs to the caller of realloc.
-    if !listed || unsafe { vm::move_pages(base, old, new) }.is_err() {
-        remove_huge(critical, new);
-        let _ = map::set(critical, new, 1, None);
-        unmap(new, bytes);
+    if !listed || unsafe { vm::move_pages(base, old, room) }.is_err() {
+        remove_huge(critical, room);
+        let _ = map::set(critical, room, 1, None);
+        unmap(room, bytes);
         return None;
     }
+    // SAFETY: nobody uses the rest of the new mapping yet; the object as above.
+    let grown = unsafe {
+        let _ = vm::unmap(room.add(old), bytes - old);
+        vm::remap(room, old, bytes, true)
+    };
+    own::remove(room, room.add(bytes));
+    let Ok(new) = grown else {
+        // SAFETY: back to where it was; there is nothing any more.
+        let back = unsafe { vm::move_back(room, old, base) };
+        if back.is_err() {
+            crate::ground::fatal::die(format_args!("realloc: {base:?} cannot be moved back from {room:?}"));
+        }
+        remove_huge(critical, room);
+        let _ = map::set(critical, room, 1, None);
+        return None;
+    };
+    own::add(new, new.add(bytes));
     resized(span, new, bytes);
+    moved(critical, span, room, new);
     span.flags.fetch_or(flag::OWN_MAPPING, Ordering::Relaxed);
     span.publish(kind::HUGE);
     let _ = map::set(critical, base, old / PAGE_SIZE, None);
@@ -246,16 +267,21 @@ fn resize_huge(critical: &Critical, span: &'static Span, bytes: usize) -> Option
     own::remove(base, base.add(old));
     own::add(new, new.add(bytes));
     resized(span, new, bytes);
-    if new != base {
-        remove_huge(critical, base);
-        let _ = map::set(critical, base, 1, None);
+    moved(critical, span, base, new);
+    Some(new.ptr())
+}
+
+/// The records of a huge object that was at `old` follow it.
+fn moved(critical: &Critical, span: &'static Span, old: Addr, new: Addr) {
+    if new != old {
+        remove_huge(critical, old);
+        let _ = map::set(critical, old, 1, None);
         // One slot was just given up and leaves are rarely missing; if one is, the object
         // would be lost to free.
         if !map::set(critical, new, 1, Some(span)) || !insert_huge(critical, new, span) {
             crate::ground::fatal::die(format_args!("realloc: no memory for the records of {new:?}"));
         }
     }
-    Some(new.ptr())
 }
 
 fn resized(span: &Span, base: Addr, bytes: usize) {

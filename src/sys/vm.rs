@@ -147,6 +147,15 @@ pub unsafe fn move_pages(at: Addr, len: usize, to: Addr) -> Result<(), Errno> {
     check(unsafe { syscall5(libc::SYS_mremap, at.0, len, len, flags as usize, to.0) }).map(|_| ())
 }
 
+/// Moves the mapping at `at` to `to`, in the place of what is mapped there. Kernels before 5.7 know it, too.
+/// # Safety
+/// Both ranges must be ours; nothing may refer to the old place, and what was in the target is lost.
+pub unsafe fn move_back(at: Addr, len: usize, to: Addr) -> Result<(), Errno> {
+    let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+    // SAFETY: forwarded.
+    check(unsafe { syscall5(libc::SYS_mremap, at.0, len, len, flags as usize, to.0) }).map(|_| ())
+}
+
 /// Whether anything readable is mapped at `addr`'s page. Asked by a call that every filter lets pass, because
 /// libc makes it: the kernel reads the set before it refuses to know what to do with it.
 pub fn is_mapped(addr: Addr) -> bool {
