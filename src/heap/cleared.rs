@@ -3,8 +3,9 @@
 //! Two ways: to write zeroes (34 us a MiB), or to give the memory back to the kernel, which gives zeroes when
 //! the program touches it (1 us if it had touched nothing since the last time; else 55 us, and the page faults
 //! that follow). Which one is better depends on what the program does with the object, and that is told by
-//! the time that giving back takes. So it is tried, and as long as it is quick it stays. When it was slow, zeroes
-//! are written the next time, then three times, seven, fifteen, thirty-one and about 250, before it is
+//! the time that giving back takes. So it is tried, and as long as it is quick it stays. When it was slow, that may be
+//! our own doing, who wrote the zeroes, or the machine's: it is tried once more. When that was slow, too, zeroes
+//! are written the next time, then three times, seven, fifteen, thirty and about 250, before it is
 //! tried again. Rejected: to ask which pages there are (mincore, page tables): calls that a filter may not allow; the
 //! processor's time stamp: a process may have forbidden itself to read it, and the strict mode of seccomp does.
 //!
@@ -24,6 +25,8 @@ pub const WRITE_FIRST: u8 = 1;
 const LEVEL: u32 = 5;
 const TIMES: u8 = (1 << LEVEL) - 1;
 const LEVELS: u8 = 6;
+/// In the place of the times: memory was given back the last time, which was slow.
+const AGAIN: u8 = TIMES;
 
 /// Giving back is slow from so many nanoseconds on: a third of the pages were there.
 fn slow(pages: usize) -> u64 {
@@ -51,7 +54,7 @@ unsafe fn give(span: &Span, bytes: usize) -> bool {
         return false;
     }
     let (level, times) = (span.clearing.get() >> LEVEL, span.clearing.get() & TIMES);
-    if times != 0 {
+    if times != 0 && times != AGAIN {
         if level < LEVELS || process::now_ns() >> 5 & 7 == 0 {
             span.clearing.set(level << LEVEL | (times - 1));
         }
@@ -62,6 +65,10 @@ unsafe fn give(span: &Span, bytes: usize) -> bool {
     let given = unsafe { vm::advise(span.base(), bytes, libc::MADV_DONTNEED) }.is_ok();
     let quick = given && process::now_ns().wrapping_sub(before) < slow(bytes / PAGE_SIZE);
     let next = (level + 1).min(LEVELS);
-    span.clearing.set(if quick { GIVE } else { next << LEVEL | ((1u8 << next.min(5)) - 1) });
+    span.clearing.set(match times {
+        _ if quick => GIVE,
+        AGAIN => next << LEVEL | ((1u8 << next.min(5)) - 1).min(AGAIN - 1),
+        _ => level << LEVEL | AGAIN,
+    });
     given
 }
