@@ -8,6 +8,7 @@
 // stderr: =================================================================
 // stderr: *ERROR: gleaner: the program hides pointers
 // stderr: 
+// stderr: ...
 // stderr: free of 300000 byte(s) in 3000 object(s) that no pointer led to in * collection(s), called from:
 // stderr: ...
 // stderr: * in drop */hidden.c:*

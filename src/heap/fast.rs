@@ -18,7 +18,7 @@ use super::cache::{self, Bin};
 use super::misuse;
 use crate::pure::addr::Addr;
 use crate::spans::class::{BIN_OF, MEDIUM_MAX, SMALL_MAX};
-use crate::spans::{Block, plain};
+use crate::spans::{Block, map, plain};
 use core::num::NonZeroUsize;
 use core::ptr::NonNull;
 use core::sync::atomic::{Ordering, compiler_fence};
@@ -64,9 +64,11 @@ pub fn medium(n: usize) -> Option<NonNull<u8>> {
 #[cold]
 #[inline(never)]
 fn odd(block: *const Block) {
+    // A handler that came in between may have closed the bin, which then knows no mark.
+    let Some(span) = map::lookup(Addr::of(block)) else { return };
     // SAFETY: as in `medium`.
-    let mark = unsafe { (*block).mark };
-    if mark != 0 {
+    let (mark, marked) = unsafe { ((*block).mark, cache::is_marked(span, block)) };
+    if mark != 0 && !marked {
         misuse::written(Addr::of(block), Addr(mark));
     }
 }

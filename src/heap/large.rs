@@ -160,8 +160,11 @@ pub fn free(critical: &Critical, span: &'static Span) {
     if flags & flag::CELL != 0 {
         return guarded::free_small(critical, span);
     }
+    if buried::put(critical, span) {
+        return;
+    }
     at_hand::again(cache::current());
-    if !buried::put(critical, span) && (flags & flag::GUARDED != 0 || !kept::put(critical, span)) {
+    if flags & flag::GUARDED != 0 || !kept::put(critical, span) {
         give_up(critical, span, pages::free);
     }
 }
