@@ -110,12 +110,14 @@ pub unsafe extern "C" fn exit() {
 /// # Safety
 /// As _exit(2).
 #[unsafe(no_mangle)]
+#[unsafe(naked)]
 pub unsafe extern "C" fn _exit(status: c_int) -> ! {
-    exit::immediately(status)
+    core::arch::naked_asm!("lea rsi, [rsp + 8]", "jmp {end}", end = sym exit::immediately)
 }
 /// # Safety
 /// As _Exit(3).
 #[unsafe(no_mangle)]
+#[unsafe(naked)]
 pub unsafe extern "C" fn _Exit(status: c_int) -> ! {
-    exit::immediately(status)
+    core::arch::naked_asm!("lea rsi, [rsp + 8]", "jmp {end}", end = sym exit::immediately)
 }

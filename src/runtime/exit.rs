@@ -94,8 +94,9 @@ fn look_at_blocks() {
     }
 }
 
-/// _exit(2).
-pub fn immediately(status: c_int) -> ! {
+/// _exit(2), called with this stack pointer: below it is nothing of the program's.
+pub extern "C" fn immediately(status: c_int, sp: usize) -> ! {
+    CALLED_AT.store(sp, Ordering::Relaxed);
     let end = |status: c_int| match EXIT.get() {
         // SAFETY: libc's function, of this type.
         Some(real) => unsafe { real(status) },
