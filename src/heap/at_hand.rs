@@ -1,7 +1,7 @@
 //! The large objects that a thread freed last: whole, without a lock, for its next request of their size.
 //!
-//! Each thread has [`PLACES`] of them, of at most [`MOST`] bytes; the others go to [`kept`], whose lock, records and clock cost five
-//! times as much. To everybody else they are KEPT, which is memory that holds no object. A place is one atomic word:
+//! Each thread has [`PLACES`] of them, of at most [`MOST`] bytes; the others go to [`kept`], whose lock, records and clock cost three
+//! times as many instructions (`pair1m` of `scripts/bench`). To everybody else they are KEPT, which is memory that holds no object. A place is one atomic word:
 //! its thread fills it when it is empty, and whoever empties it, its thread or somebody who ticks (`heap::purge`), has the span. A tick marks what it
 //! finds, the next one gives up what still bears the mark.
 //!

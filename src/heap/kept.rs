@@ -127,5 +127,6 @@ pub enum Which {
 
 /// Pages that are kept, what threads have [at hand](at_hand) included.
 pub fn pages(critical: &Critical) -> usize {
-    KEPT.lock(critical).pages + at_hand::count_pages()
+    let kept = KEPT.lock(critical).pages;
+    kept + at_hand::count_pages()
 }

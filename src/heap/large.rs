@@ -61,13 +61,11 @@ pub fn alloc(critical: &Critical, n: usize, align: usize) -> Option<Object> {
     }
 }
 
-/// An object of `n` bytes that this thread has [at hand](at_hand). Outside of critical sections.
+/// An object of `n` bytes, too many for a slot, that this thread has [at hand](at_hand). Outside of critical sections.
 #[inline]
 pub fn quick(n: usize) -> Option<*mut u8> {
-    if n <= MEDIUM_MAX || n > LARGE_MAX {
-        return None;
-    }
-    at_hand::take(cache::current(), pages_for(n + 1)).map(|span| reuse(span).at)
+    let pages = pages_for(n.checked_add(1)?);
+    at_hand::take(cache::current(), pages).map(|span| reuse(span).at)
 }
 
 fn alloc_large(critical: &Critical, bytes: usize, align: usize) -> Option<Object> {

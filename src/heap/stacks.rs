@@ -40,6 +40,7 @@ pub fn slack_of(word: u64) -> usize {
     (word >> 32 & SLACK) as usize
 }
 
+#[inline]
 fn entry(span: &Span, index: u32) -> Option<&AtomicU64> {
     let array = span.stacks.load(Ordering::Acquire);
     // SAFETY: the array has an entry a slot.
@@ -66,21 +67,12 @@ pub fn is_absent(span: &Span) -> bool {
 /// Remembers (or with the default forgets) the origin of slot `index`, if the span has an array.
 #[inline]
 pub fn set(span: &Span, index: u32, origin: Origin) {
-    let array = span.stacks.load(Ordering::Relaxed);
-    if !array.is_null() {
-        // SAFETY: the array has an entry a slot.
-        unsafe { &*array.add(index as usize) }.store(origin.pack(), Ordering::Relaxed);
-    }
+    set_word(span, index, origin.pack());
 }
 
 /// The origin of slot `index`; the default where none was recorded.
 pub fn get(span: &Span, index: u32) -> Origin {
-    let array = span.stacks.load(Ordering::Relaxed);
-    if array.is_null() {
-        return Origin::default();
-    }
-    // SAFETY: the array has an entry a slot.
-    Origin::unpack(unsafe { &*array.add(index as usize) }.load(Ordering::Relaxed))
+    Origin::unpack(word(span, index))
 }
 
 /// Records that slot `index` was allocated by `stack` for `n` bytes, making the array first if

@@ -5,7 +5,7 @@
 //! first seen. What rose since the last check, and at most of the checks before, is told.
 //!
 //! # Shape
-//! A table by stack, open addressing, at most half full, of 64 bytes a stack, in a region of its own that stays for the
+//! A table by stack, open addressing, at most half full, of 56 bytes a stack, in a region of its own that stays for the
 //! next check and is doubled by copying. Counting one object is a look-up; neighbours mostly have one stack, so the last one
 //! is tried first. Nothing is kept of single objects.
 //!
@@ -133,19 +133,17 @@ impl Growth {
     fn enlarge(&mut self, critical: &Critical) -> Result<(), Full> {
         let room = (self.room * 2).max(FIRST_ROOM);
         let at = metadata::map_region(critical, room * size_of::<Site>()).ok_or(Full)?;
-        let old = core::mem::replace(self, Growth { at, room, ..Growth { ..*self } });
-        let (from, bytes) = (old.at, old.room * size_of::<Site>());
         // SAFETY: a new region of zeros, which are free entries; the old one is read, then given back.
         unsafe {
             let new = core::slice::from_raw_parts_mut(at.ptr::<Site>(), room);
-            if old.room != 0 {
-                let all = core::slice::from_raw_parts(from.ptr::<Site>(), old.room);
-                for site in all.iter().filter(|site| site.stack != 0) {
-                    new[place(new, site.stack)] = *site;
-                }
-                metadata::unmap_region(critical, from, bytes);
+            for site in self.sites().iter().filter(|site| site.stack != 0) {
+                new[place(new, site.stack)] = *site;
+            }
+            if self.room != 0 {
+                metadata::unmap_region(critical, self.at, self.room * size_of::<Site>());
             }
         }
+        (self.at, self.room) = (at, room);
         self.hot = 0;
         Ok(())
     }

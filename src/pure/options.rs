@@ -16,9 +16,9 @@ use core::fmt;
 mod signals;
 mod split;
 mod value;
-pub use signals::{Faults, Signals};
+pub use signals::{Faults, Signals, signal_name};
 pub use split::Shown;
-pub use value::{Fault, Format, Kind, Mappings, Mode, Path, Value, signal_name};
+pub use value::{Fault, Format, Kind, Mappings, Mode, Path, Value};
 
 #[cfg(test)]
 mod tests;

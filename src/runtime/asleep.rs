@@ -13,6 +13,7 @@
 //! The arguments are those of the C functions.
 #![allow(unsafe_code)]
 use super::blocking::{block, wrapped};
+use super::signals::{blocking_epoll_pwait, blocking_ppoll, blocking_pselect};
 use crate::ground::critical;
 use crate::heap::purge;
 use crate::pure::addr::Addr;
@@ -24,9 +25,6 @@ use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use libc::timespec;
 
 wrapped! {
-    fn slice_of_ppoll = "ppoll";
-    fn slice_of_pselect = "pselect";
-    fn slice_of_epoll = "epoll_pwait";
     fn whole_poll = "poll";
     fn whole_select = "select";
     fn whole_epoll = "epoll_wait";
@@ -93,10 +91,7 @@ fn sliced(total: u64, wait: &mut dyn FnMut(u64, *const c_void) -> c_int) -> Opti
     super::threads::arm();
     let errno = errno::get();
     let begun = process::now_ns();
-    let mut mask = None;
-    if !is_busy(now) {
-        mask = Some(Mask::block());
-    }
+    let mut mask = (!is_busy(now)).then(Mask::block);
     let result = loop {
         let rest = match total {
             FOR_EVER => FOR_EVER,
@@ -155,7 +150,7 @@ pub unsafe extern "C" fn poll(fds: *mut c_void, n: u64, timeout: c_int) -> c_int
     let slices = sliced(of_ms(timeout), &mut |slice, mask| {
         let limit = time(slice);
         let limit = if slice == FOR_EVER { ptr::null() } else { &raw const limit };
-        block!(slice_of_ppoll(fds, n, limit, mask))
+        block!(blocking_ppoll(fds, n, limit, mask))
     });
     slices.unwrap_or_else(|| block!(whole_poll(fds, n, timeout)))
 }
@@ -163,8 +158,9 @@ pub unsafe extern "C" fn poll(fds: *mut c_void, n: u64, timeout: c_int) -> c_int
 /// # Safety
 /// As epoll_wait(2).
 pub unsafe extern "C" fn epoll_wait(epoll: c_int, events: *mut c_void, n: c_int, timeout: c_int) -> c_int {
-    let slices =
-        sliced(of_ms(timeout), &mut |slice, mask| block!(slice_of_epoll(epoll, events, n, ms(slice), mask)));
+    let slices = sliced(of_ms(timeout), &mut |slice, mask| {
+        block!(blocking_epoll_pwait(epoll, events, n, ms(slice), mask))
+    });
     slices.unwrap_or_else(|| block!(whole_epoll(epoll, events, n, timeout)))
 }
 
@@ -204,7 +200,7 @@ pub unsafe extern "C" fn select(
         }
         let limit = time(slice);
         let limit = if slice == FOR_EVER { ptr::null() } else { &raw const limit };
-        block!(slice_of_pselect(n, read, write, except, limit, mask))
+        block!(blocking_pselect(n, read, write, except, limit, mask))
     });
     let Some(result) = slices else { return block!(whole_select(n, read, write, except, timeout)) };
     // Linux tells what is left.
@@ -224,7 +220,7 @@ fn sleep_for(total: u64) -> Option<Result<(), u64>> {
     let most = total - total / 500 - MS;
     let slept = sliced(most, &mut |slice, mask| {
         let limit = time(slice);
-        block!(slice_of_ppoll(ptr::null::<u8>(), 0, &raw const limit, mask))
+        block!(blocking_ppoll(ptr::null::<u8>(), 0, &raw const limit, mask))
     })?;
     let ended = slept < 0 || {
         let end = time(end);

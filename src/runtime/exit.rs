@@ -29,7 +29,7 @@ use core::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
 
 /// 1 once main has returned (leak mode).
 pub static MAIN_RETURNED: AtomicU32 = AtomicU32::new(0);
-/// The stack pointer at the newest call of exit from outside of libc, or 0.
+/// The stack pointer at the newest call of exit from outside of libc, or of `_exit`; or 0.
 pub static CALLED_AT: AtomicUsize = AtomicUsize::new(0);
 /// The process whose end was begun.
 static DONE: AtomicI32 = AtomicI32::new(0);
@@ -71,8 +71,7 @@ pub fn live_from(sp: usize, hi: usize) -> usize {
 }
 
 extern "C" fn at_exit(_: *mut c_void) {
-    look_at_blocks();
-    let status = if is_due() { ending(leaks::Patience::Any) } else { 0 };
+    let status = in_order();
     if status != 0 {
         // SAFETY: see the head of this file.
         unsafe { libc::exit(status) }
@@ -80,11 +79,16 @@ extern "C" fn at_exit(_: *mut c_void) {
 }
 
 extern "C" fn at_quick_exit(_: *mut c_void) {
-    look_at_blocks();
-    let status = if is_due() { ending(leaks::Patience::Any) } else { 0 };
+    let status = in_order();
     if status != 0 {
         process::exit_group(status);
     }
+}
+
+/// The end that handlers are called for; the new status, if not 0.
+fn in_order() -> c_int {
+    look_at_blocks();
+    if is_due() { ending(leaks::Patience::Any) } else { 0 }
 }
 
 /// From level 2 of `secure` on all blocks are looked at once more, if nobody else uses any.
@@ -94,9 +98,9 @@ fn look_at_blocks() {
     }
 }
 
-/// _exit(2), called with this stack pointer: below it is nothing of the program's.
+/// _exit(2), called with this stack pointer: below it is nothing of the program's. In a handler of exit's it is the same end.
 pub extern "C" fn immediately(status: c_int, sp: usize) -> ! {
-    CALLED_AT.store(sp, Ordering::Relaxed);
+    let _ = CALLED_AT.compare_exchange(0, sp, Ordering::Relaxed, Ordering::Relaxed);
     let end = |status: c_int| match EXIT.get() {
         // SAFETY: libc's function, of this type.
         Some(real) => unsafe { real(status) },

@@ -28,7 +28,15 @@ pub fn malloc(n: usize) -> *mut u8 {
     }
     match fast::small(n) {
         Some(p) => p.as_ptr(),
-        None => malloc_slow(n),
+        None => new_slow(n, How::Malloc),
+    }
+}
+
+#[inline(never)]
+fn malloc_medium(n: usize) -> *mut u8 {
+    match fast::medium(n) {
+        Some(p) => p.as_ptr(),
+        None => new_slow(n, How::Malloc),
     }
 }
 
@@ -45,20 +53,6 @@ pub fn new(n: usize, how: How) -> *mut u8 {
 #[cold]
 #[inline(never)]
 fn new_slow(n: usize, how: How) -> *mut u8 {
-    slow(n, MIN_ALIGN, |critical, trace| resize::alloc(critical, n, Trace { how, ..trace })).at
-}
-
-#[inline(never)]
-fn malloc_medium(n: usize) -> *mut u8 {
-    match fast::medium(n) {
-        Some(p) => p.as_ptr(),
-        None => malloc_slow(n),
-    }
-}
-
-#[cold]
-#[inline(never)]
-fn malloc_slow(n: usize) -> *mut u8 {
     if n > MEDIUM_MAX
         && !critical::is_interrupted()
         && !collect::is_due()
@@ -66,7 +60,27 @@ fn malloc_slow(n: usize) -> *mut u8 {
     {
         return p;
     }
-    slow(n, MIN_ALIGN, |critical, trace| resize::alloc(critical, n, trace)).at
+    let p = slow(n, MIN_ALIGN, |critical, trace| resize::alloc(critical, n, Trace { how, ..trace })).at;
+    forget_scratch();
+    p
+}
+
+/// Clears the registers that a callee may leave anything in: a block's address that stays in one is pushed
+/// by the next lazily bound call or signal, and kept a leaked block for the checks.
+#[inline(always)]
+fn forget_scratch() {
+    // SAFETY: changes only what it says it changes.
+    unsafe {
+        core::arch::asm!(
+            "xor ecx, ecx", "xor edx, edx", "xor esi, esi", "xor edi, edi",
+            "xor r8d, r8d", "xor r9d, r9d", "xor r10d, r10d", "xor r11d, r11d",
+            "pxor xmm0, xmm0", "pxor xmm1, xmm1", "pxor xmm2, xmm2", "pxor xmm3, xmm3",
+            out("rcx") _, out("rdx") _, out("rsi") _, out("rdi") _,
+            out("r8") _, out("r9") _, out("r10") _, out("r11") _,
+            out("xmm0") _, out("xmm1") _, out("xmm2") _, out("xmm3") _,
+            options(nomem, nostack),
+        );
+    }
 }
 
 /// One attempt to allocate about `n` bytes at a multiple of `align`; another after memory was found; else
@@ -149,6 +163,7 @@ fn calloc_larger(n: usize) -> *mut u8 {
 fn calloc_slow(n: usize) -> *mut u8 {
     let got = slow(n, MIN_ALIGN, |critical, trace| resize::alloc(critical, n, trace));
     resize::clear(got, n);
+    forget_scratch();
     got.at
 }
 
@@ -156,27 +171,21 @@ fn calloc_slow(n: usize) -> *mut u8 {
 /// As free(3).
 #[inline(always)]
 pub unsafe fn free(p: *mut u8) {
+    // SAFETY: forwarded.
+    unsafe { delete(p, How::Malloc, None) }
+}
+
+/// [`free`], or an operator delete; of a block of `size` bytes, if the compiler tells.
+/// # Safety
+/// As free(3).
+#[inline(always)]
+pub unsafe fn delete(p: *mut u8, how: How, size: Option<usize>) {
     // SAFETY: forwarded; the fast path wants a pointer that is not null.
     unsafe {
         match fast::free(p) {
             fast::Freed::Done => {}
             fast::Freed::Full => bin_full(p),
-            fast::Freed::Special => free_slow(p),
-        }
-    }
-}
-
-/// [`free`] by an operator delete; of a block of `size` bytes, if the compiler tells.
-/// # Safety
-/// As free(3).
-#[inline(always)]
-pub unsafe fn delete(p: *mut u8, how: How, size: Option<usize>) {
-    // SAFETY: forwarded.
-    unsafe {
-        match fast::free(p) {
-            fast::Freed::Done => {}
-            fast::Freed::Full => bin_full(p),
-            fast::Freed::Special => free_slow_as(p, how, size),
+            fast::Freed::Special => delete_slow(p, how, size),
         }
     }
 }
@@ -200,16 +209,7 @@ fn bin_full(p: *mut u8) {
 /// As free(3).
 #[cold]
 #[inline(never)]
-unsafe fn free_slow(p: *mut u8) {
-    // SAFETY: forwarded.
-    unsafe { free_slow_as(p, How::Malloc, None) }
-}
-
-/// # Safety
-/// As free(3).
-#[cold]
-#[inline(never)]
-unsafe fn free_slow_as(p: *mut u8, how: How, size: Option<usize>) {
+unsafe fn delete_slow(p: *mut u8, how: How, size: Option<usize>) {
     if p.is_null() {
         return;
     }
@@ -272,7 +272,10 @@ unsafe fn realloc_slow(p: *mut u8, n: usize) -> *mut u8 {
     let poll = || collect::poll(n);
     // SAFETY: forwarded.
     match unsafe { resize::realloc(p, n, poll, ready) } {
-        Resized::Done(p) => p,
+        Resized::Done(p) => {
+            forget_scratch();
+            p
+        }
         Resized::NoMemory => {
             errno::set(libc::ENOMEM);
             core::ptr::null_mut()
@@ -306,13 +309,10 @@ pub fn memalign(align: usize, n: usize) -> *mut u8 {
 
 /// `n` bytes at a multiple of `align`, a power of two.
 pub fn aligned(align: usize, n: usize) -> *mut u8 {
-    if align <= MIN_ALIGN {
-        return malloc(n);
-    }
-    slow(n, align, |critical, trace| resize::alloc_aligned(critical, n, align, trace)).at
+    new_aligned(align, n, How::Malloc)
 }
 
-/// [`memalign`] for an operator new.
+/// [`aligned`], or an operator new; one whose alignment is no power of two promises nothing.
 pub fn new_aligned(align: usize, n: usize, how: How) -> *mut u8 {
     if align <= MIN_ALIGN || !align.is_power_of_two() {
         return new(n, how);
@@ -320,7 +320,9 @@ pub fn new_aligned(align: usize, n: usize, how: How) -> *mut u8 {
     let attempt = |critical: &critical::Critical, trace: Trace| {
         resize::alloc_aligned(critical, n, align, Trace { how, ..trace })
     };
-    slow(n, align, attempt).at
+    let p = slow(n, align, attempt).at;
+    forget_scratch();
+    p
 }
 
 /// aligned_alloc: glibc 2.36 takes any power of two, and like memalign what is none.

@@ -34,10 +34,10 @@ wrapped! {
     fn blocking_sigsuspend = "sigsuspend";
     fn blocking_sigtimedwait = "sigtimedwait";
     fn blocking_sigwait = "sigwait";
-    fn blocking_ppoll = "ppoll";
+    pub(super) fn blocking_ppoll = "ppoll";
     fn blocking_ppoll_chk = "__ppoll_chk";
-    fn blocking_pselect = "pselect";
-    fn blocking_epoll_pwait = "epoll_pwait";
+    pub(super) fn blocking_pselect = "pselect";
+    pub(super) fn blocking_epoll_pwait = "epoll_pwait";
     fn blocking_epoll_pwait2 = "epoll_pwait2";
 }
 

@@ -123,7 +123,10 @@ impl<'a> Process<'a> {
         self.stopped.for_each_thread(&mut |_| count += 1);
         let mut room = Room::new(self.critical, count)?;
         let me = self.stopped.me();
-        room.push(live(self.own.sp, me.stack(), me.is_whole(), &[]));
+        room.push(match self.stopped.visited() {
+            Some(visited) => of(&visited),
+            None => live(self.own.sp, me.stack(), me.is_whole(), &[]),
+        });
         self.stopped.for_each_thread(&mut |t| room.push(of(t)));
         Some(room)
     }

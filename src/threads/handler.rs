@@ -235,7 +235,7 @@ fn stop(me: Option<&'static Thread>, frame: &mut Frame) {
 /// call. (`arrive` fails for a thread that is SAFE, whose published stack the collector may be reading: so
 /// `arrive_from_safe` comes only where the collector does not.)
 fn freeze(me: &Thread, sp: usize, frame: usize, arrive: impl FnOnce(&Word<AtomicU32>) -> bool) {
-    let before = (me.sp.load(Relaxed), me.frame.load(Relaxed));
+    let before = me.published();
     me.publish(sp, frame);
     if arrive(&me.word) {
         ack();

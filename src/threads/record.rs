@@ -143,6 +143,10 @@ impl Thread {
         self.sp.store(sp, Relaxed);
         self.frame.store(frame, Relaxed);
     }
+    /// What was published last.
+    pub(super) fn published(&self) -> (usize, usize) {
+        (self.sp.load(Relaxed), self.frame.load(Relaxed))
+    }
     pub(super) fn is_exiting(&self) -> bool {
         self.exiting.load(Relaxed) != 0
     }

@@ -74,7 +74,12 @@ pub(super) fn come(visit: Visit, me: Option<&'static Thread>, frame: &Frame) -> 
     }
     // Not while the collector counts a thread in a blocking call as stopped.
     blocking::run_again(me);
-    if receive(visit) { Fate::Received } else { Fate::Lost }
+    // To the collector the thread is what the visit interrupted, not our frames below it.
+    let before = me.published();
+    me.publish(frame.regs.rsp as usize, here);
+    let received = receive(visit);
+    me.publish(before.0, before.1);
+    if received { Fate::Received } else { Fate::Lost }
 }
 
 /// Visits that wait for the end of a critical section: a bit for each signal that ends the process, and the

@@ -117,6 +117,10 @@ impl WorldStopped<'_> {
         });
         guests::for_each(self.epoch, &mut |thread| f(&of(thread, self.epoch)));
     }
+    /// The calling thread as a handler of ours interrupted it, if that is where it is.
+    pub fn visited(&self) -> Option<Stopped> {
+        (self.me.frame.load(Relaxed) != 0).then(|| of(self.me, self.epoch))
+    }
     /// The calling thread's record: its stack's bounds and descriptor.
     pub fn me(&self) -> &'static Thread {
         self.me

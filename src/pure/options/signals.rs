@@ -1,8 +1,8 @@
-//! Values that are sets of signals: `TERM,INT`.
-use super::value::{Fault, Kind, Value};
+//! Values that are signals, or sets of them: `TERM,INT`.
+use super::value::{Fault, Kind, Value, decimal};
 
 /// A set of signals, as the kernel's: bit `n - 1` is signal `n`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Signals(pub u64);
 
 /// Which signals make sense in a set.
@@ -13,33 +13,75 @@ pub enum Faults {
     Without,
 }
 
-/// Those that end a process by default and can be handled, without glibc's own. Faults last.
-const NAMES: &[(&str, i32)] = &[
-    ("HUP", libc::SIGHUP),
-    ("INT", libc::SIGINT),
-    ("QUIT", libc::SIGQUIT),
-    ("USR1", libc::SIGUSR1),
-    ("USR2", libc::SIGUSR2),
-    ("PIPE", libc::SIGPIPE),
-    ("ALRM", libc::SIGALRM),
-    ("TERM", libc::SIGTERM),
-    ("STKFLT", libc::SIGSTKFLT),
-    ("XCPU", libc::SIGXCPU),
-    ("XFSZ", libc::SIGXFSZ),
-    ("VTALRM", libc::SIGVTALRM),
-    ("PROF", libc::SIGPROF),
-    ("IO", libc::SIGIO),
-    ("PWR", libc::SIGPWR),
-    ("ABRT", libc::SIGABRT),
-    ("SEGV", libc::SIGSEGV),
-    ("BUS", libc::SIGBUS),
-    ("FPE", libc::SIGFPE),
-    ("ILL", libc::SIGILL),
-    ("SYS", libc::SIGSYS),
-    ("TRAP", libc::SIGTRAP),
+/// By name, without SIG, those that a handler can take but glibc's own 32 and 33, and what they do to a process by default: the
+/// kernel raises faults at an instruction, which a handler that returns would repeat.
+const KNOWN: &[(&str, i32, Action)] = &[
+    ("HUP", libc::SIGHUP, Action::Ends),
+    ("INT", libc::SIGINT, Action::Ends),
+    ("QUIT", libc::SIGQUIT, Action::Ends),
+    ("USR1", libc::SIGUSR1, Action::Ends),
+    ("USR2", libc::SIGUSR2, Action::Ends),
+    ("PIPE", libc::SIGPIPE, Action::Ends),
+    ("ALRM", libc::SIGALRM, Action::Ends),
+    ("TERM", libc::SIGTERM, Action::Ends),
+    ("STKFLT", libc::SIGSTKFLT, Action::Ends),
+    ("CHLD", libc::SIGCHLD, Action::GoesOn),
+    ("CONT", libc::SIGCONT, Action::GoesOn),
+    ("TSTP", libc::SIGTSTP, Action::GoesOn),
+    ("TTIN", libc::SIGTTIN, Action::GoesOn),
+    ("TTOU", libc::SIGTTOU, Action::GoesOn),
+    ("URG", libc::SIGURG, Action::GoesOn),
+    ("XCPU", libc::SIGXCPU, Action::Ends),
+    ("XFSZ", libc::SIGXFSZ, Action::Ends),
+    ("VTALRM", libc::SIGVTALRM, Action::Ends),
+    ("PROF", libc::SIGPROF, Action::Ends),
+    ("WINCH", libc::SIGWINCH, Action::GoesOn),
+    ("IO", libc::SIGIO, Action::Ends),
+    ("PWR", libc::SIGPWR, Action::Ends),
+    ("ABRT", libc::SIGABRT, Action::Faults),
+    ("SEGV", libc::SIGSEGV, Action::Faults),
+    ("BUS", libc::SIGBUS, Action::Faults),
+    ("FPE", libc::SIGFPE, Action::Faults),
+    ("ILL", libc::SIGILL, Action::Faults),
+    ("SYS", libc::SIGSYS, Action::Faults),
+    ("TRAP", libc::SIGTRAP, Action::Faults),
 ];
-const FAULTS: usize = 7;
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Action {
+    Ends,
+    /// It is ignored, or the process stops.
+    GoesOn,
+    Faults,
+}
+/// The first real-time signal that glibc leaves to programs, and the last.
 const REAL_TIME: core::ops::RangeInclusive<i32> = 34..=64;
+
+/// The usual name of a signal, without SIG.
+pub fn signal_name(number: i32) -> Option<&'static str> {
+    KNOWN.iter().find(|known| known.1 == number).map(|known| known.0)
+}
+
+/// The signal that may stop threads, by name or number.
+pub(super) fn stopping(text: &[u8]) -> Option<u64> {
+    let is_fit = |what| what != Action::Faults;
+    one(text.strip_prefix(b"SIG").unwrap_or(text), is_fit, |name, text| name == text).map(|n| n as u64)
+}
+
+/// One of those that are fit (real-time signals are) by its name, which `is` compares, or number.
+fn one(text: &[u8], is_fit: impl Fn(Action) -> bool, is: impl Fn(&[u8], &[u8]) -> bool) -> Option<i32> {
+    let number = |text: &[u8]| decimal(text).and_then(|n| i32::try_from(n).ok());
+    let mut known = KNOWN.iter().filter(|known| is_fit(known.2));
+    if let Some(n) = number(text) {
+        return (known.any(|known| known.1 == n) || REAL_TIME.contains(&n)).then_some(n);
+    }
+    if let Some((first, above)) = text.split_at_checked("RTMIN".len())
+        && is(b"RTMIN", first)
+    {
+        let above = if above.is_empty() { 0 } else { number(above.strip_prefix(b"+")?)? };
+        return REAL_TIME.start().checked_add(above).filter(|n| REAL_TIME.contains(n));
+    }
+    known.find(|known| is(known.0.as_bytes(), text)).map(|known| known.1)
+}
 
 impl Signals {
     pub fn has(self, signal: i32) -> bool {
@@ -50,29 +92,18 @@ impl Signals {
     }
 }
 
-fn one(text: &[u8], faults: Faults) -> Option<i32> {
+fn in_set(text: &[u8], faults: Faults) -> Option<i32> {
     let text = text.trim_ascii();
     let text = match text {
         [b's' | b'S', b'i' | b'I', b'g' | b'G', rest @ ..] => rest,
         text => text,
     };
-    let digits = |text: &[u8]| core::str::from_utf8(text).ok()?.parse::<i32>().ok();
-    let known = match faults {
-        Faults::With => NAMES,
-        Faults::Without => &NAMES[..NAMES.len() - FAULTS],
+    let is_fit = |what| match what {
+        Action::Ends => true,
+        Action::GoesOn => false,
+        Action::Faults => faults == Faults::With,
     };
-    if let Some(n) = digits(text) {
-        return (known.iter().any(|known| known.1 == n) || REAL_TIME.contains(&n)).then_some(n);
-    }
-    if text.len() >= 5 && text[..5].eq_ignore_ascii_case(b"RTMIN") {
-        let above = match &text[5..] {
-            [] => 0,
-            [b'+', rest @ ..] => digits(rest)?,
-            _ => return None,
-        };
-        return REAL_TIME.start().checked_add(above).filter(|n| REAL_TIME.contains(n));
-    }
-    known.iter().find(|known| known.0.as_bytes().eq_ignore_ascii_case(text)).map(|known| known.1)
+    one(text, is_fit, <[u8]>::eq_ignore_ascii_case)
 }
 
 impl Value for Signals {
@@ -83,7 +114,7 @@ impl Value for Signals {
         }
         let mut all = 0;
         for piece in text.split(|&b| b == b',') {
-            all |= 1 << (one(piece, faults).ok_or(Fault::Value)? - 1);
+            all |= 1 << (in_set(piece, faults).ok_or(Fault::Value)? - 1);
         }
         Ok(Signals(all))
     }
@@ -95,8 +126,8 @@ impl Value for Signals {
             if place > 0 {
                 out(b",");
             }
-            match NAMES.iter().find(|known| known.1 == signal) {
-                Some(known) => out(known.0.as_bytes()),
+            match signal_name(signal) {
+                Some(name) => out(name.as_bytes()),
                 None => out(&[b'0' + (signal / 10) as u8, b'0' + (signal % 10) as u8]),
             }
         }

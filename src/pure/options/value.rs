@@ -1,5 +1,5 @@
 //! The types of values: how each is read, checked, shown.
-use super::signals::Faults;
+use super::signals::{self, Faults, signal_name};
 use core::fmt;
 
 /// What becomes of unreachable memory; see the table.
@@ -362,7 +362,7 @@ fn number(text: &[u8], kind: &Kind) -> Option<u64> {
     match *kind {
         Kind::Count { low, high, .. } => decimal(text).filter(|n| (low..=high).contains(n)),
         Kind::Bytes { low, high } => size(text).filter(|n| (low..=high).contains(n)),
-        Kind::Signal => signal(text),
+        Kind::Signal => signals::stopping(text),
         Kind::Mode
         | Kind::Mappings
         | Kind::Format
@@ -372,7 +372,7 @@ fn number(text: &[u8], kind: &Kind) -> Option<u64> {
     }
 }
 
-fn decimal(text: &[u8]) -> Option<u64> {
+pub(super) fn decimal(text: &[u8]) -> Option<u64> {
     if text.is_empty() {
         return None;
     }
@@ -392,51 +392,4 @@ fn size(text: &[u8]) -> Option<u64> {
         _ => return decimal(text),
     };
     decimal(before)?.checked_mul(1 << shift)
-}
-
-/// Signals by name, without SIG. Not here: those that the kernel raises at an instruction (a
-/// handler that returns would repeat it), KILL and STOP, and glibc's own 32 and 33.
-const SIGNALS: &[(&str, i32)] = &[
-    ("HUP", libc::SIGHUP),
-    ("INT", libc::SIGINT),
-    ("QUIT", libc::SIGQUIT),
-    ("USR1", libc::SIGUSR1),
-    ("USR2", libc::SIGUSR2),
-    ("PIPE", libc::SIGPIPE),
-    ("ALRM", libc::SIGALRM),
-    ("TERM", libc::SIGTERM),
-    ("STKFLT", libc::SIGSTKFLT),
-    ("CHLD", libc::SIGCHLD),
-    ("CONT", libc::SIGCONT),
-    ("TSTP", libc::SIGTSTP),
-    ("TTIN", libc::SIGTTIN),
-    ("TTOU", libc::SIGTTOU),
-    ("URG", libc::SIGURG),
-    ("XCPU", libc::SIGXCPU),
-    ("XFSZ", libc::SIGXFSZ),
-    ("VTALRM", libc::SIGVTALRM),
-    ("PROF", libc::SIGPROF),
-    ("WINCH", libc::SIGWINCH),
-    ("IO", libc::SIGIO),
-    ("PWR", libc::SIGPWR),
-];
-/// The first real-time signal that glibc leaves to programs, and the last.
-const REAL_TIME: core::ops::RangeInclusive<u64> = 34..=64;
-
-/// The usual name of a signal, without SIG.
-pub fn signal_name(number: i32) -> Option<&'static str> {
-    SIGNALS.iter().find(|(_, n)| *n == number).map(|(name, _)| *name)
-}
-
-fn signal(text: &[u8]) -> Option<u64> {
-    let text = text.strip_prefix(b"SIG").unwrap_or(text);
-    if let Some(n) = decimal(text) {
-        let known = i32::try_from(n).ok().and_then(signal_name).is_some();
-        return (known || REAL_TIME.contains(&n)).then_some(n);
-    }
-    if let Some(above) = text.strip_prefix(b"RTMIN") {
-        let above = if above.is_empty() { 0 } else { decimal(above.strip_prefix(b"+")?)? };
-        return REAL_TIME.start().checked_add(above).filter(|n| REAL_TIME.contains(n));
-    }
-    SIGNALS.iter().find(|(name, _)| name.as_bytes() == text).map(|(_, n)| *n as u64)
 }
