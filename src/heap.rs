@@ -24,6 +24,7 @@ pub mod cleared;
 pub mod fast;
 pub mod fork;
 pub mod free_bits;
+pub mod growing;
 pub mod guarded;
 pub mod kept;
 pub mod large;

@@ -10,6 +10,7 @@
 //! the holder of the late lock. The TLS asm touches only this thread's copy of a hidden symbol.
 #![allow(unsafe_code)]
 use super::at_hand::AtHand;
+use super::growing::Growing;
 use crate::ground::critical::Critical;
 use crate::ground::lock::{Lock, Rank};
 use crate::pages::{self, PageCache, metadata};
@@ -48,6 +49,8 @@ pub struct Cache {
     pub pages: UnsafeCell<PageCache>,
     /// Large objects that it freed last.
     pub at_hand: AtHand,
+    /// The block that it grew last.
+    pub growing: Growing,
     /// Link in the list of unused caches.
     next: Cell<*const Cache>,
     /// Link in the list of all caches.
@@ -232,6 +235,7 @@ impl Cache {
             lost: Cell::new(false),
             pages: UnsafeCell::new(PageCache::new()),
             at_hand: AtHand::new(),
+            growing: Growing::new(),
             next: Cell::new(ptr::null()),
             before: Cell::new(ptr::null()),
         }

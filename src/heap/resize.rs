@@ -195,7 +195,10 @@ pub unsafe fn realloc(p: *mut u8, n: usize, poll: impl FnOnce(), trace: impl Fn(
         stay(p, n, trace);
         return Resized::Done(p);
     }
-    let fast = fast::malloc(n);
+    let cache = cache::current();
+    let plain = !cache.is_empty() && !cache.watched.get() && secure::level() == 0;
+    let wanted = if plain { cache.growing.wanted(p, old, n) } else { n };
+    let fast = fast::malloc(wanted);
     let critical = critical::enter();
     let new = if !fast.is_null() {
         fast
@@ -211,10 +214,14 @@ pub unsafe fn realloc(p: *mut u8, n: usize, poll: impl FnOnce(), trace: impl Fn(
             special::relocate(&critical, span, Addr(p as usize), Addr(moved as usize));
             return Resized::Done(moved);
         }
-        alloc(&critical, n, trace).at
+        let roomy = if wanted > n { alloc(&critical, wanted, trace).at } else { core::ptr::null_mut() };
+        if roomy.is_null() { alloc(&critical, n, trace).at } else { roomy }
     };
     if new.is_null() {
         return Resized::NoMemory;
+    }
+    if plain {
+        cache.growing.moved(new, n, wanted);
     }
     drop(critical);
     // SAFETY: both objects hold that many bytes and differ.

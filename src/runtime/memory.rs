@@ -238,7 +238,9 @@ unsafe fn delete_slow(p: *mut u8, how: How, size: Option<usize>) {
 pub unsafe fn realloc(p: *mut u8, n: usize) -> *mut u8 {
     // SAFETY: forwarded.
     unsafe {
-        if fast::plain(p).is_some_and(|old| resize::stays(old.get(), n)) {
+        if let Some(old) = fast::plain(p)
+            && (resize::stays(old.get(), n) || cache::current().growing.in_place(p, old.get(), n))
+        {
             return p;
         }
         realloc_slow(p, n)
