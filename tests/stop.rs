@@ -221,7 +221,11 @@ fn threads_come_and_go_during_stops() {
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
-                for _ in 0..400 {
+                // A loaded machine may have room for few stops in so many turns.
+                for turn in 0.. {
+                    if turn >= 400 && threads::counters().stops > before + 20 {
+                        break;
+                    }
                     std::thread::scope(|inner| {
                         inner.spawn(|| registered(|| drop(std::hint::black_box(vec![1u8; 100]))));
                         inner.spawn(|| drop(std::hint::black_box(vec![1u8; 100])));
@@ -234,7 +238,6 @@ fn threads_come_and_go_during_stops() {
             stopped(|_| ());
         }
     });
-    assert!(threads::counters().stops > before + 20);
 }
 
 #[test]

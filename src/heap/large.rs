@@ -397,7 +397,7 @@ static FREED: AtomicUsize = AtomicUsize::new(0);
 /// How many are freed between two looks: 16 MiB.
 const LOOK_EVERY: usize = 4096;
 
-/// Keeps resident free memory within an eighth of what is in use, plus 32 MiB, whatever [`purge`] says. Whoever
+/// Keeps resident free memory within a quarter of what is in use, plus 32 MiB, whatever [`purge`] says. Whoever
 /// frees pages calls this.
 pub fn pages_freed(critical: &Critical, count: usize) {
     purge::freed(critical, count);
@@ -408,7 +408,7 @@ pub fn pages_freed(critical: &Critical, count: usize) {
     let stats = pages::stats();
     // What is kept whole is in use to the page allocator, and idle to us.
     let kept = kept::pages(critical);
-    let keep = (stats.in_use - kept.min(stats.in_use)) / 8 + 2 * LOOK_EVERY;
+    let keep = (stats.in_use - kept.min(stats.in_use)) / 4 + 2 * LOOK_EVERY;
     let idle = stats.free_resident + kept;
     if idle > keep {
         pages::scavenge(critical, idle - keep);
