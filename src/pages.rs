@@ -45,6 +45,7 @@ mod fresh;
 mod geometry;
 mod grow;
 mod invariants;
+pub mod limit;
 pub mod metadata;
 mod os;
 pub mod own;
@@ -110,13 +111,13 @@ pub fn alloc(critical: &Critical, cache: &mut PageCache, npages: usize) -> Optio
 #[cold]
 fn alloc_slow(critical: &Critical, cache: &mut PageCache, npages: usize) -> Option<Run> {
     let mut heap = HEAP.lock(critical);
-    if cache.is_empty() {
-        heap.fill(&mut Os(critical), cache)?;
-        if let Some(taken) = cache.take(npages) {
-            return Some(Run::of(taken, npages));
-        }
-    }
-    heap.alloc(&mut Os(critical), npages, 1).map(|taken| Run::of(taken, npages))
+    let filled = cache.is_empty() && heap.fill(&mut Os(critical), cache).is_some();
+    let cached = if filled { cache.take(npages) } else { None };
+    let taken = cached.or_else(|| heap.alloc(&mut Os(critical), npages, 1))?;
+    let excess = heap.excess();
+    drop(heap);
+    limit::give_back(critical, excess);
+    Some(Run::of(taken, npages))
 }
 
 /// `npages` pages at a multiple of `align_pages` pages (a power of two).
@@ -125,7 +126,11 @@ pub fn alloc_aligned(critical: &Critical, npages: usize, align_pages: usize) -> 
     if npages == 0 || npages > SPACE_PAGES {
         return None;
     }
-    let taken = HEAP.lock(critical).alloc(&mut Os(critical), npages, align_pages)?;
+    let mut heap = HEAP.lock(critical);
+    let taken = heap.alloc(&mut Os(critical), npages, align_pages)?;
+    let excess = heap.excess();
+    drop(heap);
+    limit::give_back(critical, excess);
     Some(Run::of(taken, npages))
 }
 
@@ -221,7 +226,7 @@ pub fn stats() -> Stats {
     let (counts, closed) = (heap.tree.counts(), heap.closed_pages());
     Stats {
         mapped: counts.mapped,
-        in_use: counts.mapped - counts.free - closed,
+        in_use: heap.in_use(),
         free_resident: counts.free - counts.released,
         free_released: counts.released + closed,
     }

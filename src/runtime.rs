@@ -33,6 +33,7 @@ pub mod old_signals;
 pub mod pins;
 pub mod request;
 pub mod sandbox;
+pub mod shortage;
 pub mod signals;
 pub mod start;
 pub mod stats;

@@ -16,7 +16,7 @@ use super::large::{self, Object};
 use super::secure;
 use crate::ground::critical::Critical;
 use crate::ground::lock::{Lock, Rank};
-use crate::pages::{self, own};
+use crate::pages::{self, limit, own};
 use crate::pure::addr::{Addr, PAGE_SIZE, round_up};
 use crate::spans::span::{flag, kind};
 use crate::spans::{Span, map, slab};
@@ -98,7 +98,12 @@ fn map_large(critical: &Critical, n: usize, align: usize) -> Option<Object> {
     let bytes = round_up(round_up(n.max(1), align.max(16)), PAGE_SIZE);
     let whole = bytes + 2 * AROUND;
     let span = slab::take(critical)?;
+    if !limit::charge(critical, bytes / PAGE_SIZE) {
+        slab::give(critical, span);
+        return None;
+    }
     let Ok(at) = vm::reserve(Addr::NULL, whole) else {
+        limit::discharge(critical, bytes / PAGE_SIZE);
         slab::give(critical, span);
         return None;
     };
@@ -113,14 +118,15 @@ fn map_large(critical: &Critical, n: usize, align: usize) -> Option<Object> {
         && large::insert_huge(critical, base, span);
     if !there {
         let _ = map::set(critical, first, 1, None);
-        unmap(span);
+        unmap(critical, span);
         slab::give(critical, span);
         return None;
     }
     Some(large::publish(span, true, kind::HUGE))
 }
 
-fn unmap(span: &Span) {
+fn unmap(critical: &Critical, span: &Span) {
+    limit::discharge(critical, span.pages.get() as usize);
     let bytes = span.pages.get() as usize * PAGE_SIZE + 2 * AROUND;
     let from = Addr(span.page_base().0 - AROUND);
     own::remove(from, from.add(bytes));
@@ -129,9 +135,9 @@ fn unmap(span: &Span) {
 }
 
 /// The mapping of a large one goes, with its pages around it. Nothing leads to it any more.
-pub fn unmap_large(span: &Span) {
+pub fn unmap_large(critical: &Critical, span: &Span) {
     LARGE.fetch_sub(1, Relaxed);
-    unmap(span);
+    unmap(critical, span);
 }
 
 /// The free cells, oldest first from `at` on, and where they all are.

@@ -14,7 +14,7 @@
 use super::{at_hand, buried, cache, cleared, guarded, kept, live, purge, secure, stacks};
 use crate::ground::critical::Critical;
 use crate::ground::lock::{Lock, Rank};
-use crate::pages::{self, metadata, own};
+use crate::pages::{self, limit, metadata, own};
 use crate::pure::addr::{Addr, PAGE_SIZE, pages_for, round_up};
 use crate::spans::class::MEDIUM_MAX;
 use crate::spans::span::{flag, kind};
@@ -105,13 +105,13 @@ fn alloc_huge(critical: &Critical, bytes: usize, align: usize) -> Option<Object>
     span.init_large(base, bytes / PAGE_SIZE, bytes);
     span.flags.store(flag::OWN_MAPPING, Ordering::Relaxed);
     if !map::set(critical, base, 1, Some(span)) {
-        unmap(base, bytes);
+        unmap(critical, base, bytes);
         slab::give(critical, span);
         return None;
     }
     if !insert_huge(critical, base, span) {
         let _ = map::set(critical, base, 1, None);
-        unmap(base, bytes);
+        unmap(critical, base, bytes);
         slab::give(critical, span);
         return None;
     }
@@ -124,7 +124,22 @@ pub(super) fn publish(span: &'static Span, zeroed: bool, as_kind: u8) -> Object 
     Object { at: span.base().ptr(), zeroed, span }
 }
 
-fn map_aligned(_critical: &Critical, bytes: usize, align: usize) -> Option<Addr> {
+/// A mapping for an object, charged and registered as ours.
+fn map_aligned(critical: &Critical, bytes: usize, align: usize) -> Option<Addr> {
+    let pages = bytes / PAGE_SIZE;
+    if !limit::charge(critical, pages) {
+        return None;
+    }
+    let base = map_room(bytes, align);
+    match base {
+        Some(base) => own::add(base, base.add(bytes)),
+        None => limit::discharge(critical, pages),
+    }
+    base
+}
+
+/// A mapping that nobody knows yet.
+fn map_room(bytes: usize, align: usize) -> Option<Addr> {
     let slack = align.saturating_sub(PAGE_SIZE);
     let all = bytes.checked_add(slack)?;
     let at = vm::map_rw(Addr::NULL, all).ok()?;
@@ -139,11 +154,11 @@ fn map_aligned(_critical: &Critical, bytes: usize, align: usize) -> Option<Addr>
             let _ = vm::unmap(base.add(bytes), after);
         }
     }
-    own::add(base, base.add(bytes));
     Some(base)
 }
 
-fn unmap(base: Addr, bytes: usize) {
+fn unmap(critical: &Critical, base: Addr, bytes: usize) {
+    limit::discharge(critical, bytes / PAGE_SIZE);
     own::remove(base, base.add(bytes));
     // SAFETY: the object's own mapping; its user gave it back.
     let _ = unsafe { vm::unmap(base, bytes) };
@@ -175,11 +190,11 @@ pub(super) fn give_up(critical: &Critical, span: &'static Span, free_pages: fn(&
         remove_huge(critical, base);
         let _ = map::set(critical, base, 1, None);
         if span.flags.load(Ordering::Relaxed) & flag::GUARDED != 0 {
-            guarded::unmap_large(span);
+            guarded::unmap_large(critical, span);
             return slab::give(critical, span);
         }
         slab::give(critical, span);
-        unmap(base, bytes);
+        unmap(critical, base, bytes);
     } else {
         let _ = map::set(critical, base, bytes / PAGE_SIZE, None);
         slab::give(critical, span);
@@ -224,14 +239,30 @@ fn shrink_large(critical: &Critical, span: &'static Span, bytes: usize) -> *mut 
 /// Pages that came from elsewhere never become one mapping with what was mapped behind them, and two mappings cannot be
 /// moved on as one: the next growth would copy. So the moved part grows into the place of the rest.
 fn grow_large(critical: &Critical, span: &'static Span, bytes: usize) -> Option<*mut u8> {
+    let old = span.size.get();
+    // The pages that move are charged already.
+    if !limit::charge(critical, (bytes - old) / PAGE_SIZE) {
+        return None;
+    }
+    let new = move_large(critical, span, bytes);
+    if new.is_none() {
+        limit::discharge(critical, (bytes - old) / PAGE_SIZE);
+    }
+    new
+}
+
+fn move_large(critical: &Critical, span: &'static Span, bytes: usize) -> Option<*mut u8> {
     let (base, old) = (span.base(), span.size.get());
-    let room = map_aligned(critical, bytes, PAGE_SIZE)?;
+    let room = map_room(bytes, PAGE_SIZE)?;
+    own::add(room, room.add(bytes));
     let listed = map::set(critical, room, 1, Some(span)) && insert_huge(critical, room, span);
     // SAFETY: both ranges are ours; the object belongs to the caller of realloc.
     if !listed || unsafe { vm::move_pages(base, old, room) }.is_err() {
         remove_huge(critical, room);
         let _ = map::set(critical, room, 1, None);
-        unmap(room, bytes);
+        own::remove(room, room.add(bytes));
+        // SAFETY: mapped above; nobody uses it.
+        let _ = unsafe { vm::unmap(room, bytes) };
         return None;
     }
     // SAFETY: nobody uses the rest of the new mapping yet; the object as above.
@@ -257,14 +288,23 @@ fn grow_large(critical: &Critical, span: &'static Span, bytes: usize) -> Option<
     span.publish(kind::HUGE);
     let _ = map::set(critical, base, old / PAGE_SIZE, None);
     pages::free_released(critical, base, old / PAGE_SIZE);
+    limit::moved_out(critical, old / PAGE_SIZE);
     Some(new.ptr())
 }
 
 fn resize_huge(critical: &Critical, span: &'static Span, bytes: usize) -> Option<*mut u8> {
     let (base, old) = (span.base(), span.size.get());
+    if bytes > old && !limit::charge(critical, (bytes - old) / PAGE_SIZE) {
+        return None;
+    }
     // The record must follow the move in one step for the collector: a critical section does.
     // SAFETY: the object belongs to the caller of realloc, who gets the new address.
-    let new = unsafe { vm::remap(base, old, bytes, true) }.ok()?;
+    let new = unsafe { vm::remap(base, old, bytes, true) }.ok();
+    // What was charged too much, or is gone.
+    if new.is_none() || bytes < old {
+        limit::discharge(critical, old.abs_diff(bytes) / PAGE_SIZE);
+    }
+    let new = new?;
     own::remove(base, base.add(old));
     own::add(new, new.add(bytes));
     resized(span, new, bytes);

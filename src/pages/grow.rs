@@ -13,11 +13,12 @@
 //!
 //! Order of a growth, so that a failure at any step leaves the structure as it was: map the
 //! memory; metadata and a slot in the in-use set; only then, unable to fail, the change.
-use super::cache::PageCache;
+use super::cache::{BLOCK, PageCache};
 use super::chunk::Content;
 use super::extents::Extent;
 use super::fresh::Fresh;
 use super::geometry::*;
+use super::limit::Limit;
 use super::search_addr::Rounding;
 use super::store::{Checks, Plain};
 use super::tree::{Taken, Tree, corrupt};
@@ -105,23 +106,27 @@ pub struct PageHeap<C> {
     hint: usize,
     /// The first of the [`CLOSED`] pages, which count as in use.
     closed: Option<Page>,
+    pub(super) limit: Limit,
 }
 
 impl PageHeap<Plain> {
     pub const fn new() -> Self {
         const { assert!(matches!(Plain::ROUNDING, Rounding::ToMapped)) };
-        PageHeap { tree: Tree::new(Plain), hint: 0, closed: None }
+        PageHeap { tree: Tree::new(Plain), hint: 0, closed: None, limit: Limit::new() }
     }
 }
 
 impl<C: Checks> PageHeap<C> {
     #[cfg(test)]
     pub(super) fn with_checks(checks: C) -> Self {
-        PageHeap { tree: Tree::new(checks), hint: 0, closed: None }
+        PageHeap { tree: Tree::new(checks), hint: 0, closed: None, limit: Limit::new() }
     }
 
     /// `n` pages at a multiple of `align` pages, growing if it must.
     pub fn alloc(&mut self, backing: &mut impl Backing, n: usize, align: usize) -> Option<Taken> {
+        if !self.allows(n) {
+            return None;
+        }
         if let Some(taken) = self.try_alloc(n, align) {
             return Some(taken);
         }
@@ -132,6 +137,23 @@ impl<C: Checks> PageHeap<C> {
         }
         self.grow(backing, n.checked_add(align - 1)?)?;
         self.try_alloc(n, align)
+    }
+
+    /// Pages handed out.
+    pub fn in_use(&self) -> usize {
+        let counts = self.tree.counts;
+        counts.mapped - counts.free - self.closed_pages()
+    }
+
+    /// Whether the limit leaves room for `n` more pages.
+    pub fn allows(&self, n: usize) -> bool {
+        self.limit.allows(self.in_use(), n)
+    }
+
+    /// Pages that have memory beyond the limit.
+    pub fn excess(&self) -> usize {
+        let free = self.tree.counts.free - self.tree.counts.released;
+        (self.in_use() + self.limit.beside + free).saturating_sub(self.limit.most)
     }
 
     /// How many of the pages in use nobody has.
@@ -164,8 +186,11 @@ impl<C: Checks> PageHeap<C> {
         if align <= 1 { self.tree.alloc(n) } else { self.tree.alloc_aligned(n, align) }
     }
 
-    /// A full cache of pages, growing if it must.
+    /// A full cache of pages, growing if it must. `None`: there are not as many.
     pub fn fill(&mut self, backing: &mut impl Backing, cache: &mut PageCache) -> Option<()> {
+        if !self.allows(BLOCK) {
+            return None;
+        }
         if self.tree.fill(cache).is_some() || self.open(backing) && self.tree.fill(cache).is_some() {
             return Some(());
         }

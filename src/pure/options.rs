@@ -123,6 +123,10 @@ table! {
          3 gives samples of the small blocks pages of their own, too, and wants delete to fit new.";
     min_growth: usize = 16 << 20, Kind::Bytes { low: 64 << 10, high: 1 << 46 },
         "Net growth of the heap before which no collection starts.";
+    max_heap: usize = 0, Kind::Bytes { low: 0, high: 1 << 46 },
+        "The most memory that the heap may have in use. \
+         Beyond it free memory is given back, in gc mode after a collection if need be, and then allocations fail with ENOMEM, which is told once. \
+         Counted are the pages that hold blocks, not gleaner's own tables. 0 is no limit.";
     growth: u16 = 100, Kind::Count { low: 1, high: 10_000, unit: "percent" },
         "Net growth that starts a collection, as a share of what was live after the last one. \
          min_growth holds where it is larger.";

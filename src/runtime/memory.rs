@@ -8,7 +8,7 @@
 //! As the C functions: pointers come from this family and are not used after they were freed.
 #![allow(unsafe_code)]
 use super::nested::{self, MIN_ALIGN};
-use super::{collect, foreign, info, start, trace};
+use super::{collect, foreign, shortage, start, trace};
 use crate::ground::critical;
 use crate::heap::large::{self, OBJECT_MAX};
 use crate::heap::release::{self, Freed};
@@ -100,13 +100,10 @@ fn ours(n: usize, attempt: impl Fn(&critical::Critical, Trace) -> Got) -> Got {
     let _late = threads::late_gate();
     collect::poll(n);
     let trace = ready();
-    let mut got = attempt(&critical::enter(), trace);
+    let got = attempt(&critical::enter(), trace);
     if got.at.is_null() && n <= OBJECT_MAX {
-        // Address space may be what is short: free memory gives its own back.
-        collect::for_memory();
-        let critical = critical::enter();
-        info::trim_all(&critical);
-        got = attempt(&critical, trace);
+        let again = || Some(attempt(&critical::enter(), trace)).filter(|got| !got.at.is_null());
+        return shortage::again(n, again).unwrap_or(got);
     }
     got
 }
@@ -279,8 +276,16 @@ unsafe fn realloc_slow(p: *mut u8, n: usize) -> *mut u8 {
             p
         }
         Resized::NoMemory => {
-            errno::set(libc::ENOMEM);
-            core::ptr::null_mut()
+            // SAFETY: forwarded; the block is as it was.
+            let again = || match unsafe { resize::realloc(p, n, || {}, ready) } {
+                Resized::Done(p) => Some(p),
+                _ => None,
+            };
+            let new = if n <= OBJECT_MAX { shortage::again(n, again) } else { None };
+            new.unwrap_or_else(|| {
+                errno::set(libc::ENOMEM);
+                core::ptr::null_mut()
+            })
         }
         // SAFETY: forwarded.
         Resized::Foreign => unsafe { foreign::realloc(p, n) },

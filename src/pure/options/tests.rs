@@ -168,6 +168,7 @@ fn options() -> impl Strategy<Value = Options> {
                     mappings,
                     secure: exitcode & 3,
                     min_growth,
+                    max_heap: collect_every / 2,
                     growth,
                     limbo,
                     disguised,
