@@ -58,7 +58,7 @@ mod visit;
 pub use heap::{visit_heap, visit_region};
 pub use snapshot::{Access, Snapshot, Summary};
 pub use stacks::RED_ZONE;
-pub use visit::{Nearby, Visited, visit, visit_adopted};
+pub use visit::{Nearby, Visited, visit, visit_adopted, visit_shared};
 
 /// Where words were found.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

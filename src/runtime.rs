@@ -13,6 +13,7 @@ pub mod blocking;
 pub mod check;
 pub mod cleanups;
 pub mod collect;
+pub mod copies;
 pub mod cycle;
 pub mod exec;
 pub mod exit;

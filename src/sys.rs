@@ -3,6 +3,8 @@
 //! Everything goes through raw system calls, because libc's functions are the very ones that
 //! `preload/` replaces, set `errno`, or are cancellation points.
 mod arguments;
+pub mod child;
+pub mod copy;
 pub mod descriptors;
 pub mod errno;
 pub mod file;
@@ -20,6 +22,7 @@ pub mod random;
 pub mod raw;
 pub mod sandbox;
 pub mod signal;
+pub mod smaps;
 pub mod tasks;
 pub mod timer;
 pub mod tls;

@@ -65,12 +65,20 @@ fn ask(target: &Target, signal: i32, deadline: Instant) -> Result<File, String> 
     loop {
         let mut mailbox = Mailbox::new(pid)?;
         begin(target, &mailbox, signal, deadline)?;
-        match mailbox.wait(target, deadline) {
+        let mail = match mailbox.wait(target, deadline) {
+            Mail::Copied(pipe) => post::listen(pipe, deadline).map_err(|error| said(&error))?,
+            // Not yet taken up, from here on: the copy had nothing to say.
+            Mail::Begun => Mail::None,
+            mail => mail,
+        };
+        match mail {
             Mail::Done(record) => return Ok(record),
+            // The next check will be made without a copy.
+            Mail::Begun if Instant::now() + TURN < deadline => {}
             Mail::Refused(why) if Instant::now() + TURN < deadline && why.contains("did not stop") => {}
             Mail::Refused(why) => return Err(format!("process {pid} could not check for leaks: {why}")),
             Mail::Ended => return Err(format!("process {pid} ended during the check")),
-            Mail::Begun | Mail::None => {
+            Mail::Begun | Mail::Copied(_) | Mail::None => {
                 return Err(format!(
                     "process {pid} began to check for leaks, and is not done in time; see --timeout"
                 ));

@@ -5,17 +5,17 @@
 //! first seen. What rose since the last check, and at most of the checks before, is told.
 //!
 //! # Shape
-//! A table by stack, open addressing, at most half full, of 56 bytes a stack, in a region of its own that stays for the
-//! next check and is doubled by copying. Counting one object is a look-up; neighbours mostly have one stack, so the last one
-//! is tried first. Nothing is kept of single objects.
+//! A table by stack, open addressing, at most half full, of 56 bytes a stack, in a region that stays for the
+//! next check and of which more and more is used. Counting one object is a look-up; neighbours mostly have one stack, so the last one
+//! is tried first. Nothing is kept of single objects. Where a copy of the process does the checks, region and
+//! [`Growth`] are in memory that both share.
 //!
 //! # Safety
-//! The region holds `room` entries, all written, and belongs to the holder of the cycle's lock (who has the
-//! one [`Growth`]).
+//! The region has room for `most` entries, zeroed at first, and belongs to the holder of the cycle's lock (who has the
+//! one [`Growth`]), or to the copy that works for him.
 #![allow(unsafe_code)]
 use super::scratch::{Full, List};
 use crate::ground::critical::Critical;
-use crate::pages::metadata;
 use crate::pure::addr::Addr;
 
 /// One call stack over the checks.
@@ -56,6 +56,8 @@ pub struct Growing {
 /// What is kept from check to check.
 pub struct Growth {
     at: Addr,
+    /// Entries that the region has room for, and those that are used now: a power of two.
+    most: usize,
     room: usize,
     len: usize,
     /// Checks so far, and when the last one was.
@@ -74,8 +76,26 @@ const MOST: usize = 40;
 const LEAST: u64 = 1024;
 
 impl Growth {
-    pub const fn new() -> Growth {
-        Growth { at: Addr::NULL, room: 0, len: 0, checks: 0, last_ms: 0, hot: 0, full: false }
+    /// # Safety
+    /// The region is zeroed, and nobody else's from now on.
+    pub unsafe fn new(at: Addr, bytes: usize) -> Growth {
+        let most = bytes / size_of::<Site>();
+        Growth { at, most, room: 0, len: 0, checks: 0, last_ms: 0, hot: 0, full: false }
+    }
+
+    /// Forgets all checks: one broke off in the middle.
+    pub fn forget(&mut self) {
+        self.sites().fill(Site::default());
+        *self = Growth {
+            at: self.at,
+            most: self.most,
+            room: self.room,
+            len: 0,
+            checks: 0,
+            last_ms: 0,
+            hot: 0,
+            full: false,
+        };
     }
 
     fn sites(&mut self) -> &mut [Site] {
@@ -132,18 +152,21 @@ impl Growth {
 
     fn enlarge(&mut self, critical: &Critical) -> Result<(), Full> {
         let room = (self.room * 2).max(FIRST_ROOM);
-        let at = metadata::map_region(critical, room * size_of::<Site>()).ok_or(Full)?;
-        // SAFETY: a new region of zeros, which are free entries; the old one is read, then given back.
-        unsafe {
-            let new = core::slice::from_raw_parts_mut(at.ptr::<Site>(), room);
-            for site in self.sites().iter().filter(|site| site.stack != 0) {
-                new[place(new, site.stack)] = *site;
-            }
-            if self.room != 0 {
-                metadata::unmap_region(critical, self.at, self.room * size_of::<Site>());
-            }
+        if room > self.most {
+            return Err(Full);
         }
-        (self.at, self.room) = (at, room);
+        let mut kept: List<Site> = List::new(critical);
+        kept.reserve(self.len)?;
+        for site in self.sites().iter_mut().filter(|site| site.stack != 0) {
+            kept.push(core::mem::take(site))?;
+        }
+        // What is new was never written.
+        self.room = room;
+        let sites = self.sites();
+        for site in kept.iter() {
+            let at = place(sites, site.stack);
+            sites[at] = *site;
+        }
         self.hot = 0;
         Ok(())
     }
@@ -179,12 +202,6 @@ impl Growth {
         told
     }
 }
-impl Default for Growth {
-    fn default() -> Growth {
-        Growth::new()
-    }
-}
-
 /// At this check, and at two of three since it was first seen.
 fn growing(site: &Site, now_ms: u64) -> Option<Growing> {
     let more = site.bytes.checked_sub(site.last_bytes).filter(|&more| more >= LEAST)?;

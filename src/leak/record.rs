@@ -23,7 +23,7 @@ use super::hidden::Hidden;
 use super::modules;
 use super::unwind::EXACT;
 use crate::sys::path::Path;
-use crate::sys::{file, process};
+use crate::sys::{copy, file};
 use core::fmt::{self, Write};
 
 /// Buffered text to a descriptor. The first failed write stops the rest.
@@ -125,7 +125,7 @@ pub fn write(fd: i32, about: &About<'_>, found: &Found<'_>) -> Result<(), Unwrit
     let mut out = Out::new(fd);
     let mut exe = Path::new();
     exe.read_link(c"/proc/thread-self/exe");
-    out.line(format_args!("gleaner-record 1\npid {}", process::pid()));
+    out.line(format_args!("gleaner-record 1\npid {}", copy::told_pid()));
     out.bytes(b"exe ");
     out.path(exe.as_bytes());
     out.line(format_args!("\nmode {}", about.mode));

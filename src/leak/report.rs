@@ -20,7 +20,7 @@ use crate::pure::options::Format;
 use crate::sys::file::{self, Fd};
 use crate::sys::path::Path;
 use crate::sys::sandbox::{self, Need};
-use crate::sys::{errno, process};
+use crate::sys::{copy, errno};
 use core::fmt::Write;
 
 /// The command's status when each leak was suppressed.
@@ -145,7 +145,7 @@ pub fn plain(critical: &Critical, order: &Order<'_>, about: &About<'_>, found: &
     if leaks().next().is_none() && hidden().next().is_none() {
         return Verdict::Clean;
     }
-    let (mut out, pid) = (Out::new(order.out), process::pid());
+    let (mut out, pid) = (Out::new(order.out), copy::told_pid());
     let audit = about.mode == "audit";
     let head = if audit { HIDES } else { "LeakSanitizer: detected memory leaks" };
     out.bytes(b"\n=================================================================\n");

@@ -19,10 +19,10 @@
 use super::scratch::{Full, List};
 use crate::ground::critical::Critical;
 use crate::pure::addr::Addr;
+use crate::sys::child::{clone, inherits_orphans};
 use crate::sys::file::Fd;
 use crate::sys::process;
 use crate::sys::raw::{Errno, check, syscall1, syscall2, syscall3, syscall4};
-use core::arch::asm;
 use core::ffi::{CStr, c_char};
 
 /// The status of a child that could not execute the program.
@@ -106,15 +106,6 @@ fn try_run(critical: &Critical, program: &Program<'_>) -> Option<End> {
     Some(wait(keeper, program.deadline_ms))
 }
 
-/// Whether this process would be the parent of a keeper's program.
-fn inherits_orphans() -> bool {
-    let mut is = 0i32;
-    // SAFETY: the kernel writes one int.
-    let asked =
-        unsafe { syscall2(libc::SYS_prctl, libc::PR_GET_CHILD_SUBREAPER as usize, &raw mut is as usize) };
-    process::pid() == 1 || check(asked).is_err() || is != 0
-}
-
 /// The host's variables but those that load libraries or steer us.
 fn environment(critical: &Critical) -> Result<List<'_, *const c_char>, Full> {
     unsafe extern "C" {
@@ -151,29 +142,6 @@ fn set_mask(mask: u64) -> u64 {
         syscall4(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK as usize, new, old, 8);
     }
     before
-}
-
-/// # Safety
-/// `top` must be the 16-byte aligned end of an unused stack; see the chapter on safety.
-unsafe fn clone(flags: i32, top: Addr, entry: unsafe extern "C" fn(&Plan) -> !, plan: &Plan) -> isize {
-    let result: isize;
-    // SAFETY: in the parent as any system call; the child, on its own stack, calls `entry` with
-    // the plan and never comes back.
-    unsafe {
-        asm!("syscall",
-             "test rax, rax",
-             "jnz 2f",
-             "xor ebp, ebp",
-             "mov rdi, r9",
-             "call r12",
-             "ud2",
-             "2:",
-             inlateout("rax") libc::SYS_clone as isize => result,
-             in("rdi") flags, in("rsi") top.0, in("rdx") 0, in("r10") 0, in("r8") 0,
-             in("r9") plan, in("r12") entry,
-             lateout("rcx") _, lateout("r11") _);
-    }
-    result
 }
 
 /// The keeper's whole life.

@@ -100,6 +100,28 @@ pub fn map_region(critical: &Critical, len: usize) -> Option<Addr> {
     Some(at)
 }
 
+/// The same, shared with copies of this process. Never unmapped, but by [`leave_shared`].
+pub fn map_shared_region(critical: &Critical, len: usize) -> Option<Addr> {
+    let len = len.max(1).checked_next_multiple_of(PAGE_SIZE)?;
+    let at = vm::map_shared_lazy(len).ok()?;
+    own::add(at, at.add(len));
+    own::share(at, at.add(len));
+    ARENA.lock(critical).mapped += len;
+    Some(at)
+}
+
+/// In the child of a fork: what its parent shares with others is not its own.
+/// # Safety
+/// Nothing refers to it any more.
+pub unsafe fn leave_shared(critical: &Critical) {
+    let (lo, hi) = own::shared();
+    if lo < hi {
+        own::share(Addr::NULL, Addr::NULL);
+        // SAFETY: the caller's promise.
+        unsafe { unmap_region(critical, lo, hi.since(lo)) };
+    }
+}
+
 /// Gives back what [`map_region`] gave.
 /// # Safety
 /// `at` and `len` are those of one `map_region`, and nothing refers to it any more.

@@ -18,6 +18,7 @@ use crate::ground::critical;
 use crate::ground::lock::{Lock, Rank};
 use crate::pure::addr::{Addr, PAGE_SIZE};
 use crate::sys::vm;
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// Ranges that need no mapping: a process with an unfragmented address space has under ten.
 const INLINE: usize = 64;
@@ -88,6 +89,19 @@ pub fn next(at: Addr) -> Option<(Addr, Addr)> {
     let own = OWN.lock(&critical);
     let lo = own.set.at_or_above(at.0)?;
     own.set.find(lo).map(|e| (Addr(e.lo), Addr(e.hi)))
+}
+
+/// The one range of ours that is shared with copies of this process.
+static SHARED: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
+
+/// Tells which it is.
+pub fn share(lo: Addr, hi: Addr) {
+    SHARED[0].store(lo.0, Relaxed);
+    SHARED[1].store(hi.0, Relaxed);
+}
+/// Where it is; empty if there is none.
+pub fn shared() -> (Addr, Addr) {
+    (Addr(SHARED[0].load(Relaxed)), Addr(SHARED[1].load(Relaxed)))
 }
 
 /// Calls `f` with each range in rising order. No lock is held meanwhile, so `f` may do what it

@@ -18,7 +18,7 @@ mod split;
 mod value;
 pub use signals::{Faults, Signals, signal_name};
 pub use split::Shown;
-pub use value::{Fault, Format, Kind, Mappings, Mode, Path, Value};
+pub use value::{Fault, Format, Kind, Mappings, Marking, Mode, Path, Value};
 
 #[cfg(test)]
 mod tests;
@@ -105,6 +105,10 @@ table! {
     check_every: u32 = 0, Kind::Count { low: 0, high: 10_000_000, unit: "s" },
         "Look for leaks again and again, after so many seconds, the report going to the log. \
          A kernel timer counts them, asleep or not; 0 is never.";
+    marking: Marking = Marking::Auto, Kind::Marking,
+        "Whether a program that goes on is stopped while a leak check marks its memory. \
+         stopped stops it; snapshot marks a copy of it, made as fork makes one, while the program goes on; \
+         auto does so where there is much to mark. Where no copy can be made, the program is stopped.";
     stats: bool = false, Kind::Switch,
         "Print statistics to the log when the program ends.";
     verbose: u8 = 0, Kind::Count { low: 0, high: 3, unit: "" },

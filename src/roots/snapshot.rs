@@ -78,6 +78,10 @@ pub(super) struct List {
     /// First what the kernel's list shows, then guard pages; each part sorted and disjoint.
     odd: Growing<Odd>,
     odd_listed: usize,
+    /// What shared memory held was gathered: it is not shown again.
+    pub gathered: bool,
+    /// Some of our memory is shared, by the host's doing.
+    heap_shared: bool,
 }
 
 /// Room for a visit.
@@ -104,6 +108,8 @@ impl Snapshot {
             entries: Growing::new(critical, ENTRIES)?,
             odd: Growing::new(critical, ODD)?,
             odd_listed: 0,
+            gathered: false,
+            heap_shared: false,
         };
         let work = Work {
             holes: Growing::new(critical, HOLES)?,
@@ -122,12 +128,14 @@ impl Snapshot {
                 record: &mut record,
                 entries: &mut list.entries,
                 odd: &mut list.odd,
+                heap_shared: false,
                 summary: Summary::default(),
                 at: Addr::NULL,
                 short: (0, 0),
             };
             list.odd_listed = reading.read(self.text.as_mut_slice())?;
             let (short, mut summary) = (reading.short, reading.summary);
+            (list.gathered, list.heap_shared) = (false, reading.heap_shared);
             if short == (0, 0) {
                 (summary.escaped, summary.dropped) = record.finish();
                 let evictable = list.entries.as_slice().iter().any(|e| e.perms.has(Perms::SHARED));
@@ -156,6 +164,23 @@ impl Snapshot {
         self.list.odd.as_slice().iter().for_each(|o| each(Addr(o.lo), Addr(o.hi)));
     }
 
+    /// Whether some of `lo..hi` is memory that other processes may write to.
+    pub fn is_shared(&self, lo: Addr, hi: Addr) -> bool {
+        let all = self.list.entries.as_slice();
+        let from = all.partition_point(|e| e.hi <= lo.0);
+        all[from..].iter().take_while(|e| e.lo < hi.0).any(|e| e.perms.has(Perms::SHARED))
+    }
+
+    /// Whether some of the heap is.
+    pub fn heap_is_shared(&self) -> bool {
+        self.list.heap_shared
+    }
+
+    /// Calls `each` with every range to scan.
+    pub fn each_entry(&self, each: &mut dyn FnMut(usize, usize)) {
+        self.list.entries.as_slice().iter().for_each(|e| each(e.lo, e.hi));
+    }
+
     /// What may be done with `lo..hi`, a range of the heap: the least of its parts.
     pub fn heap_access(&self, lo: Addr, hi: Addr) -> Access {
         let least = |odd: &[Odd]| {
@@ -181,6 +206,7 @@ struct Reading<'s, 'r, 'c> {
     record: &'r mut Reconcile<'c>,
     entries: &'s mut Growing<Entry>,
     odd: &'s mut Growing<Odd>,
+    heap_shared: bool,
     summary: Summary,
     /// The end of the last line.
     at: Addr,
@@ -248,6 +274,10 @@ impl Reading<'_, '_, '_> {
     }
 
     fn ours(&mut self, lo: Addr, hi: Addr, m: &Mapping<'_>) {
+        if own::shared() == (lo, hi) {
+            return;
+        }
+        self.heap_shared |= m.perms.has(Perms::SHARED);
         let read = m.perms.has(Perms::READ);
         let own_kind = m.inode == 0 && !m.perms.has(Perms::SHARED);
         let access = match (read && own_kind, m.perms.has(Perms::WRITE)) {

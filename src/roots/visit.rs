@@ -79,8 +79,24 @@ pub(super) fn visit_by(
     }
     stacks::settle(holes);
     let entries = walk.list.entries.as_slice();
-    walk.memory(&mut PageMap::open_way(way), entries, holes.as_slice(), regions.as_mut_slice())?;
+    let which = if walk.list.gathered { Which::Private } else { Which::All };
+    walk.memory(&mut PageMap::open_way(way), entries, holes.as_slice(), regions.as_mut_slice(), which)?;
     Ok(walk.done)
+}
+
+/// Shows what is in shared memory, the only memory that a copy of this process does not have as it is now; [`visit`]
+/// then leaves it out until the list is taken again.
+pub fn visit_shared(snapshot: &mut Snapshot, visitor: &mut dyn RootVisitor) -> Result<(), RootError> {
+    let _open = AllOpen::new();
+    let Snapshot { list, work: Work { regions, buffer, .. }, .. } = snapshot;
+    list.gathered = true;
+    let memory = Memory::open();
+    let reader = Reader::new(&memory, buffer.as_mut_slice());
+    let done = Visited::default();
+    let mut walk =
+        Walk { list, reader, visitor, blind: None, faults_are_the_kernels: false, within: None, done };
+    let entries = walk.list.entries.as_slice();
+    walk.memory(&mut PageMap::open(), entries, &[], regions.as_mut_slice(), Which::Shared)
 }
 
 /// What was learnt of the page tables for the adopted ranges that were read last: small ones lie side by
@@ -172,6 +188,19 @@ pub fn visit_adopted(
     Ok(())
 }
 
+/// Which entries are walked. No group of them has both sorts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Which {
+    All,
+    Private,
+    Shared,
+}
+impl Which {
+    fn has(self, entry: &Entry) -> bool {
+        self == Which::All || entry.perms.has(Perms::SHARED) == (self == Which::Shared)
+    }
+}
+
 struct Walk<'a> {
     list: &'a List,
     reader: Reader<'a>,
@@ -261,9 +290,14 @@ impl Walk<'_> {
         entries: &[Entry],
         holes: &[Hole],
         regions: &mut [Region],
+        which: Which,
     ) -> Result<(), RootError> {
         let mut rest = entries;
-        while let Some(first) = rest.first() {
+        while let Some((first, after)) = rest.split_first() {
+            if !which.has(first) {
+                rest = after;
+                continue;
+            }
             let alone = |class| class == Class::Whole;
             let ranges = matches!(map.way(), Way::ScanGuards | Way::Scan | Way::Entries);
             let together = |a: &Entry, b: &Entry| {

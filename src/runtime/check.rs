@@ -11,10 +11,12 @@
 //! ```text
 //! gleaner-check 1 begun
 //! gleaner-check 1 done                 with a descriptor of the record
+//! gleaner-check 1 copied               with a pipe's: a copy of the process writes the record into it
 //! gleaner-check 1 refused <reason>
 //! ```
+use super::copies::{self, Shared};
 use super::cycle::{self, Held};
-use super::leaks::{self, Growing, Seen};
+use super::leaks::{self, Marking, Seen, Sort, Work};
 use super::{exit, fork, lsan, pins, start};
 use crate::gc::Abandon;
 use crate::ground::critical::Critical;
@@ -24,7 +26,7 @@ use crate::pure::options::{Mode, Options};
 use crate::sys::file::{self, Fd};
 use crate::sys::letter::{self, Address};
 use crate::sys::sandbox::{self, Need};
-use crate::sys::{process, timer};
+use crate::sys::{copy, process, signal, timer};
 use crate::threads;
 use crate::threads::visits::{self, Visit};
 use crate::threads::watched::{self, At};
@@ -90,6 +92,7 @@ fn visited(visit: Visit) -> bool {
         return true;
     }
     match visit {
+        Visit::Request(AGAIN) => logged(visit),
         Visit::Request(number) => sandbox::forbids(Need::Answer) || requested(number),
         Visit::Timer | Visit::Wanted => logged(visit),
         Visit::Death(_) => {
@@ -99,8 +102,24 @@ fn visited(visit: Visit) -> bool {
     }
 }
 
-/// What the last report of the timer's told of: the same is not told again.
-static TOLD: AtomicU64 = AtomicU64::new(0);
+/// The number of a visit by a copy of the process that could not do its work. No command's.
+const AGAIN: u64 = 0;
+
+/// In the copy: the process shall check for itself.
+pub fn ask_again(shared: &Shared, tid: i32) {
+    const TRIES: u32 = 200;
+    const NAP_NS: i64 = 20_000_000;
+    let pid = threads::pid();
+    for round in 0..TRIES {
+        if shared.was_taken_up() {
+            return;
+        }
+        // A thread at a bad moment does nothing; it may have ended, too.
+        let whom = if round % 2 == 0 { tid } else { pid };
+        let _ = signal::send_marked(pid, whom, threads::signal_number(), visits::MARK);
+        process::sleep_ns(NAP_NS);
+    }
+}
 
 /// A check whose report goes to the log.
 fn logged(visit: Visit) -> bool {
@@ -108,16 +127,22 @@ fn logged(visit: Visit) -> bool {
         return true;
     }
     let Some(mut held) = cycle::try_enter() else { return false };
+    let again = visit == Visit::Request(AGAIN);
+    if again && !copies::is_rejected() {
+        return true;
+    }
+    // Where the log is a file it is opened by name.
+    let keep = if start::options().log.is_empty() { 2 } else { -1 };
+    let sort = if again { Sort::Again } else { Sort::Live(Work { keep, again: true }) };
     held.run(|held, sp| {
-        leaks::look(held, sp, Growing::Counted, |critical, seen| match seen {
+        leaks::look(held, sp, sort, |critical, seen| match seen {
             Ok(seen) => {
-                let sum = sum_of(&seen);
-                if TOLD.swap(sum, Relaxed) != sum || visit != Visit::Timer {
+                if copies::is_news(sum_of(&seen)) || !matches!(visit, Visit::Timer) {
                     leaks::tell_while_running(critical, &seen);
                 }
             }
             Err(why) => drop(leaks::not_made(why)),
-        })
+        });
     });
     true
 }
@@ -162,20 +187,60 @@ fn say(visitor: &Address, what: core::fmt::Arguments<'_>, enclosed: Option<&Fd>)
     letter::send(visitor, text.as_bytes(), enclosed).is_ok()
 }
 
+/// By a letter, or through a pipe whose end is in a letter: then a copy of the process writes into it what would have
+/// been enclosed, and nothing if the visitor is to ask again.
 #[inline(never)]
 fn answer(held: &mut Held, sp: usize, visitor: &Address) {
-    leaks::look(held, sp, Growing::Counted, |critical, seen| match seen {
-        Err(why) => drop(say(visitor, format_args!("refused {}", why.reason()), None)),
-        Ok(seen) => match written(critical, &seen) {
+    let out_of_the_way = |(reads, writes)| (letter::out_of_the_way(reads), letter::out_of_the_way(writes));
+    let pipe = if sandbox::forbids(Need::Copy) { None } else { file::pipe().ok().map(out_of_the_way) };
+    let sort = match &pipe {
+        Some((_, writes)) => Sort::Live(Work { keep: writes.raw(), again: false }),
+        None => Sort::Again,
+    };
+    let answered = leaks::look(held, sp, sort, |critical, seen| match (seen, &pipe) {
+        (Err(why), Some((_, writes))) if copy::is_copy() => {
+            let mut text = Line::new();
+            let _ = write!(text, "refused {}", why.reason());
+            let _ = writes.write_all(text.as_bytes());
+        }
+        (Ok(seen), Some((_, writes))) if copy::is_copy() => drop(written(critical, &seen, writes)),
+        (Err(why), _) => drop(say(visitor, format_args!("refused {}", why.reason()), None)),
+        (Ok(seen), _) => match paper(critical, &seen) {
             Some(record) => drop(say(visitor, format_args!("done"), Some(&record))),
             None => drop(say(visitor, format_args!("refused {}", Abandon::NoMemory.reason()), None)),
         },
     });
+    if let (None, Some((reads, _))) = (answered, &pipe) {
+        say(visitor, format_args!("copied"), Some(reads));
+    }
 }
 
-/// The record, from its begin.
-fn written(critical: &Critical, seen: &Seen<'_>) -> Option<Fd> {
+fn paper(critical: &Critical, seen: &Seen<'_>) -> Option<Fd> {
     let record = letter::paper(c"gleaner-check").ok()?;
+    written(critical, seen, &record)?;
+    file::rewind(record.raw()).ok()?;
+    Some(record)
+}
+
+/// How the program fared meanwhile.
+fn marking(seen: &Seen<'_>) -> Line {
+    let mut text = Line::new();
+    let _ = match seen.marking {
+        Marking::Copied(ns) => {
+            write!(text, "a copy of the program was marked in {} ms, while it ran", ns / 1_000_000)
+        }
+        Marking::Stopped(Some(why)) => write!(
+            text,
+            "the program was stopped while its memory was marked, for no copy could be made: {}",
+            why.reason()
+        ),
+        Marking::Stopped(None) => Ok(()),
+    };
+    text
+}
+
+/// Writes the record.
+fn written(critical: &Critical, seen: &Seen<'_>, record: &Fd) -> Option<()> {
     let mut sizes = Line::new();
     let (reachable, us) = (seen.reachable, seen.stopped_ns / 1000);
     let _ = write!(
@@ -198,14 +263,13 @@ fn written(critical: &Critical, seen: &Seen<'_>) -> Option<Fd> {
         Mode::Gc => "mode gc keeps no call stacks; run the program in mode leak to have them",
         _ => "",
     };
-    let notes = [sizes.as_bytes(), pinned.as_bytes(), stackless.as_bytes()];
-    // All three are ASCII.
+    let marking = marking(seen);
+    let notes = [sizes.as_bytes(), marking.as_bytes(), pinned.as_bytes(), stackless.as_bytes()];
+    // All of them are ASCII.
     let mut notes = notes.map(|note| core::str::from_utf8(note).unwrap_or_default());
     notes.sort_unstable_by_key(|note| note.is_empty());
     let told = notes.iter().filter(|note| !note.is_empty()).count();
     let about = About { mode: "leak", notes: &notes[..told], rules: lsan::rules() };
     let found = Found { growth: &seen.growth, ..Found::from(&seen.groups[..]) };
-    record::write(record.raw(), &about, &found).ok()?;
-    file::rewind(record.raw()).ok()?;
-    Some(record)
+    record::write(record.raw(), &about, &found).ok()
 }

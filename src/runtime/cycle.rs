@@ -8,7 +8,6 @@
 #![allow(unsafe_code)]
 use crate::ground::critical::Critical;
 use crate::ground::lock::{Lock, Rank};
-use crate::leak::growth::Growth;
 use crate::pages::metadata;
 use crate::pure::addr::{Addr, PAGE_SIZE};
 use crate::roots::Snapshot;
@@ -19,11 +18,10 @@ use core::cell::UnsafeCell;
 /// Public for fork, which holds it across: no fork happens inside a cycle.
 pub static CYCLE: Lock<()> = Lock::new(Rank::Cycle, ());
 
-struct Buffers(UnsafeCell<Option<Snapshot>>, UnsafeCell<Option<Stack>>, UnsafeCell<Growth>);
+struct Buffers(UnsafeCell<Option<Snapshot>>, UnsafeCell<Option<Stack>>);
 // SAFETY: used by the holder of CYCLE only.
 unsafe impl Sync for Buffers {}
-static BUFFERS: Buffers =
-    Buffers(UnsafeCell::new(None), UnsafeCell::new(None), UnsafeCell::new(Growth::new()));
+static BUFFERS: Buffers = Buffers(UnsafeCell::new(None), UnsafeCell::new(None));
 
 /// A cycle takes 20 KiB; a handler of the host's may interrupt it, on the same stack.
 const STACK: usize = 256 << 10;
@@ -94,14 +92,7 @@ impl Held {
         threads::attach_current(&self.critical)?;
         Some(threads::with_spilled(|sp| stack.run(|| f(self, sp))))
     }
-    /// The buffers for a list of the process's memory, kept from cycle to cycle (`None`: no memory), and what
-    /// the last check counted.
-    pub fn snapshot_and_growth(&mut self) -> Option<(&Critical, &mut Snapshot, &mut Growth)> {
-        // SAFETY: the lock is held and `self` is borrowed.
-        let growth = unsafe { &mut *BUFFERS.2.get() };
-        self.snapshot().map(|(critical, snapshot)| (critical, snapshot, growth))
-    }
-    /// The buffers alone.
+    /// The buffers for a list of the process's memory, kept from cycle to cycle (`None`: no memory).
     pub fn snapshot(&mut self) -> Option<(&Critical, &mut Snapshot)> {
         // SAFETY: the lock is held and `self` is borrowed.
         let buffers = unsafe { &mut *BUFFERS.0.get() };

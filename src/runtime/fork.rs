@@ -6,7 +6,7 @@
 //! # Safety
 //! glibc calls prepare, then parent or child, on the forking thread.
 #![allow(unsafe_code)]
-use super::{check, cycle};
+use super::{check, copies, cycle};
 use crate::ground::critical;
 use crate::roots::{mappings, regions};
 use crate::{adopted, heap, leak, threads};
@@ -93,6 +93,8 @@ pub extern "C" fn child() {
         threads::fork::child();
         cycle::CYCLE.reset();
     }
-    drop(critical::resume());
+    let critical = critical::resume();
+    copies::forked(&critical);
+    drop(critical);
     check::forked();
 }

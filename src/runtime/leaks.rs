@@ -3,9 +3,10 @@
 //! # Safety
 //! Unreachable objects are read while the world is stopped, where they are readable.
 #![allow(unsafe_code)]
+use super::copies::{self, Shared, Why};
 use super::cycle::{self, Held};
 use super::world::{OwnStack, Process, SPARSE};
-use super::{exit, log, lost_mappings, lsan, pins, start};
+use super::{check, exit, log, lost_mappings, lsan, pins, start};
 use crate::gc::{self, Abandon, Marked, Settings, Sum, World};
 use crate::ground::critical::Critical;
 use crate::ground::out;
@@ -23,7 +24,7 @@ use crate::roots::Snapshot;
 use crate::sys::memory::Memory;
 use crate::sys::process;
 use crate::sys::sandbox::{self, Need};
-use crate::threads;
+use crate::threads::{self, WorldStopped};
 use core::cell::RefCell;
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -57,7 +58,10 @@ pub fn at_exit(patience: Patience) -> Outcome {
     let held = match patience {
         Patience::Any => {
             lsan::ask_rules();
-            Some(cycle::enter())
+            let held = cycle::enter();
+            // What it tells comes before.
+            copies::wait();
+            Some(held)
         }
         Patience::Little => cycle::enter_soon(),
     };
@@ -72,20 +76,44 @@ pub fn now() -> Outcome {
 }
 
 fn check(held: &mut Held, sp: usize) -> Outcome {
-    look(held, sp, Growing::Ignored, |critical, seen| match seen {
+    let told = look(held, sp, Sort::Last, |critical, seen| match seen {
         Ok(seen) => {
             tell_pins(critical, seen.pinned, &seen.lost);
             tell(critical, "leak", &Found::from(&seen.groups[..]))
         }
         Err(why) => not_made(why),
-    })
+    });
+    told.unwrap_or(Outcome::Abandoned)
 }
 
-/// Whether a check counts what is live by call stack, and compares it with the one before.
+/// What the program does afterwards.
 #[derive(PartialEq, Eq, Clone, Copy, Debug)]
-pub(super) enum Growing {
-    Ignored,
-    Counted,
+pub(super) enum Sort {
+    /// It ends, or waits for what is found.
+    Last,
+    /// It goes on. What is live is counted by call stack, and compared with the check before. A copy of the process may
+    /// do it.
+    Live(Work),
+    /// It goes on, and a copy could not do it.
+    Again,
+}
+
+/// For a copy of the process.
+#[derive(PartialEq, Eq, Clone, Copy, Debug)]
+pub(super) struct Work {
+    /// The descriptor that it keeps; negative: none.
+    pub keep: i32,
+    /// Whether it asks for another check if it cannot do its work. Else somebody waits who will.
+    pub again: bool,
+}
+
+/// How the marking went, for the reader of the report.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Marking {
+    /// With the program stopped; against the wish, for this reason.
+    Stopped(Option<Why>),
+    /// In a copy of it, in so many nanoseconds.
+    Copied(u64),
 }
 
 /// What a check found.
@@ -101,29 +129,127 @@ pub(super) struct Seen<'c> {
     lost: List<'c, u64>,
     /// How long the program was stopped.
     pub stopped_ns: u64,
+    pub marking: Marking,
 }
 
-/// Looks for leaks, and calls `then` when the program runs again. On the stack of cycles.
+/// Looks for leaks, and calls `then` when the program runs again. On the stack of cycles. `None`: a copy of the process
+/// looks, and calls it.
 pub(super) fn look<R>(
     held: &mut Held,
     sp: usize,
-    growing: Growing,
+    sort: Sort,
     then: impl FnOnce(&Critical, Result<Seen<'_>, Abandon>) -> R,
-) -> R {
-    let Some((critical, snapshot, growth)) = held.snapshot_and_growth() else {
-        return then(held.critical(), Err(Abandon::NoMemory));
+) -> Option<R> {
+    let Some((critical, snapshot)) = held.snapshot() else {
+        return Some(then(held.critical(), Err(Abandon::NoMemory)));
     };
     modules::refresh(critical);
+    let shared = if sort == Sort::Last { None } else { copies::prepare(critical) };
+    let wish = match sort {
+        Sort::Last => Err(None),
+        Sort::Again => Err(copies::verdict()),
+        Sort::Live(work) => match copies::wanted() {
+            Ok(true) => Ok(work),
+            Ok(false) => Err(None),
+            Err(why) => Err(Some(why)),
+        },
+    };
     let begun = process::now_ns();
-    let mut growth = (growing == Growing::Counted && start::watched()).then_some(growth);
-    let found = find(critical, snapshot, sp, growth.as_deref_mut());
-    let found = found.map(|seen| {
-        let now = process::now_ns();
-        let growth =
-            growth.map_or_else(|| List::new(critical), |growth| growth.end(critical, now / 1_000_000));
-        Seen { stopped_ns: now - begun, growth, ..seen }
-    });
-    then(critical, found)
+    let mut then = Some(then);
+    let mut tell = |found: Result<Seen<'_>, Abandon>| drop(then.take().map(|then| then(critical, found)));
+    let found = match while_stopped(critical, snapshot, sp, (wish, shared), &mut tell) {
+        Ok(None) => {
+            copies::resumed(process::now_ns() - begun);
+            return None;
+        }
+        Ok(Some((mut seen, why))) => {
+            seen.end(critical, shared, process::now_ns() - begun, Marking::Stopped(why));
+            Ok(seen)
+        }
+        Err(why) => Err(why),
+    };
+    then.map(|then| then(critical, found))
+}
+
+/// A copy to be made, for this work, or why not.
+type Wish = Result<Work, Option<Why>>;
+
+/// What is found, and why not by a copy if one was wanted; `None`: a copy will `tell`. `sp`: the calling thread's
+/// registers and frames lie there and above.
+fn while_stopped<'c>(
+    critical: &'c Critical,
+    snapshot: &mut Snapshot,
+    sp: usize,
+    (wish, shared): (Wish, Option<&'static Shared>),
+    tell: &mut dyn FnMut(Result<Seen<'_>, Abandon>),
+) -> Result<Option<(Seen<'c>, Option<Why>)>, Abandon> {
+    let deadline = process::now_ns() + start::options().deadline as u64 * 1_000_000;
+    let stopped = threads::stop_world(critical, deadline)?;
+    let (_, hi) = stopped.me().stack();
+    let own = OwnStack { sp: exit::live_from(sp, if hi == 0 { usize::MAX } else { hi }) };
+    let mut host = Process::new(critical, &stopped, snapshot, own)?;
+    let copied = wish.and_then(|work| in_copy(critical, &stopped, &mut host, work, tell).map_err(Some));
+    let Err(why) = copied else { return Ok(None) };
+    if let Some(why) = why {
+        copies::fell_back(why);
+    }
+    find(critical, &mut host, shared).map(|seen| Some((seen, why)))
+}
+
+/// Makes a copy of the process that looks for leaks. The world is stopped.
+fn in_copy(
+    critical: &Critical,
+    stopped: &WorldStopped<'_>,
+    host: &mut Process<'_>,
+    work: Work,
+    tell: &mut dyn FnMut(Result<Seen<'_>, Abandon>),
+) -> Result<(), Why> {
+    let tops = copies::stacks(critical).ok_or(Why::NoMemory)?;
+    match host.gather() {
+        Ok(true) => {}
+        Ok(false) => return Err(Why::Shared),
+        Err(_) => return Err(Why::NoMemory),
+    }
+    let tid = stopped.me().tid.load(Ordering::Relaxed);
+    copies::make(stopped, tops, work.keep, &mut |shared| {
+        let begun = process::now_ns();
+        if let Err(why) = copies::is_whole(critical, host.snapshot()) {
+            shared.give_up(why);
+            if work.again {
+                check::ask_again(shared, tid);
+            }
+            return;
+        }
+        let mut found = find(critical, host, Some(shared));
+        if let Ok(seen) = &mut found {
+            let marking = Marking::Copied(process::now_ns() - begun);
+            seen.end(critical, Some(shared), shared.stopped_ns(), marking);
+        }
+        tell(found);
+    })
+}
+
+impl<'c> Seen<'c> {
+    /// What is known when the world runs again.
+    fn end(
+        &mut self,
+        critical: &'c Critical,
+        shared: Option<&'static Shared>,
+        stopped_ns: u64,
+        marking: Marking,
+    ) {
+        (self.stopped_ns, self.marking) = (stopped_ns, marking);
+        let now_ms = process::now_ns() / 1_000_000;
+        if let Some(growth) = with_growth(shared, |growth| growth.end(critical, now_ms)) {
+            self.growth = growth;
+        }
+    }
+}
+
+/// The history of what is live, if it is kept and no copy works on it.
+fn with_growth<R>(shared: Option<&Shared>, f: impl FnOnce(&mut Growth) -> R) -> Option<R> {
+    // SAFETY: the cycle's lock is held, and neither user of this comes here again.
+    unsafe { copies::with_growth(shared.filter(|_| start::watched())?, f) }
 }
 
 /// What is pinned still, and what nothing but pins leads to. No leaks, and yet forgotten, perhaps.
@@ -164,33 +290,26 @@ pub(super) fn not_made(why: Abandon) -> Outcome {
     Outcome::Abandoned
 }
 
-/// The world is stopped meanwhile. `sp`: the calling thread's registers and frames lie there and above.
+/// The world is stopped meanwhile, or this is a copy of it.
 fn find<'c>(
     critical: &'c Critical,
-    snapshot: &mut Snapshot,
-    sp: usize,
-    growth: Option<&mut Growth>,
+    host: &mut Process<'_>,
+    shared: Option<&'static Shared>,
 ) -> Result<Seen<'c>, Abandon> {
-    let deadline = process::now_ns() + start::options().deadline as u64 * 1_000_000;
-    let stopped = threads::stop_world(critical, deadline)?;
-    let (_, hi) = stopped.me().stack();
-    let own = OwnStack { sp: exit::live_from(sp, if hi == 0 { usize::MAX } else { hi }) };
-    let mut host = Process::new(critical, &stopped, snapshot, own)?;
     let settings = Settings { checkmark: start::options().checkmark, disguised: false };
-    let marked = gc::mark(critical, &mut host, &settings)?;
+    let marked = gc::mark(critical, host, &settings)?;
     let mut lost = List::new(critical);
     lost_scopes(critical, &marked, &mut lost);
-    let mut groups = group_all(critical, &marked, &mut host);
+    let mut groups = group_all(critical, &marked, host);
     if let Ok(groups) = &mut groups {
         // The leaks of the heap are told even so.
-        let _: Result<(), Abandon> = lost_mappings::find(critical, &marked, &mut host, groups);
+        let _: Result<(), Abandon> = lost_mappings::find(critical, &marked, host, groups);
     }
-    if let Some(growth) = growth {
-        count(critical, &marked, growth);
-    }
+    with_growth(shared, |growth| count(critical, &marked, growth));
     let (pinned, reachable) = (marked.found.pinned, marked.found.reachable());
     marked.end(critical);
-    Ok(Seen { groups: groups?, growth: List::new(critical), pinned, reachable, lost, stopped_ns: 0 })
+    let (growth, marking) = (List::new(critical), Marking::Stopped(None));
+    Ok(Seen { groups: groups?, growth, pinned, reachable, lost, stopped_ns: 0, marking })
 }
 
 /// What is live, by the stacks that allocated it.

@@ -1,8 +1,8 @@
 //! Where reports and messages go: the option `log`.
 use super::start;
 use crate::ground::out;
+use crate::sys::copy;
 use crate::sys::file::Fd;
-use crate::sys::process;
 use crate::sys::sandbox::{self, Need};
 
 /// Calls `f` with a descriptor of the log, opened for the call; stderr if there is none, or it
@@ -14,7 +14,7 @@ pub fn with(f: &mut dyn FnMut(i32)) {
     }
     let mut room = [0u8; 4096];
     let opened = path
-        .expand(process::pid() as u32, &mut room)
+        .expand(copy::told_pid() as u32, &mut room)
         .and_then(|path| Fd::open(path, libc::O_WRONLY | libc::O_CREAT | libc::O_APPEND, 0o600).ok());
     match opened {
         Some(fd) => f(fd.raw()),

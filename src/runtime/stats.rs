@@ -1,5 +1,5 @@
 //! The statistics of `stats=1`.
-use super::info;
+use super::{copies, info};
 use crate::gc;
 use crate::ground::out;
 use crate::threads;
@@ -14,6 +14,7 @@ pub fn print(fd: i32) {
         ),
     );
     gc::stats::STATS.print(fd);
+    copies::print(fd);
     let c = threads::counters();
     out::say(
         fd,

@@ -9,6 +9,7 @@ use super::{exit, nested};
 use crate::adopted;
 use crate::gc::{self, Abandon, Scan};
 use crate::ground::critical::Critical;
+use crate::leak::scratch::List;
 use crate::pages::metadata;
 use crate::pure::addr::{Addr, PAGE_SIZE, round_up};
 use crate::roots::{
@@ -33,6 +34,8 @@ pub struct Process<'a> {
     /// The page tables, for adopted ranges: opened for the first. Closed before the world resumes, for the
     /// program closes descriptors by number.
     nearby: Option<Nearby>,
+    /// Words of shared memory that may be addresses, and where they stand: gathered for a copy of the process.
+    gathered: Option<List<'a, (usize, usize)>>,
 }
 
 #[derive(Clone, Copy)]
@@ -105,6 +108,25 @@ impl RootVisitor for Pass<'_, '_> {
     }
 }
 
+/// Keeps what may be an address of the program's, and where it stands.
+struct Gathering<'a> {
+    words: List<'a, (usize, usize)>,
+    full: bool,
+}
+impl RootVisitor for Gathering<'_> {
+    fn words(&mut self, words: Words) {
+        const PLAUSIBLE: core::ops::Range<usize> = 1 << 16..1 << 47;
+        for i in 0..words.hi.since(words.lo) / size_of::<usize>() {
+            let offset = i * size_of::<usize>();
+            // SAFETY: readable during the call, as visitors are promised; words are aligned.
+            let word = unsafe { words.lo.add(offset).ptr::<usize>().read_volatile() };
+            if PLAUSIBLE.contains(&word) {
+                self.full |= self.words.push((words.home.0 + offset, word)).is_err();
+            }
+        }
+    }
+}
+
 impl<'a> Process<'a> {
     /// Takes the snapshot. The world is stopped.
     pub fn new(
@@ -114,7 +136,36 @@ impl<'a> Process<'a> {
         own: OwnStack,
     ) -> Result<Process<'a>, Abandon> {
         snapshot.take(critical)?;
-        Ok(Process { critical, stopped, snapshot, own, nearby: None })
+        Ok(Process { critical, stopped, snapshot, own, nearby: None, gathered: None })
+    }
+
+    /// Before a copy of the process is made: what shared memory holds now, for that goes on changing. `false`: there is
+    /// some that is not looked at as a whole, but as a stack, an object or a named root.
+    pub fn gather(&mut self) -> Result<bool, Abandon> {
+        let snapshot = &*self.snapshot;
+        let mut mixed = snapshot.heap_is_shared();
+        let mut look = |lo, hi| mixed |= snapshot.is_shared(lo, hi);
+        for t in self.threads().ok_or(Abandon::NoMemory)?.slice() {
+            look(Addr(t.sp), Addr(t.sp + 1));
+            look(Addr(t.stack.1.saturating_sub(1)), Addr(t.stack.1));
+        }
+        roots::regions::each(self.critical, &mut look);
+        adopted::each_range(&mut |lo, last| look(lo, last.add(1)));
+        if mixed {
+            return Ok(false);
+        }
+        let mut words = Gathering { words: List::new(self.critical), full: false };
+        roots::visit_shared(self.snapshot, &mut words)?;
+        if words.full {
+            return Err(Abandon::NoMemory);
+        }
+        self.gathered = Some(words.words);
+        Ok(true)
+    }
+
+    /// The list of the process's memory that was taken at the stop.
+    pub fn snapshot(&self) -> &Snapshot {
+        self.snapshot
     }
 
     /// Every live thread, the calling one first.
@@ -157,9 +208,15 @@ impl<'a> Process<'a> {
         };
         self.stopped.for_each_argument(&mut one);
         one(nested::first());
+
         // The kernel alone may hold the memory of an alternate stack. (Other threads' are in
         // their signal frames.)
         one(signal::alternate_stack());
+        for (home, word) in self.gathered.iter().flat_map(|words| words.iter()) {
+            let lo = Addr::of(word);
+            let hi = lo.add(size_of::<usize>());
+            visitor.words(Words { lo, hi, home: Addr(*home), kind: RootKind::Shared });
+        }
         let mut regions = Ok(());
         roots::regions::each(self.critical, |lo, hi| {
             let visited = roots::visit_region(self.snapshot, lo, hi, visitor);

@@ -106,6 +106,14 @@ pub fn memory(name: &CStr) -> Result<i32, Errno> {
     check(unsafe { syscall2(libc::SYS_memfd_create, name.as_ptr() as usize, flags) }).map(|fd| fd as i32)
 }
 
+/// A pipe: the end to read from, the end to write to.
+pub fn pipe() -> Result<(Fd, Fd), Errno> {
+    let mut ends = [0i32; 2];
+    // SAFETY: the kernel writes two ints.
+    check(unsafe { syscall2(libc::SYS_pipe2, ends.as_mut_ptr() as usize, libc::O_CLOEXEC as usize) })?;
+    Ok((Fd(ends[0]), Fd(ends[1])))
+}
+
 /// Moves the file position to the begin.
 pub fn rewind(fd: i32) -> Result<(), Errno> {
     // SAFETY: integers only.

@@ -31,8 +31,10 @@ pub enum Need {
     Map = 64,
     /// Answer somebody who asked for a check.
     Answer = 128,
+    /// Make a copy of the process, which marks while the process goes on.
+    Copy = 256,
 }
-const EVERYTHING: u32 = 255;
+const EVERYTHING: u32 = 511;
 
 static FORBIDDEN: AtomicU32 = AtomicU32::new(0);
 
@@ -74,6 +76,7 @@ fn judge(program: &[Instruction]) -> u32 {
         (Need::Timer, TIMER),
         (Need::Map, MAP),
         (Need::Answer, ANSWER),
+        (Need::Copy, COPY),
     ];
     all.into_iter().filter(|(_, calls)| kills(calls)).fold(0, |bits, (need, _)| bits | need as u32)
 }
@@ -164,6 +167,24 @@ const ANSWER: Calls = &[
     (libc::SYS_write, [1000, 0x1000, 4096, 0, 0, 0]),
     plain(libc::SYS_close),
 ];
+const BETWEEN: u64 = (libc::CLONE_UNTRACED | libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_FILES) as u64;
+const UNTRACED: u64 = libc::CLONE_UNTRACED as u64;
+const SHARED: u64 = (libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE) as u64;
+const COPY: Calls = &[
+    (libc::SYS_prctl, [libc::PR_GET_CHILD_SUBREAPER as u64, 0x1000, 0, 0, 0, 0]),
+    (libc::SYS_clone, [BETWEEN, 0x1000, 0, 0, 0, 0]),
+    (libc::SYS_clone, [UNTRACED, 0x1000, 0, 0, 0, 0]),
+    (libc::SYS_clone, [UNTRACED | libc::CLONE_PARENT as u64, 0x1000, 0, 0, 0, 0]),
+    (libc::SYS_wait4, [2, 0, libc::__WALL as u64, 0, 0, 0]),
+    plain(libc::SYS_close_range),
+    plain(libc::SYS_set_robust_list),
+    plain(libc::SYS_prlimit64),
+    plain(libc::SYS_exit_group),
+    plain(libc::SYS_kill),
+    plain(libc::SYS_write),
+    (libc::SYS_pipe2, [0x1000, libc::O_CLOEXEC as u64, 0, 0, 0, 0]),
+    (libc::SYS_mmap, [0, 4096, READ_WRITE, SHARED, u64::MAX, 0]),
+];
 const BEGIN: Calls =
     &[(libc::SYS_personality, [0xffff_ffff, 0, 0, 0, 0, 0]), (libc::SYS_getrandom, [0x1000, 8, 1, 0, 0, 0])];
 
@@ -187,8 +208,12 @@ mod tests {
         assert_eq!(judge(&against(libc::SYS_madvise, libc::SECCOMP_RET_TRAP)), Need::Release as u32);
         assert_eq!(judge(&against(libc::SYS_personality, kill)), Need::Begin as u32);
         assert_eq!(judge(&against(libc::SYS_timer_create, kill)), Need::Timer as u32);
-        assert_eq!(judge(&against(libc::SYS_clone, 0)), Need::Spawn as u32);
-        assert_eq!(judge(&against(libc::SYS_mmap, kill)), Need::Collect as u32 | Need::Map as u32);
+        assert_eq!(judge(&against(libc::SYS_clone, 0)), Need::Spawn as u32 | Need::Copy as u32);
+        assert_eq!(judge(&against(libc::SYS_close_range, kill)), Need::Copy as u32);
+        assert_eq!(
+            judge(&against(libc::SYS_mmap, kill)),
+            Need::Collect as u32 | Need::Map as u32 | Need::Copy as u32
+        );
         assert_eq!(judge(&against(libc::SYS_openat, libc::SECCOMP_RET_ERRNO | 1)), 0);
         assert_eq!(judge(&against(libc::SYS_ptrace, kill)), 0);
         assert_eq!(judge(&[]), EVERYTHING);

@@ -160,6 +160,12 @@ pub fn exists(pid: i32, tid: i32) -> bool {
     check(unsafe { syscall3(libc::SYS_tgkill, pid as usize, tid as usize, 0) }) != Err(Errno(libc::ESRCH))
 }
 
+/// Whether there is a process of that number (as a zombie too).
+pub fn exists_process(pid: i32) -> bool {
+    // SAFETY: signal 0 sends nothing.
+    check(unsafe { syscall2(libc::SYS_kill, pid as usize, 0) }) != Err(Errno(libc::ESRCH))
+}
+
 /// `siginfo_t`: the head that every kind has, and the rest.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]

@@ -44,6 +44,12 @@ pub fn map_rw_lazy(hint: Addr, len: usize) -> Result<Addr, Errno> {
     map(hint, len, libc::PROT_READ | libc::PROT_WRITE, ANON | libc::MAP_NORESERVE)
 }
 
+/// The same, shared with copies of this process.
+pub fn map_shared_lazy(len: usize) -> Result<Addr, Errno> {
+    let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    map(Addr::NULL, len, libc::PROT_READ | libc::PROT_WRITE, flags)
+}
+
 /// Like [`map_rw`], exactly at `at` or not at all (EEXIST).
 pub fn map_rw_exactly(at: Addr, len: usize) -> Result<Addr, Errno> {
     let got = map(at, len, libc::PROT_READ | libc::PROT_WRITE, ANON | libc::MAP_FIXED_NOREPLACE)?;

@@ -7,7 +7,7 @@
 use super::said;
 use gleaner_core::threads::visits::MARK;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::PermissionsExt;
@@ -72,6 +72,8 @@ fn poll(list: &mut [libc::pollfd], ms: i32) -> i32 {
 pub enum Mail {
     Begun,
     Done(File),
+    /// A copy of the process writes its answer into this pipe.
+    Copied(File),
     Refused(String),
     /// The process has ended.
     Ended,
@@ -174,6 +176,7 @@ impl Mailbox {
         Some(match (said.strip_prefix("1 "), enclosed) {
             (Some("begun"), _) => Mail::Begun,
             (Some("done"), Some(record)) => Mail::Done(File::from(record)),
+            (Some("copied"), Some(pipe)) => Mail::Copied(File::from(pipe)),
             (Some(said), _) => match said.strip_prefix("refused ") {
                 Some(why) => Mail::Refused(why.to_owned()),
                 None => Mail::Refused(format!("its answer is not understood: {said}")),
@@ -181,6 +184,50 @@ impl Mailbox {
             (None, _) => Mail::Refused("its library is of another version".into()),
         })
     }
+}
+
+fn last_line(text: &[u8]) -> &[u8] {
+    text.trim_ascii_end().rsplit(|&byte| byte == b'\n').next().unwrap_or_default()
+}
+
+/// What a copy of the process says, until `deadline`. [`Mail::Begun`]: it ended without an answer.
+pub fn listen(mut pipe: File, deadline: Instant) -> io::Result<Mail> {
+    let (mut text, mut piece) = (Vec::new(), vec![0u8; 1 << 16]);
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(Mail::None);
+        }
+        if poll(&mut [wanted(&pipe)], left.as_millis().clamp(1, 10_000) as i32) <= 0 {
+            continue;
+        }
+        match pipe.read(&mut piece)? {
+            0 => break,
+            n => text.extend_from_slice(&piece[..n]),
+        }
+        // A child of the program's may hold the other end, too.
+        if text.ends_with(b"\n") && last_line(&text).starts_with(b"end ") {
+            break;
+        }
+    }
+    let last = last_line(&text);
+    if last.starts_with(b"refused ") {
+        return Ok(Mail::Refused(String::from_utf8_lossy(&last[8..]).into_owned()));
+    }
+    if !last.starts_with(b"end ") {
+        return Ok(Mail::Begun);
+    }
+    // SAFETY: a new descriptor of ours, if there is one.
+    let mut record = unsafe {
+        let fd = libc::memfd_create(c"gleaner-record".as_ptr(), libc::MFD_CLOEXEC);
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        File::from_raw_fd(fd)
+    };
+    record.write_all(&text)?;
+    record.rewind()?;
+    Ok(Mail::Done(record))
 }
 
 impl Drop for Mailbox {

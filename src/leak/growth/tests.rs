@@ -2,6 +2,16 @@ use super::*;
 use crate::ground::critical;
 use std::vec::Vec;
 
+fn new() -> Growth {
+    let bytes = size_of::<Site>() << 17;
+    let at = crate::pages::metadata::map_region(&critical::enter(), bytes).unwrap();
+    // SAFETY: a new region, never unmapped.
+    #[allow(unsafe_code)]
+    unsafe {
+        Growth::new(at, bytes)
+    }
+}
+
 fn check(growth: &mut Growth, live: &[(u32, usize, usize)], now_ms: u64) -> Vec<Growing> {
     let critical = critical::enter();
     growth.begin(&critical);
@@ -13,7 +23,7 @@ fn check(growth: &mut Growth, live: &[(u32, usize, usize)], now_ms: u64) -> Vec<
 
 #[test]
 fn what_rises_is_told_with_slope_and_age() {
-    let mut growth = Growth::new();
+    let mut growth = new();
     assert_eq!(check(&mut growth, &[(1, 10, 1000), (2, 5, 100)], 1000), []);
     let told = check(&mut growth, &[(1, 12, 1000), (2, 5, 100), (3, 2, 5000)], 3000);
     let new = Growing {
@@ -40,7 +50,7 @@ fn what_rises_is_told_with_slope_and_age() {
 
 #[test]
 fn what_goes_up_and_down_is_not() {
-    let mut growth = Growth::new();
+    let mut growth = new();
     let mut told = 0;
     for round in 0..20 {
         let n = if round % 2 == 0 { 10 } else { 20 };
@@ -52,7 +62,7 @@ fn what_goes_up_and_down_is_not() {
 
 #[test]
 fn many_stacks() {
-    let mut growth = Growth::new();
+    let mut growth = new();
     let all: Vec<(u32, usize, usize)> = (1..20_000).map(|stack| (stack * 77, 1, 100)).collect();
     assert_eq!(check(&mut growth, &all, 1), []);
     let more: Vec<_> = all.iter().map(|&(stack, n, _)| (stack, n, 2000 + stack as usize % 100)).collect();

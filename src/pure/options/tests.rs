@@ -29,6 +29,7 @@ fn the_defaults() {
     assert!(
         o.follow
             && o.mappings == Mappings::Lost
+            && o.marking == Marking::Auto
             && o.disguised
             && !o.stats
             && !o.checkmark
@@ -162,6 +163,7 @@ fn options() -> impl Strategy<Value = Options> {
                     on_signal: Signals(collect_every as u64 & 0x4000),
                     check_signal: Signals((collect_every as u64 & 1) << 63),
                     check_every: deadline,
+                    marking: Marking::ALL[usize::from(limbo) % 3],
                     stats,
                     verbose,
                     stacks,

@@ -20,6 +20,24 @@ pub enum Mappings {
     Yes,
 }
 
+/// Whether the program goes on while its memory is marked; see the table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Marking {
+    Auto,
+    Stopped,
+    Snapshot,
+}
+impl Marking {
+    pub const ALL: [Marking; 3] = [Marking::Auto, Marking::Stopped, Marking::Snapshot];
+    pub const fn name(self) -> &'static str {
+        match self {
+            Marking::Auto => "auto",
+            Marking::Stopped => "stopped",
+            Marking::Snapshot => "snapshot",
+        }
+    }
+}
+
 /// What a report is written as; see the table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Format {
@@ -143,6 +161,7 @@ impl fmt::Write for Sink<'_> {
 pub enum Kind {
     Mode,
     Mappings,
+    Marking,
     Format,
     Switch,
     Count { low: u64, high: u64, unit: &'static str },
@@ -158,6 +177,7 @@ impl Kind {
         match self {
             Kind::Mode => "MODE",
             Kind::Mappings => "yes|lost|no",
+            Kind::Marking => "WAY",
             Kind::Format => "FORMAT",
             Kind::Switch => "yes|no",
             Kind::Count { .. } => "N",
@@ -211,6 +231,7 @@ impl fmt::Display for Allowed<'_> {
         match *self.0 {
             Kind::Mode => f.write_str("malloc, leak, gc or audit"),
             Kind::Mappings => f.write_str("yes, lost or no"),
+            Kind::Marking => f.write_str("auto, stopped or snapshot"),
             Kind::Format => f.write_str("text, json, sarif, valgrind-xml, pprof, folded, svg or html"),
             Kind::Switch => f.write_str("yes or no"),
             Kind::Count { low, high, unit: "" } => write!(f, "a number from {low} to {high}"),
@@ -295,6 +316,15 @@ impl Value for Mappings {
     }
 }
 
+impl Value for Marking {
+    fn read(text: &[u8], _: &Kind) -> Result<Marking, Fault> {
+        Marking::ALL.into_iter().find(|way| way.name().as_bytes() == text).ok_or(Fault::Value)
+    }
+    fn emit(&self, _: &Kind, out: &mut dyn FnMut(&[u8])) {
+        out(self.name().as_bytes());
+    }
+}
+
 impl Value for Format {
     fn read(text: &[u8], _: &Kind) -> Result<Format, Fault> {
         Format::ALL.into_iter().find(|format| format.name().to_bytes() == text).ok_or(Fault::Value)
@@ -365,6 +395,7 @@ fn number(text: &[u8], kind: &Kind) -> Option<u64> {
         Kind::Signal => signals::stopping(text),
         Kind::Mode
         | Kind::Mappings
+        | Kind::Marking
         | Kind::Format
         | Kind::Switch
         | Kind::Path { .. }

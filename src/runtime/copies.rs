@@ -1,0 +1,361 @@
+//! Leak checks in a copy of the process: the program is stopped for as long as making the copy takes, a hundredth
+//! of what marking takes, and goes on while the copy marks and reports ([`crate::sys::copy`]).
+//!
+//! What was unreachable when the world was stopped stays so, and a fault or a hang of the marker is the copy's. What
+//! the copy does not have as it was at the stop is looked at before (shared memory, [`Process::gather`]) or found by the copy,
+//! which then does nothing (ranges that forks do not get: MADV_DONTFORK, MADV_WIPEONFORK): the next check is
+//! made with the program stopped, and says why. docs/adr/0011-snapshot.md tells the hazards one by one.
+//!
+//! What is kept from check to check lies in memory that both share, and belongs to the copy as long as it is at work.
+//!
+//! [`Process::gather`]: super::world::Process::gather
+//!
+//! # Safety
+//! The shared region is zeroed, large enough for a [`Shared`], and stays; of it only atomics are used while a copy
+//! may be at work, the rest by the copy alone then, else by the holder of the cycle's lock.
+#![allow(unsafe_code)]
+use super::start;
+use crate::gc::stats::Count;
+use crate::ground::critical::Critical;
+use crate::ground::out;
+use crate::heap::live;
+use crate::leak::growth::Growth;
+use crate::leak::scratch::List;
+use crate::pages::{metadata, own};
+use crate::pure::addr::{Addr, PAGE_SIZE};
+use crate::pure::options::Marking;
+use crate::roots::Snapshot;
+use crate::sys::copy::{self, Order};
+use crate::sys::raw::Errno;
+use crate::sys::sandbox::{self, Need};
+use crate::sys::{child, descriptors, process, smaps};
+use crate::threads::WorldStopped;
+use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering::*};
+
+/// Less than this is marked before a copy would have been made, bytes.
+const WORTH_IT: usize = 4 << 20;
+
+/// Why the program was stopped while its memory was marked, although a copy was wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum Why {
+    Forbidden = 1,
+    /// The copy of another check is still at work.
+    Busy,
+    /// The kernel made none: limits on processes or memory.
+    Refused,
+    /// Children would live in another namespace.
+    Namespace,
+    /// Page faults of the program's are handled by a stopped thread, and a copy would wait for it.
+    Userfault,
+    /// Stacks, objects or named roots in shared memory.
+    Shared,
+    /// Some memory is not for copies.
+    Absent,
+    /// The last copy came to a bad end.
+    Died,
+    NoMemory,
+}
+impl Why {
+    const ALL: [Why; 9] = [
+        Why::Forbidden,
+        Why::Busy,
+        Why::Refused,
+        Why::Namespace,
+        Why::Userfault,
+        Why::Shared,
+        Why::Absent,
+        Why::Died,
+        Why::NoMemory,
+    ];
+    pub fn reason(self) -> &'static str {
+        match self {
+            Why::Forbidden => "the program's sandbox forbids it",
+            Why::Busy => "another one is at work",
+            Why::Refused => "the kernel refused",
+            Why::Namespace => "it would live in another namespace",
+            Why::Userfault => "the program handles its page faults",
+            Why::Shared => "stacks, objects or roots are in shared memory",
+            Why::Absent => "some memory is not copied (MADV_DONTFORK, MADV_WIPEONFORK)",
+            Why::Died => "the last one did not end its work",
+            Why::NoMemory => "no memory",
+        }
+    }
+}
+
+/// Checks that were made by copies, and with the program stopped against the wish, by reason.
+static MADE: Count = Count::new();
+static FELL_BACK: [Count; Why::ALL.len()] = [const { Count::new() }; Why::ALL.len()];
+
+/// What a process shares with its copies.
+#[repr(C)]
+pub struct Shared {
+    /// See [`copy::is_at_work`].
+    word: AtomicU32,
+    /// A [`Why`], by the copy: it did nothing. 0 once that was taken up.
+    verdict: AtomicU32,
+    /// How long the program was stopped for the copy; 0: it still is.
+    stopped_ns: AtomicU64,
+    /// What the last report of the timer's told of.
+    told: AtomicU64,
+    growth: UnsafeCell<Growth>,
+}
+
+/// The region's sizes that are tried: under a limit on address space the history of growth is shorter.
+const SIZES: [usize; 3] = [64 << 20, 8 << 20, 1 << 20];
+const HEAD: usize = PAGE_SIZE;
+const _: () = assert!(size_of::<Shared>() <= HEAD);
+
+static SHARED: AtomicUsize = AtomicUsize::new(0);
+/// The newest copy; negative: as a child of ours, to be reaped.
+static NEWEST: AtomicI32 = AtomicI32::new(0);
+
+fn shared() -> Option<&'static Shared> {
+    let at = SHARED.load(Acquire);
+    // SAFETY: see the chapter above.
+    (at != 0).then(|| unsafe { &*Addr(at).ptr::<Shared>() })
+}
+
+/// Called with the cycle's lock held, before what is shared is used: makes the region, and clears up after the last copy.
+pub fn prepare(critical: &Critical) -> Option<&'static Shared> {
+    if shared().is_none() {
+        let map = |size| {
+            let at = match sandbox::forbids(Need::Copy) {
+                true => metadata::map_region(critical, size),
+                false => metadata::map_shared_region(critical, size),
+            };
+            at.map(|at| (at, size))
+        };
+        let (at, size) = SIZES.into_iter().find_map(map)?;
+        // SAFETY: a new region of zeros, which nobody knows; its first page is the head's.
+        unsafe {
+            let growth = Growth::new(at.add(HEAD), size - HEAD);
+            (&raw mut (*at.ptr::<Shared>()).growth).write(UnsafeCell::new(growth));
+        }
+        SHARED.store(at.0, Release);
+    }
+    shared()
+}
+
+/// Calls `f` with the history, unless a copy uses it.
+///
+/// # Safety
+/// The cycle's lock is held (in a copy: by whom it works for), and `f` does not come back here.
+pub unsafe fn with_growth<R>(shared: &Shared, f: impl FnOnce(&mut Growth) -> R) -> Option<R> {
+    if !copy::is_copy() && is_busy() {
+        return None;
+    }
+    // SAFETY: the caller's promise; see the chapter above.
+    Some(f(unsafe { &mut *shared.growth.get() }))
+}
+
+/// Whether a copy is at work. One that came to a bad end is cleared up after.
+pub fn is_busy() -> bool {
+    let (Some(shared), newest) = (shared(), NEWEST.load(Relaxed)) else { return false };
+    if newest < 0 && child::reap(-newest, libc::WNOHANG) {
+        NEWEST.store(0, Relaxed);
+    }
+    if shared.word.load(Acquire) == 0 {
+        return false;
+    }
+    if copy::is_at_work(&shared.word, newest.abs()) {
+        return true;
+    }
+    shared.word.store(0, Relaxed);
+    shared.verdict.store(Why::Died as u32, Relaxed);
+    // SAFETY: nobody works on it any more; the caller holds the cycle's lock.
+    unsafe { (*shared.growth.get()).forget() };
+    false
+}
+
+/// At the end of the program: lets a copy at work tell what it finds.
+pub fn wait() {
+    const SLICE_NS: i64 = 10_000_000;
+    const SLICES: u32 = 6000;
+    for _ in 0..SLICES {
+        if !is_busy() {
+            return;
+        }
+        process::sleep_ns(SLICE_NS);
+    }
+}
+
+/// In the child of a fork.
+pub fn forked(critical: &Critical) {
+    SHARED.store(0, Relaxed);
+    NEWEST.store(0, Relaxed);
+    // SAFETY: nothing else leads there, and the cycle's lock is held: no reference is about.
+    unsafe { metadata::leave_shared(critical) };
+}
+
+/// Before the stop: whether a copy is to be tried; `Err`: it was wanted, and why not.
+pub fn wanted() -> Result<bool, Why> {
+    match start::options().marking {
+        Marking::Stopped => return Ok(false),
+        Marking::Auto if live::exact() < WORTH_IT => return Ok(false),
+        _ => {}
+    }
+    shared().ok_or(Why::NoMemory)?;
+    if sandbox::forbids(Need::Copy) {
+        return Err(Why::Forbidden);
+    }
+    if is_busy() {
+        return Err(Why::Busy);
+    }
+    if let Some(why) = verdict() {
+        return Err(why);
+    }
+    if !child::stays_in_namespaces() {
+        return Err(Why::Namespace);
+    }
+    // The kernel would tell the program's handler of the fork, and wait for it.
+    if descriptors::any(b"anon_inode:[userfaultfd]") != Ok(false) {
+        return Err(Why::Userfault);
+    }
+    Ok(true)
+}
+
+/// Why the last copy did nothing, once.
+pub fn verdict() -> Option<Why> {
+    let verdict = shared()?.verdict.swap(0, AcqRel);
+    Why::ALL.into_iter().find(|&why| why as u32 == verdict)
+}
+
+/// Whether the last copy did nothing, and that was not taken up.
+pub fn is_rejected() -> bool {
+    shared().is_some_and(|shared| !shared.was_taken_up())
+}
+
+/// Whether the last report that went to the log told something else. Kept from check to check.
+pub fn is_news(sum: u64) -> bool {
+    shared().is_none_or(|shared| shared.told.swap(sum, Relaxed) != sum)
+}
+
+/// Ends of stacks for a copy and the process in between.
+pub fn stacks(critical: &Critical) -> Option<(Addr, Addr)> {
+    const BETWEEN: usize = 16 << 10;
+    const COPY: usize = 256 << 10;
+    static AT: AtomicUsize = AtomicUsize::new(0);
+    let at = match AT.load(Relaxed) {
+        0 => {
+            let at = metadata::map_region(critical, BETWEEN + COPY)?;
+            AT.store(at.0, Relaxed);
+            at
+        }
+        at => Addr(at),
+    };
+    Some((at.add(BETWEEN), at.add(BETWEEN + COPY - 64)))
+}
+
+/// Makes a copy that does `work` and keeps the descriptor `keep` only. The world is stopped, as `_world` proves.
+pub fn make(
+    _world: &WorldStopped<'_>,
+    tops: (Addr, Addr),
+    keep: i32,
+    work: &mut dyn FnMut(&'static Shared),
+) -> Result<(), Why> {
+    let shared = shared().ok_or(Why::NoMemory)?;
+    shared.stopped_ns.store(0, Relaxed);
+    let order = Order { tops, keep, word: &shared.word };
+    // SAFETY: the token; the locks of a stopped thread are free.
+    let made = unsafe { copy::make(&order, &mut || work(shared)) };
+    match made {
+        Ok(made) => {
+            NEWEST.store(if made.ours { -made.pid } else { made.pid }, Relaxed);
+            MADE.add(1);
+            Ok(())
+        }
+        Err(Errno(_)) => Err(Why::Refused),
+    }
+}
+
+/// The program runs again after so long a stop. In the process.
+pub fn resumed(stopped_ns: u64) {
+    if let Some(shared) = shared() {
+        shared.stopped_ns.store(stopped_ns.max(1), Release);
+    }
+}
+
+impl Shared {
+    /// How long the program was stopped. In the copy.
+    pub fn stopped_ns(&self) -> u64 {
+        const TRIES: u32 = 2000;
+        (0..TRIES)
+            .find_map(|_| match self.stopped_ns.load(Acquire) {
+                0 => {
+                    process::sleep_ns(1_000_000);
+                    None
+                }
+                ns => Some(ns),
+            })
+            .unwrap_or(0)
+    }
+    /// The copy cannot do its work, and leaves what is shared alone from now on.
+    pub fn give_up(&self, why: Why) {
+        self.verdict.store(why as u32, Release);
+        self.word.store(0, Release);
+    }
+    /// Whether somebody has taken that up.
+    pub fn was_taken_up(&self) -> bool {
+        self.verdict.load(Acquire) == 0
+    }
+}
+
+/// The program was stopped, although a copy was wanted.
+pub fn fell_back(why: Why) {
+    FELL_BACK[why as usize - 1].add(1);
+}
+
+/// In the copy: whether it has all that the list of the stopped process's memory has.
+pub fn is_whole(critical: &Critical, snapshot: &Snapshot) -> Result<(), Why> {
+    let mut buffer = [0u8; 4096];
+    // Before anything else is mapped, but its own room.
+    let mut ours: List<'_, (usize, usize)> = List::new(critical);
+    let mut count = 16;
+    own::for_each(|_, _| count += 1);
+    ours.reserve(count).map_err(|_| Why::NoMemory)?;
+    own::for_each(|lo, hi| {
+        // There is room.
+        let _ = ours.push((lo.0, hi.0));
+    });
+    // Neighbours are one.
+    let mut here: List<'_, (usize, usize)> = List::new(critical);
+    let mut wiped: List<'_, (usize, usize)> = List::new(critical);
+    let mut full = false;
+    let read = smaps::for_each(&mut buffer, &mut |lo, hi, empty| {
+        match here.last_mut() {
+            Some(last) if last.1 == lo => last.1 = hi,
+            _ => full |= here.push((lo, hi)).is_err(),
+        }
+        if empty {
+            full |= wiped.push((lo, hi)).is_err();
+        }
+    });
+    if full {
+        return Err(Why::NoMemory);
+    }
+    read.map_err(|_| Why::Absent)?;
+    let mut whole = true;
+    let mut look = |lo: usize, hi: usize| {
+        let at = here.partition_point(|range| range.1 <= lo);
+        whole &= here.get(at).is_some_and(|range| range.0 <= lo && hi <= range.1);
+        whole &= !wiped.iter().any(|range| range.0 < hi && lo < range.1);
+    };
+    snapshot.each_entry(&mut look);
+    ours.iter().for_each(|&(lo, hi)| look(lo, hi));
+    if whole { Ok(()) } else { Err(Why::Absent) }
+}
+
+/// Writes the counters, if there is anything to tell.
+pub fn print(fd: i32) {
+    if MADE.get() != 0 {
+        out::say(fd, format_args!("checks: {} by a copy of the process", MADE.get()));
+    }
+    for why in Why::ALL {
+        let n = FELL_BACK[why as usize - 1].get();
+        if n != 0 {
+            out::say(fd, format_args!("checks: stopped, since no copy could be made, {}: {n}", why.reason()));
+        }
+    }
+}
