@@ -6,6 +6,7 @@ use crate::heap::{bins, cache, live, release};
 use crate::heap::{buried, quarantine};
 use crate::pages;
 use crate::pure::addr::PAGE_SIZE;
+use crate::spans::class::{COUNT, SIZE};
 use crate::spans::slab;
 use crate::spans::span::kind;
 use crate::sys::{errno, file};
@@ -68,17 +69,66 @@ pub fn trim_all(critical: &Critical) -> bool {
     released + pages::trim(critical, 0) != 0
 }
 
-/// The XML document of malloc_info(3).
+/// Free slots by class: with the threads, and with the spans as far as they were ever handed out.
+struct FreeSlots {
+    at_hand: [usize; COUNT],
+    in_spans: [usize; COUNT],
+}
+
+impl FreeSlots {
+    fn count() -> FreeSlots {
+        let mut free = FreeSlots { at_hand: [0; COUNT], in_spans: [0; COUNT] };
+        cache::for_each(|cache| {
+            for (class, count) in free.at_hand.iter_mut().enumerate().skip(1) {
+                *count += cache.bin(class).count_all();
+            }
+        });
+        slab::for_each(|span| {
+            let class = span.class.get() as usize;
+            if span.kind() == kind::SLOTS && (1..COUNT).contains(&class) {
+                free.in_spans[class] += span.extended.get().saturating_sub(span.used.get()) as usize;
+            }
+        });
+        free
+    }
+    /// How many are in `of`, and their bytes.
+    fn sum(of: &[usize; COUNT]) -> (usize, usize) {
+        of.iter()
+            .zip(SIZE)
+            .fold((0, 0), |(n, bytes), (&count, size)| (n + count, bytes + count * size as usize))
+    }
+}
+
+/// The XML document of malloc_info(3): of each size class the free blocks, "fast" what the threads have at hand, "rest"
+/// all else that is free.
 pub fn xml(write: &mut dyn FnMut(&[u8])) {
     let f = figures();
+    let free = FreeSlots::count();
+    let mut line = Line::new();
+    let _ = write!(line, "<malloc version=\"gleaner-1\">\n<heap nr=\"0\">\n<sizes>\n");
+    write(line.as_bytes());
+    for class in 1..COUNT {
+        let count = free.at_hand[class] + free.in_spans[class];
+        if count != 0 {
+            let (from, to) = (SIZE[class - 1] + 1, SIZE[class]);
+            let total = count * to as usize;
+            let mut line = Line::new();
+            let _ =
+                writeln!(line, "  <size from=\"{from}\" to=\"{to}\" total=\"{total}\" count=\"{count}\"/>");
+            write(line.as_bytes());
+        }
+    }
+    let (fast, fast_bytes) = FreeSlots::sum(&free.at_hand);
     let mut line = Line::new();
     let _ = write!(
         line,
-        "<malloc version=\"gleaner-1\">\n<heap nr=\"0\">\n<sizes>\n</sizes>\n<total type=\"rest\" count=\"{}\" size=\"{}\"/>\n\
+        "</sizes>\n<total type=\"fast\" count=\"{}\" size=\"{}\"/>\n<total type=\"rest\" count=\"{}\" size=\"{}\"/>\n\
          <system type=\"current\" size=\"{}\"/>\n<aspace type=\"total\" size=\"{}\"/>\n</heap>\n\
          <total type=\"mmap\" count=\"{}\" size=\"{}\"/>\n<system type=\"current\" size=\"{}\"/>\n</malloc>\n",
-        f.spans,
-        f.free,
+        fast,
+        fast_bytes,
+        FreeSlots::sum(&free.in_spans).0,
+        f.free.saturating_sub(fast_bytes),
         f.mapped,
         f.mapped,
         f.huge,
