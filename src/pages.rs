@@ -55,6 +55,7 @@ mod scavenge;
 mod search_addr;
 mod store;
 mod summary;
+pub mod thp;
 mod tree;
 
 pub use cache::PageCache;
@@ -167,10 +168,22 @@ pub fn flush(critical: &Critical, cache: &mut PageCache) {
 /// Releases about `max_pages` free resident pages to the OS, highest addresses first (at most a
 /// chunk more, rather than break up a huge page). Returns how many it released: fewer when there
 /// are no more, or when the OS refuses (locked memory).
+///
+/// With `thp=always` the free pages of chunks that are mostly used stay, unless all are wanted.
 pub fn scavenge(critical: &Critical, max_pages: usize) -> usize {
-    let mut done = 0;
+    scavenge_of(critical, max_pages, thp::keeps_whole() && max_pages != usize::MAX)
+}
+
+fn scavenge_of(critical: &Critical, max_pages: usize, sparse_only: bool) -> usize {
+    let (mut done, mut cursor) = (0, Page::END);
     while done < max_pages {
-        let candidate = HEAP.lock(critical).tree.lease(max_pages - done);
+        let candidate = {
+            let tree = &mut HEAP.lock(critical).tree;
+            match sparse_only {
+                true => tree.lease_sparse(&mut cursor, max_pages - done),
+                false => tree.lease(max_pages - done),
+            }
+        };
         let lease = match candidate {
             Candidate::Found(lease) => lease,
             Candidate::Again => continue,

@@ -16,7 +16,7 @@ use super::large::{self, Object};
 use super::secure;
 use crate::ground::critical::Critical;
 use crate::ground::lock::{Lock, Rank};
-use crate::pages::{self, limit, own};
+use crate::pages::{self, limit, own, thp};
 use crate::pure::addr::{Addr, PAGE_SIZE, round_up};
 use crate::spans::span::{flag, kind};
 use crate::spans::{Span, map, slab};
@@ -122,6 +122,7 @@ fn map_large(critical: &Critical, n: usize, align: usize) -> Option<Object> {
         slab::give(critical, span);
         return None;
     }
+    thp::object(first, bytes);
     Some(large::publish(span, true, kind::HUGE))
 }
 

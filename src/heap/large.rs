@@ -14,7 +14,7 @@
 use super::{at_hand, buried, cache, cleared, guarded, kept, live, purge, secure, stacks};
 use crate::ground::critical::Critical;
 use crate::ground::lock::{Lock, Rank};
-use crate::pages::{self, limit, metadata, own};
+use crate::pages::{self, limit, metadata, own, thp};
 use crate::pure::addr::{Addr, PAGE_SIZE, pages_for, round_up};
 use crate::spans::class::MEDIUM_MAX;
 use crate::spans::span::{flag, kind};
@@ -154,6 +154,7 @@ fn map_room(bytes: usize, align: usize) -> Option<Addr> {
             let _ = vm::unmap(base.add(bytes), after);
         }
     }
+    thp::object(base, bytes);
     Some(base)
 }
 
@@ -282,6 +283,8 @@ fn move_large(critical: &Critical, span: &'static Span, bytes: usize) -> Option<
         return None;
     };
     own::add(new, new.add(bytes));
+    // It came from the heap with its pages.
+    thp::object(new, bytes);
     resized(span, new, bytes);
     moved(critical, span, room, new);
     span.flags.fetch_or(flag::OWN_MAPPING, Ordering::Relaxed);

@@ -12,7 +12,7 @@
 //! giving back at once (page faults are what most allocators lose time with).
 use super::kept::{self, Which};
 use crate::ground::critical::Critical;
-use crate::pages;
+use crate::pages::{self, thp};
 use crate::sys::{process, timer};
 use core::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
@@ -138,10 +138,12 @@ pub fn tick(critical: &Critical) {
     let wanted = idle.saturating_sub(FLOOR);
     let done = pages::scavenge(critical, wanted.min(AT_ONCE));
     let left = pages::stats().free_resident;
+    // What is left would break huge pages up.
+    let stuck = thp::keeps_whole() && wanted != 0 && done == 0;
     if done != 0 && done < wanted {
         pages::lower_water(critical, wanted - done);
         start(SOON_NS);
-    } else if left > FLOOR + WORTH / 2 || kept::pages(critical) != 0 {
+    } else if left > FLOOR + WORTH / 2 && !stuck || kept::pages(critical) != 0 {
         start(NEXT_NS);
     } else {
         BEGUN.store(0, Relaxed);

@@ -27,6 +27,8 @@ use crate::pure::addr::{ADDR_BITS, Addr, PAGE_SHIFT, PAGE_SIZE};
 const CHUNK_BYTES: usize = CHUNK_PAGES << PAGE_SHIFT;
 /// The most that is mapped ahead of need: 8 MiB.
 const LARGEST_STEP: usize = 4 * CHUNK_PAGES;
+/// A heap of so many pages is large: 8 MiB.
+const LARGE: usize = 4 * CHUNK_PAGES;
 /// Above a taken hint, the next multiple of 64 MiB, 256 MiB, 1 GiB, … is tried.
 const FIRST_LEAP: usize = 64 << 20;
 const LEAPS: usize = 6;
@@ -53,6 +55,8 @@ pub trait Backing {
     fn unmap(&mut self, at: Addr, bytes: usize) -> bool;
     /// Where the first growth goes; a multiple of the chunk size.
     fn first_hint(&mut self) -> Addr;
+    /// The heap is large, and this is of it.
+    fn grown(&mut self, _at: Addr, _bytes: usize) {}
     /// Forbids all access to heap memory that nobody has yet. False: it cannot.
     fn close(&mut self, _at: Addr, _bytes: usize) -> bool {
         false
@@ -107,19 +111,21 @@ pub struct PageHeap<C> {
     /// The first of the [`CLOSED`] pages, which count as in use.
     closed: Option<Page>,
     pub(super) limit: Limit,
+    /// The system was told that the heap is large.
+    large: bool,
 }
 
 impl PageHeap<Plain> {
     pub const fn new() -> Self {
         const { assert!(matches!(Plain::ROUNDING, Rounding::ToMapped)) };
-        PageHeap { tree: Tree::new(Plain), hint: 0, closed: None, limit: Limit::new() }
+        PageHeap { tree: Tree::new(Plain), hint: 0, closed: None, limit: Limit::new(), large: false }
     }
 }
 
 impl<C: Checks> PageHeap<C> {
     #[cfg(test)]
     pub(super) fn with_checks(checks: C) -> Self {
-        PageHeap { tree: Tree::new(checks), hint: 0, closed: None, limit: Limit::new() }
+        PageHeap { tree: Tree::new(checks), hint: 0, closed: None, limit: Limit::new(), large: false }
     }
 
     /// `n` pages at a multiple of `align` pages, growing if it must.
@@ -221,6 +227,14 @@ impl<C: Checks> PageHeap<C> {
             return None;
         }
         self.hint = at.0 + bytes;
+        if self.large {
+            backing.grown(at, bytes);
+        } else if self.tree.counts.mapped >= LARGE {
+            self.large = true;
+            for range in self.tree.in_use.as_slice() {
+                backing.grown(Page(range.lo).addr(), (range.hi - range.lo) << PAGE_SHIFT);
+            }
+        }
         Some(())
     }
 

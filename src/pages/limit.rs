@@ -7,7 +7,7 @@
 //!
 //! Both sums are looked at under the lock of rank `Pages`, which each growth of either takes anyway; without a limit nobody
 //! takes it for this.
-use super::{HEAP, scavenge};
+use super::{HEAP, scavenge_of};
 use crate::ground::critical::Critical;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -78,7 +78,7 @@ pub fn discharge(critical: &Critical, pages: usize) {
 /// Free pages that do not fit beside those in use lose their memory.
 pub(super) fn give_back(critical: &Critical, excess: usize) {
     if excess != 0 {
-        scavenge(critical, excess);
+        scavenge_of(critical, excess, false);
     }
 }
 

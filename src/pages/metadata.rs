@@ -16,7 +16,7 @@
 //! # Safety
 //! `unmap_region` removes a mapping; its contract is the caller's promise.
 #![allow(unsafe_code)]
-use super::own;
+use super::{own, thp};
 use crate::ground::critical::{self, Critical};
 use crate::ground::lock::{Lock, Rank};
 use crate::pure::addr::{Addr, PAGE_SIZE, round_up};
@@ -95,6 +95,7 @@ pub fn alloc(critical: &Critical, bytes: usize, align: usize) -> Option<Addr> {
 pub fn map_region(critical: &Critical, len: usize) -> Option<Addr> {
     let len = len.max(1).checked_next_multiple_of(PAGE_SIZE)?;
     let at = vm::map_rw_lazy(Addr::NULL, len).ok()?;
+    thp::table(at, len);
     own::add(at, at.add(len));
     ARENA.lock(critical).mapped += len;
     Some(at)

@@ -6,7 +6,7 @@
 #![allow(unsafe_code)]
 use super::fresh::Fresh;
 use super::grow::{Backing, Refused};
-use super::{metadata, own};
+use super::{metadata, own, thp};
 use crate::ground::critical::Critical;
 use crate::pure::addr::{Addr, PAGE_SIZE};
 use crate::sys::sandbox::{self, Need};
@@ -33,6 +33,7 @@ impl Backing for Os<'_> {
     fn map_at(&mut self, at: Addr, bytes: usize) -> Result<(), Refused> {
         match vm::map_rw_exactly(at, bytes) {
             Ok(at) => {
+                thp::mapped(at, bytes);
                 own::add(at, at.add(bytes));
                 Ok(())
             }
@@ -45,6 +46,7 @@ impl Backing for Os<'_> {
         // Newer kernels align large mappings to huge pages of their own accord.
         let at = vm::map_rw(Addr::NULL, bytes).ok()?;
         if at.is_aligned(align) {
+            thp::mapped(at, bytes);
             own::add(at, at.add(bytes));
             return Some(at);
         }
@@ -61,6 +63,7 @@ impl Backing for Os<'_> {
                 let _ = unsafe { vm::unmap(lo, hi.since(lo)) };
             }
         }
+        thp::mapped(at, bytes);
         own::add(at, end);
         Some(at)
     }
@@ -83,6 +86,10 @@ impl Backing for Os<'_> {
     fn open(&mut self, at: Addr, bytes: usize) -> bool {
         // SAFETY: closed above.
         !sandbox::forbids(Need::Map) && unsafe { vm::commit(at, bytes) }.is_ok()
+    }
+
+    fn grown(&mut self, at: Addr, bytes: usize) {
+        thp::grown(at, bytes);
     }
 
     fn first_hint(&mut self) -> Addr {

@@ -44,23 +44,40 @@ pub enum Candidate {
 impl<C: Checks> Tree<C> {
     /// Takes the highest free resident pages, about `max` of them.
     pub fn lease(&mut self, max: usize) -> Candidate {
+        let mut end = self.resident_end;
+        let candidate = self.lease_below(&mut end, max, 1);
+        self.resident_end = end;
+        candidate
+    }
+
+    /// The same below `cursor`, which goes down, and only of chunks that are free for the most part: others are huge pages
+    /// that would be broken up.
+    pub fn lease_sparse(&mut self, cursor: &mut Page, max: usize) -> Candidate {
+        *cursor = Page(cursor.0.min(self.resident_end.0));
+        self.lease_below(cursor, max, CHUNK_PAGES / 2)
+    }
+
+    /// Below `cursor`, of chunks with at least `least` free pages.
+    fn lease_below(&mut self, cursor: &mut Page, max: usize, least: usize) -> Candidate {
         for _ in 0..PATIENCE {
-            // The in-use range that holds the page below `resident_end`, or the next lower one.
-            let last = self.resident_end.0.checked_sub(1);
+            // The in-use range that holds the page below the cursor, or the next lower one.
+            let last = cursor.0.checked_sub(1);
             let range = last.and_then(|last| self.in_use.successor(last).checked_sub(1));
             let Some(range) = range.map(|i| self.in_use.as_slice()[i]) else {
-                self.resident_end = Page(0);
+                *cursor = Page(0);
                 return Candidate::Nothing;
             };
-            let end = Page(self.resident_end.0.min(range.hi));
+            let end = Page(cursor.0.min(range.hi));
             let chunk = Page(end.0 - 1).chunk();
-            if !self.store.entry(LEAF, chunk).is_none() {
+            if !self.store.entry(LEAF, chunk).is_none() && self.store.chunk(chunk).free_pages() >= least {
                 let below = end.0 - Page::of_chunk(chunk).0;
                 if let Some((index, n)) = self.store.chunk(chunk).last_resident(below) {
-                    return Candidate::Found(self.begin_lease(chunk, index, n, max, range.lo));
+                    let lease = self.begin_lease(chunk, index, n, max, range.lo);
+                    *cursor = lease.first;
+                    return Candidate::Found(lease);
                 }
             }
-            self.resident_end = Page::of_chunk(chunk);
+            *cursor = Page::of_chunk(chunk);
         }
         Candidate::Again
     }
@@ -86,7 +103,6 @@ impl<C: Checks> Tree<C> {
         if self.take(first, pages) != 0 {
             corrupt("a resident page was released", first);
         }
-        self.resident_end = first;
         // Not raised: a search address that is too low is right, and the pages come back soon.
         self.after_change(first, pages);
         Lease { first, pages }

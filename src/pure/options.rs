@@ -18,7 +18,7 @@ mod split;
 mod value;
 pub use signals::{Faults, Signals, signal_name};
 pub use split::Shown;
-pub use value::{Fault, Format, Kind, Mappings, Marking, Mode, Path, Value};
+pub use value::{Fault, Format, Kind, Mappings, Marking, Mode, Path, Thp, Value};
 
 #[cfg(test)]
 mod tests;
@@ -131,6 +131,10 @@ table! {
         "The most memory that the heap may have in use. \
          Beyond it free memory is given back, in gc mode after a collection if need be, and then allocations fail with ENOMEM, which is told once. \
          Counted are the pages that hold blocks, not gleaner's own tables. 0 is no limit.";
+    thp: Thp = Thp::System, Kind::Thp,
+        "Whether the heap's memory may be huge pages (of 2 MiB). \
+         system leaves it to the kernel's setting; never asks for none; always asks for them in a heap of 8 MiB or more and in blocks with \
+         mappings of their own, and keeps free memory that would break a mostly used one up.";
     growth: u16 = 100, Kind::Count { low: 1, high: 10_000, unit: "percent" },
         "Net growth that starts a collection, as a share of what was live after the last one. \
          min_growth holds where it is larger.";

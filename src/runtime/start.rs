@@ -9,7 +9,7 @@ use crate::ground::lock::{Lock, Rank};
 use crate::ground::out;
 use crate::heap::{cache, resize, secure};
 use crate::leak::unwind;
-use crate::pages::{limit, own};
+use crate::pages::{limit, own, thp};
 use crate::pure::addr::{Addr, PAGE_SIZE};
 use crate::pure::options::{Mode, Options, Privilege};
 use crate::sys::maps::{self, Perms};
@@ -73,6 +73,7 @@ pub fn heap(critical: &Critical) {
     if options().max_heap != 0 {
         limit::set(critical, options().max_heap / PAGE_SIZE);
     }
+    thp::set(options().thp);
     secure::begin(options().secure, secret.rotate_left(29));
     unwind::init();
     STATE.store(HEAP, Ordering::Release);

@@ -38,6 +38,15 @@ impl Marking {
     }
 }
 
+/// Huge pages in the heap; see the table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Thp {
+    System,
+    Never,
+    Always,
+}
+
 /// What a report is written as; see the table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Format {
@@ -162,6 +171,7 @@ pub enum Kind {
     Mode,
     Mappings,
     Marking,
+    Thp,
     Format,
     Switch,
     Count { low: u64, high: u64, unit: &'static str },
@@ -178,6 +188,7 @@ impl Kind {
             Kind::Mode => "MODE",
             Kind::Mappings => "yes|lost|no",
             Kind::Marking => "WAY",
+            Kind::Thp => "system|never|always",
             Kind::Format => "FORMAT",
             Kind::Switch => "yes|no",
             Kind::Count { .. } => "N",
@@ -232,6 +243,7 @@ impl fmt::Display for Allowed<'_> {
             Kind::Mode => f.write_str("malloc, leak, gc or audit"),
             Kind::Mappings => f.write_str("yes, lost or no"),
             Kind::Marking => f.write_str("auto, stopped or snapshot"),
+            Kind::Thp => f.write_str("system, never or always"),
             Kind::Format => f.write_str("text, json, sarif, valgrind-xml, pprof, folded, svg or html"),
             Kind::Switch => f.write_str("yes or no"),
             Kind::Count { low, high, unit: "" } => write!(f, "a number from {low} to {high}"),
@@ -325,6 +337,24 @@ impl Value for Marking {
     }
 }
 
+impl Value for Thp {
+    fn read(text: &[u8], _: &Kind) -> Result<Thp, Fault> {
+        match text {
+            b"system" => Ok(Thp::System),
+            b"never" => Ok(Thp::Never),
+            b"always" => Ok(Thp::Always),
+            _ => Err(Fault::Value),
+        }
+    }
+    fn emit(&self, _: &Kind, out: &mut dyn FnMut(&[u8])) {
+        out(match self {
+            Thp::System => b"system",
+            Thp::Never => b"never",
+            Thp::Always => b"always",
+        });
+    }
+}
+
 impl Value for Format {
     fn read(text: &[u8], _: &Kind) -> Result<Format, Fault> {
         Format::ALL.into_iter().find(|format| format.name().to_bytes() == text).ok_or(Fault::Value)
@@ -396,6 +426,7 @@ fn number(text: &[u8], kind: &Kind) -> Option<u64> {
         Kind::Mode
         | Kind::Mappings
         | Kind::Marking
+        | Kind::Thp
         | Kind::Format
         | Kind::Switch
         | Kind::Path { .. }

@@ -250,6 +250,33 @@ fn address_space_goes_and_the_search_address_with_it() {
     bench.oracle.compare(&bench.tree);
 }
 
+/// Where huge pages are to stay whole, only chunks that are mostly free give memory back; the others can still be asked for.
+#[test]
+fn mostly_used_chunks_stay_whole() {
+    let mut bench = Bench::<true>::new();
+    bench.add(20, 3);
+    for _ in 0..3 {
+        bench.alloc(CHUNK_PAGES);
+    }
+    let free = [(20, CHUNK_PAGES / 2), (21, CHUNK_PAGES / 2 - 1), (22, 9)];
+    for (chunk, pages) in free {
+        bench.free_exactly(Page::of_chunk(chunk), pages);
+    }
+    let mut cursor = Page::END;
+    let Candidate::Found(lease) = bench.tree.lease_sparse(&mut cursor, 1000) else {
+        panic!("a chunk is sparse")
+    };
+    assert_eq!((lease.first, lease.pages), (Page::of_chunk(20), CHUNK_PAGES / 2));
+    bench.tree.end_lease(lease, Content::Released);
+    assert_eq!(bench.tree.lease_sparse(&mut cursor, 1000), Candidate::Nothing);
+    for (chunk, pages) in [free[2], free[1]] {
+        let Candidate::Found(lease) = bench.tree.lease(1000) else { panic!("memory is free") };
+        assert_eq!((lease.first, lease.pages), (Page::of_chunk(chunk), pages));
+        bench.tree.end_lease(lease, Content::Released);
+    }
+    assert_eq!(bench.tree.lease(1), Candidate::Nothing);
+}
+
 /// Thirty-three ranges: the in-use set grows out of its first array, and again.
 #[test]
 fn many_ranges() {
