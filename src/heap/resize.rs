@@ -38,6 +38,14 @@ pub fn clear(got: Got, n: usize) {
     // SAFETY: a new object of at least `n` bytes.
     unsafe {
         match got.span {
+            // Whole pages may be cleared: not the one whose end is filled.
+            Some(span) if secure::level() != 0 => {
+                let whole = if Addr::of(got.at) == span.base() { n & !(PAGE_SIZE - 1) } else { 0 };
+                if whole != 0 {
+                    cleared::clear(span, whole);
+                }
+                got.at.add(whole).write_bytes(0, n - whole);
+            }
             Some(span) => cleared::clear(span, n),
             None => core::ptr::write_bytes(got.at, 0, n),
         }
