@@ -162,6 +162,10 @@ fn requested(number: u64) -> bool {
     if TAKEN.load(Relaxed) == number {
         return true;
     }
+    // The visitor repeats it.
+    if copies::is_worth_waiting_for() {
+        return false;
+    }
     TAKEN.store(number, Relaxed);
     let done = held.run(|held, sp| {
         if let Some(visitor) = find_visitor(number) {

@@ -169,6 +169,15 @@ pub fn is_busy() -> bool {
     false
 }
 
+/// When the newest copy was made.
+static MADE_AT: AtomicU64 = AtomicU64::new(0);
+
+/// Whether a copy is at work and not long about it: who asks again in a moment need not stop the program.
+pub fn is_worth_waiting_for() -> bool {
+    const LONG_NS: u64 = 10_000_000_000;
+    is_busy() && process::now_ns().saturating_sub(MADE_AT.load(Relaxed)) < LONG_NS
+}
+
 /// At the end of the program: lets a copy at work tell what it finds.
 pub fn wait() {
     const SLICE_NS: i64 = 10_000_000;
@@ -263,6 +272,7 @@ pub fn make(
     match made {
         Ok(made) => {
             NEWEST.store(if made.ours { -made.pid } else { made.pid }, Relaxed);
+            MADE_AT.store(process::now_ns(), Relaxed);
             MADE.add(1);
             Ok(())
         }
