@@ -115,6 +115,8 @@ pub fn run(
         });
     }
     let start = Instant::now();
+    // The tracer waits for it and for its threads.
+    #[expect(clippy::zombie_processes)]
     let child = command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
     let pid = child.id() as i32;
     let (threads, code) = (HashMap::from([(pid, false)]), HashMap::new());
