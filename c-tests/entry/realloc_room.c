@@ -2,14 +2,6 @@
 #include "check.h"
 #include <malloc.h>
 
-static size_t resident(void) {
-    char line[256];
-    size_t kb = 0;
-    FILE *f = fopen("/proc/self/status", "r");
-    while (fgets(line, sizeof line, f)) sscanf(line, "VmRSS: %zu", &kb);
-    fclose(f);
-    return kb;
-}
 static char *grown(size_t end, int seed, int *moves) {
     char *p = NULL;
     for (size_t size = 16, before = 0;; before = size, size += size / 2) {
@@ -50,9 +42,9 @@ int main(void) {
 
     enum { STRINGS = 40000, LENGTH = 500 };
     static char *strings[STRINGS];
-    size_t before = resident();
+    long before = status_kib("VmRSS");
     for (int i = 0; i < STRINGS; i++) strings[i] = grown(LENGTH, i, &moves);
-    size_t taken = resident() - before;
+    long taken = status_kib("VmRSS") - before;
     CHECK(!plain || taken < STRINGS / 1024 * LENGTH * 5 / 4 + 2048);
     for (int i = 0; i < STRINGS; i++) {
         CHECK(intact(strings[i], LENGTH, i));

@@ -2,10 +2,7 @@
 // native: no
 // gleaner: thp=never
 // stdout: small large huge grown
-#include "smaps.h"
-
-static void *volatile kept[100];
-static int count;
+#include "sorts.h"
 
 static void look(const char *what, void *p) {
     memset(kept[count++] = p, 1, 1);
@@ -16,20 +13,6 @@ static void look(const char *what, void *p) {
 }
 
 int main(void) {
-    look("small", malloc(100));
-    char *p = NULL;
-    for (int i = 0; i < 64; i++) {
-        p = malloc(500000);
-        look("large", p);
-    }
-    look("large", malloc(6 << 20));
-    look("huge", malloc(40 << 20));
-    p = realloc(p, 3 << 20);
-    look("grown", p);
-    look("grown", p + (3 << 20) - 1);
-    p = realloc(p, 90 << 20);
-    look("grown", p);
-    look("grown", p + (90 << 20) - 1);
-    puts("small large huge grown");
+    each_sort(look);
     return 0;
 }

@@ -12,6 +12,7 @@
 //! # Safety
 //! The object is the caller's, and new: whole pages of ours.
 #![allow(unsafe_code)]
+use super::secure;
 use crate::pure::addr::{PAGE_SIZE, round_up};
 use crate::spans::Span;
 use crate::sys::sandbox::{self, Need};
@@ -37,11 +38,12 @@ fn slow(pages: usize) -> u64 {
 /// # Safety
 /// Nobody else knows the object, which has `n` bytes.
 pub unsafe fn clear(span: &Span, n: usize) {
+    // Where the rest of the last page is filled, it is looked at when the object is freed.
+    let last = if secure::level() == 0 { round_up(n, PAGE_SIZE) } else { n & !(PAGE_SIZE - 1) };
     // SAFETY: the caller's promise.
     unsafe {
-        if !give(span, round_up(n, PAGE_SIZE)) {
-            span.base().ptr::<u8>().write_bytes(0, n);
-        }
+        let done = if give(span, last) { last.min(n) } else { 0 };
+        span.base().add(done).ptr::<u8>().write_bytes(0, n - done);
     }
 }
 

@@ -38,14 +38,6 @@ pub fn clear(got: Got, n: usize) {
     // SAFETY: a new object of at least `n` bytes.
     unsafe {
         match got.span {
-            // Whole pages may be cleared: not the one whose end is filled.
-            Some(span) if secure::level() != 0 => {
-                let whole = if Addr::of(got.at) == span.base() { n & !(PAGE_SIZE - 1) } else { 0 };
-                if whole != 0 {
-                    cleared::clear(span, whole);
-                }
-                got.at.add(whole).write_bytes(0, n - whole);
-            }
             Some(span) => cleared::clear(span, n),
             None => core::ptr::write_bytes(got.at, 0, n),
         }
@@ -204,8 +196,8 @@ pub unsafe fn realloc(p: *mut u8, n: usize, poll: impl FnOnce(), trace: impl Fn(
         return Resized::Done(p);
     }
     let cache = cache::current();
-    let plain = !cache.is_empty() && !cache.watched.get() && secure::level() == 0;
-    let wanted = if plain { cache.growing.wanted(p, old, n) } else { n };
+    let may_have_room = !cache.is_empty() && !cache.watched.get() && secure::level() == 0;
+    let wanted = if may_have_room { cache.growing.wanted(p, old, n) } else { n };
     let fast = fast::malloc(wanted);
     let critical = critical::enter();
     let new = if !fast.is_null() {
@@ -222,13 +214,13 @@ pub unsafe fn realloc(p: *mut u8, n: usize, poll: impl FnOnce(), trace: impl Fn(
             special::relocate(&critical, span, Addr(p as usize), Addr(moved as usize));
             return Resized::Done(moved);
         }
-        let roomy = if wanted > n { alloc(&critical, wanted, trace).at } else { core::ptr::null_mut() };
-        if roomy.is_null() { alloc(&critical, n, trace).at } else { roomy }
+        let at = alloc(&critical, wanted, trace).at;
+        if at.is_null() && wanted > n { alloc(&critical, n, trace).at } else { at }
     };
     if new.is_null() {
         return Resized::NoMemory;
     }
-    if plain {
+    if may_have_room {
         cache.growing.moved(new, n, wanted);
     }
     drop(critical);

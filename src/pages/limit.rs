@@ -29,8 +29,7 @@ impl Limit {
     }
     /// Whether `n` more pages fit beside `in_use` ones of the heap.
     pub fn allows(&self, in_use: usize, n: usize) -> bool {
-        let fits =
-            self.most == usize::MAX || in_use.saturating_add(self.beside).saturating_add(n) <= self.most;
+        let fits = in_use.saturating_add(self.beside).saturating_add(n) <= self.most;
         if !fits {
             REFUSED.store(true, Relaxed);
         }

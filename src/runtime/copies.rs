@@ -1,5 +1,5 @@
-//! Leak checks in a copy of the process: the program is stopped for as long as making the copy takes, a hundredth
-//! of what marking takes, and goes on while the copy marks and reports ([`crate::sys::copy`]).
+//! Leak checks in a copy of the process: the program is stopped for as long as making the copy takes, a small part
+//! of what marking takes (`scripts/live-checks`), and goes on while the copy marks and reports ([`crate::sys::copy`]).
 //!
 //! What was unreachable when the world was stopped stays so, and a fault or a hang of the marker is the copy's. What
 //! the copy does not have as it was at the stop is looked at before (shared memory, [`Process::gather`]) or found by the copy,

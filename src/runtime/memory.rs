@@ -69,7 +69,7 @@ fn new_slow(n: usize, how: How) -> *mut u8 {
 /// by the next lazily bound call or signal, and kept a leaked block for the checks.
 #[inline(always)]
 fn forget_scratch() {
-    // SAFETY: changes only what it says it changes.
+    // SAFETY: every register that is written is an output, and no memory or stack is used.
     unsafe {
         core::arch::asm!(
             "xor ecx, ecx", "xor edx, edx", "xor esi, esi", "xor edi, edi",

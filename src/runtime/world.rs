@@ -208,7 +208,6 @@ impl<'a> Process<'a> {
         };
         self.stopped.for_each_argument(&mut one);
         one(nested::first());
-
         // The kernel alone may hold the memory of an alternate stack. (Other threads' are in
         // their signal frames.)
         one(signal::alternate_stack());

@@ -1,6 +1,6 @@
 //! What a copy of this process did not get: `/proc/thread-self/smaps`, for the bounds and one flag of each mapping.
 //!
-//! The kernel walks all page tables for it, a hundredth of a second a gigabyte: for processes that nobody waits for.
+//! The kernel walks all page tables for it: for processes that nobody waits for.
 use super::file::{self, Fd};
 use super::maps::MapsError;
 

@@ -172,7 +172,7 @@ fn options() -> impl Strategy<Value = Options> {
                     secure: exitcode & 3,
                     min_growth,
                     max_heap: collect_every / 2,
-                    thp: [Thp::System, Thp::Never, Thp::Always][usize::from(verbose) % 3],
+                    thp: Thp::ALL[usize::from(verbose) % 3],
                     growth,
                     limbo,
                     disguised,

@@ -46,6 +46,16 @@ pub enum Thp {
     Never,
     Always,
 }
+impl Thp {
+    pub const ALL: [Thp; 3] = [Thp::System, Thp::Never, Thp::Always];
+    pub const fn name(self) -> &'static str {
+        match self {
+            Thp::System => "system",
+            Thp::Never => "never",
+            Thp::Always => "always",
+        }
+    }
+}
 
 /// What a report is written as; see the table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -328,32 +338,20 @@ impl Value for Mappings {
     }
 }
 
-impl Value for Marking {
-    fn read(text: &[u8], _: &Kind) -> Result<Marking, Fault> {
-        Marking::ALL.into_iter().find(|way| way.name().as_bytes() == text).ok_or(Fault::Value)
-    }
-    fn emit(&self, _: &Kind, out: &mut dyn FnMut(&[u8])) {
-        out(self.name().as_bytes());
-    }
-}
-
-impl Value for Thp {
-    fn read(text: &[u8], _: &Kind) -> Result<Thp, Fault> {
-        match text {
-            b"system" => Ok(Thp::System),
-            b"never" => Ok(Thp::Never),
-            b"always" => Ok(Thp::Always),
-            _ => Err(Fault::Value),
+/// Options with one of some words.
+macro_rules! one_word {
+    ($($type:ident)+) => { $(
+        impl Value for $type {
+            fn read(text: &[u8], _: &Kind) -> Result<$type, Fault> {
+                $type::ALL.into_iter().find(|word| word.name().as_bytes() == text).ok_or(Fault::Value)
+            }
+            fn emit(&self, _: &Kind, out: &mut dyn FnMut(&[u8])) {
+                out(self.name().as_bytes());
+            }
         }
-    }
-    fn emit(&self, _: &Kind, out: &mut dyn FnMut(&[u8])) {
-        out(match self {
-            Thp::System => b"system",
-            Thp::Never => b"never",
-            Thp::Always => b"always",
-        });
-    }
+    )+ };
 }
+one_word! { Marking Thp }
 
 impl Value for Format {
     fn read(text: &[u8], _: &Kind) -> Result<Format, Fault> {
