@@ -250,7 +250,11 @@ impl Marked {
     }
     /// Whether `word` points to an object, reachable or not.
     pub fn is_object(&self, word: usize) -> bool {
-        object::at(word).is_some_and(|o| o.is_allocated())
+        self.object(word).is_some()
+    }
+    /// The object that `word` points to, reachable or not.
+    pub fn object(&self, word: usize) -> Option<Object> {
+        object::at(word).filter(Object::is_allocated)
     }
     /// The unreachable object that `word` points to, if it does.
     pub fn resolve(&self, word: usize) -> Option<Object> {

@@ -6,6 +6,7 @@
 //! malloc ─ unwind::capture ─ depot::intern ─► id, kept out of line by the heap
 //! mmap   ─ the same ─► id, kept with the mapping (roots::mappings::made)
 //! exit   ─ gc marks ─ group::run(unreachable objects) ─► groups by (stack, direct|indirect)
+//!        ─ types: which of them are C++ objects of which class
 //!        ─ mapped: mappings that no word leads to ─► groups by stack
 //! free   ─ of what nothing led to (audit mode) ─ hidden::note ─► by (allocated, used)
 //!        ─ record::write ─► text in a memfd ─ report::finish ─► the `gleaner` command names the
@@ -33,6 +34,7 @@ pub mod report;
 pub mod scratch;
 pub mod spawn;
 pub mod suppress;
+pub mod types;
 pub mod unwind;
 
 /// Fork's prepare step: takes the locks of this layer.

@@ -262,5 +262,10 @@ fn faults(program: &Program, mode: &str, outcome: &Outcome) -> Result<Vec<String
     } else if !expect::lines_fit(&stderr, &outcome.stderr) {
         faults.push(format!("stderr is not {stderr:?}"));
     }
+    for line in spec.all("told", mode) {
+        if !outcome.stderr.lines().any(|told| expect::fits(line, told)) {
+            faults.push(format!("no line of stderr is \"{line}\""));
+        }
+    }
     Ok(faults)
 }

@@ -8,7 +8,7 @@ use crate::failure::USAGE;
 use crate::names::Frame;
 use crate::record::Record;
 use crate::report::site::{self, Sum};
-use crate::report::{Findings, Format, Order, html, kind_name, output, with_findings};
+use crate::report::{Class, Findings, Format, Order, html, kind_name, output, with_findings};
 use std::collections::HashMap;
 use std::io::{self, Write};
 
@@ -48,6 +48,7 @@ pub struct Place<'a> {
     pub record: &'a Record,
     pub kind: &'static str,
     pub frames: Vec<&'a Frame>,
+    pub classes: &'a [Class],
 }
 
 /// Compares and prints.
@@ -85,12 +86,13 @@ impl<'a> Side<'a> {
         for found in all {
             for leak in &found.leaks {
                 let (record, kind) = (found.record, kind_name(leak.kind));
-                side.add(Place { record, kind, frames: leak.frames().collect() }, leak.bytes, leak.objects);
+                let (frames, classes) = (leak.frames().collect(), &leak.classes[..]);
+                side.add(Place { record, kind, frames, classes }, leak.bytes, leak.objects);
             }
             for one in &found.hidden {
                 let frames = crate::report::flat(&one.used).collect();
                 side.add(
-                    Place { record: found.record, kind: "hidden", frames },
+                    Place { record: found.record, kind: "hidden", frames, classes: &[] },
                     one.of.bytes,
                     one.of.objects,
                 );
@@ -194,7 +196,7 @@ fn text(
         before.bytes, before.objects, after.bytes, after.objects
     )?;
     for change in changes.iter().filter(|change| change.state != State::Same) {
-        let Place { record, kind, frames } = &change.place;
+        let Place { record, kind, frames, .. } = &change.place;
         let own = site::own(record, frames);
         let place = own.map_or("an unknown place".to_owned(), |at| site::label(record, frames[at]));
         let (was, is) = (change.before, change.after);
@@ -228,7 +230,7 @@ fn json(
     use serde_json::{Value, json};
     let size = |sum: Sum| json!({"bytes": sum.bytes, "objects": sum.objects});
     let row = |change: &Change<'_>| -> Value {
-        let Place { record, kind, frames } = &change.place;
+        let Place { record, kind, frames, .. } = &change.place;
         let own = site::own(record, frames);
         let fingerprint = format!("{:016x}", site::fingerprint(record, kind, frames));
         json!({
@@ -267,6 +269,7 @@ fn page(
         kind: change.place.kind,
         size: change.after,
         stack: change.place.frames.clone(),
+        classes: change.place.classes,
         used: None,
         change: Some((change.state.name(), change.before)),
     });

@@ -7,7 +7,7 @@
 //!
 //! A name is never guessed: a file whose build-id is not the recorded one was changed since, and
 //! is not asked.
-use crate::record::{Module, Pc, Record};
+use crate::record::{Module, Pc, Record, Typed};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -17,6 +17,7 @@ mod image;
 mod search;
 mod split;
 mod symbols;
+mod types;
 use image::Image;
 pub use search::hex;
 
@@ -95,6 +96,15 @@ impl<'a> Names<'a> {
         let key = (module.path.as_path(), module.build_id.as_deref());
         let places = &self.places;
         self.images.entry(key).or_insert_with(|| Rc::new(Image::open(module, places))).clone()
+    }
+
+    /// What objects are called that begin with the address of a vtable: by the name in the program, else by the symbol there.
+    pub fn class(&mut self, record: &Record, of: &Typed) -> Option<String> {
+        if let Some(name) = &of.name {
+            return types::class(name);
+        }
+        let module = &self.modules[record.module_of(of.vtable)?];
+        self.image(module).class(of.vtable.wrapping_sub(module.bias))
     }
 
     /// What kept modules from being named, for the reader of the report.

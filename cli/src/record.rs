@@ -8,6 +8,7 @@
 //! module <start> <end> <load-bias> <build-id|-> <path>      numbers in hex
 //! stack <id> <pc> <pc> ...         innermost first; return addresses, or exact with a '!' before
 //! leak <direct|indirect|mapping> <bytes> <objects> <stack-id>
+//! type <direct|indirect|live> <bytes> <objects> <stack-id> <vtable, hex> <mangled name|->
 //! hidden <bytes> <objects> <collections> <stack-id of allocation> <stack-id of use> <call>
 //! growth <bytes> <objects> <more bytes> <more objects> <bytes a second> <age, ms> <checks> <rises> <stack-id>
 //! note <text>
@@ -31,6 +32,7 @@ pub struct Record {
     pub modules: Vec<Module>,
     pub stacks: HashMap<u64, Vec<Pc>>,
     pub leaks: Vec<Leak>,
+    pub types: Vec<Typed>,
     pub hidden: Vec<Hidden>,
     pub growth: Vec<Growth>,
     pub notes: Vec<String>,
@@ -91,6 +93,26 @@ pub struct Leak {
     pub bytes: u64,
     pub objects: u64,
     pub stack: u64,
+}
+
+/// Objects of one stack whose type is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Typed {
+    pub of: Typing,
+    pub bytes: u64,
+    pub objects: u64,
+    pub stack: u64,
+    /// The address that such objects begin with.
+    pub vtable: u64,
+    /// As the compiler wrote it, if the program has it.
+    pub name: Option<String>,
+}
+/// Which objects a type is known of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Typing {
+    Leaks(Kind),
+    /// Of those that grow, by one of them.
+    Live,
 }
 
 /// Objects of one stack that were used in one place although no pointer had led to them (audit mode).
@@ -172,6 +194,7 @@ impl Record {
                 self.stacks.insert(id, pcs);
             }
             "leak" => self.leaks.push(leak(rest)?),
+            "type" => self.types.push(typed(rest)?),
             "hidden" => self.hidden.push(hidden(rest)?),
             "growth" => self.growth.push(growth(rest)?),
             "end" => {
@@ -221,14 +244,31 @@ fn bytes(id: &str) -> Option<Vec<u8>> {
 
 fn leak(rest: &str) -> Option<Leak> {
     let mut words = rest.split_ascii_whitespace();
-    let kind = match words.next()? {
-        "direct" => Kind::Direct,
-        "indirect" => Kind::Indirect,
-        "mapping" => Kind::Mapping,
-        _ => return None,
-    };
+    let kind = kind(words.next()?)?;
     let mut number = || words.next()?.parse().ok();
     Some(Leak { kind, bytes: number()?, objects: number()?, stack: number()? })
+}
+
+fn kind(word: &str) -> Option<Kind> {
+    match word {
+        "direct" => Some(Kind::Direct),
+        "indirect" => Some(Kind::Indirect),
+        "mapping" => Some(Kind::Mapping),
+        _ => None,
+    }
+}
+
+fn typed(rest: &str) -> Option<Typed> {
+    let mut words = rest.splitn(6, ' ');
+    let of = match words.next()? {
+        "live" => Typing::Live,
+        word => Typing::Leaks(kind(word)?),
+    };
+    let mut number = || words.next()?.parse().ok();
+    let (bytes, objects, stack) = (number()?, number()?, number()?);
+    let vtable = hex(words.next()?)?;
+    let name = words.next().filter(|name| !name.is_empty())?;
+    Some(Typed { of, bytes, objects, stack, vtable, name: (name != "-").then(|| name.to_owned()) })
 }
 
 fn growth(rest: &str) -> Option<Growth> {
@@ -263,7 +303,7 @@ mod tests {
 
     const SOUND: &str = "gleaner-record 1\npid 42\nexe /a b\nmode leak\n\
         module 1000 2000 1000 0aff /lib/x y.so\nmodule 3000 4000 0 - /bin/z\n\
-        stack 7 1010 !3fff\nleak direct 24 1 7\nleak indirect 8 2 0\nhidden 48 3 2 7 0 free\nnote a word\nsuppress leak:x y\nlater thing\nend 80 6\n";
+        stack 7 1010 !3fff\nleak direct 24 1 7\nleak indirect 8 2 0\ntype direct 24 1 7 1010 1X\ntype live 0 1 7 1010 -\nhidden 48 3 2 7 0 free\nnote a word\nsuppress leak:x y\nlater thing\nend 80 6\n";
 
     #[test]
     fn a_sound_record() {
@@ -276,6 +316,16 @@ mod tests {
         let lookups: Vec<u64> = record.stacks[&7].iter().map(|pc| pc.lookup()).collect();
         assert_eq!(lookups, [0x100f, 0x3fff]);
         assert_eq!(record.leaks[1], Leak { kind: Kind::Indirect, bytes: 8, objects: 2, stack: 0 });
+        let typed = Typed {
+            of: Typing::Leaks(Kind::Direct),
+            bytes: 24,
+            objects: 1,
+            stack: 7,
+            vtable: 0x1010,
+            name: Some("1X".into()),
+        };
+        assert_eq!(record.types[0], typed);
+        assert_eq!(record.types[1], Typed { of: Typing::Live, bytes: 0, name: None, ..typed });
         let hidden = Hidden { call: "free".into(), bytes: 48, objects: 3, cycles: 2, allocated: 7, used: 0 };
         assert_eq!(record.hidden, [hidden]);
         assert_eq!((record.module_of(0x1fff), record.module_of(0x2000)), (Some(0), None));
@@ -302,7 +352,7 @@ mod tests {
     }
     proptest! {
         #[test]
-        fn never_panics(lines in prop::collection::vec("(pid|module|stack|leak|hidden|end|note|x)( [0-9a-f!-]{0,20}){0,6}", 0..20)) {
+        fn never_panics(lines in prop::collection::vec("(pid|module|stack|leak|type|hidden|end|note|x)( [0-9a-f!-]{0,20}){0,6}", 0..20)) {
             let text = format!("gleaner-record 1\n{}", lines.join("\n"));
             prop_assert_eq!(parse(text.as_bytes()).unwrap().len(), 1);
         }

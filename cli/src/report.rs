@@ -10,6 +10,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+mod classes;
 mod folded;
 pub mod html;
 pub mod json;
@@ -19,6 +20,7 @@ mod sarif;
 pub mod site;
 mod text;
 mod valgrind;
+pub use classes::Class;
 pub use gleaner_core::pure::options::Format;
 
 /// What was asked.
@@ -80,12 +82,16 @@ pub struct Finding {
     pub objects: u64,
     /// One slice an address: the frames inlined there, innermost first.
     pub stack: Vec<Rc<[Frame]>>,
+    /// Of which C++ classes, most bytes first; not of those that have no vtable.
+    pub classes: Vec<Class>,
 }
 
 /// Reachable memory that grows from check to check.
 pub struct Grown<'a> {
     pub of: &'a Growth,
     pub stack: Vec<Rc<[Frame]>>,
+    /// The C++ class of one of the objects, if it has a vtable.
+    pub class: Option<String>,
 }
 
 /// Objects that were used in one place although no pointer had led to them.
@@ -231,10 +237,12 @@ pub fn read(file: &Path) -> Result<(Vec<u8>, String), Failure> {
 /// bytes first.
 pub fn find<'a>(record: &'a Record, rules: &'a mut Suppressions, places: &Places) -> Findings<'a> {
     let mut names = Names::new(record, places);
+    let mut classes = classes::all(record, &mut names);
     let mut leaks = Vec::new();
     for (kind, pcs, bytes, objects) in merged(record) {
         let stack: Vec<Rc<[Frame]>> = pcs.iter().map(|pc| names.frames(record, *pc)).collect();
-        let finding = Finding { kind, bytes, objects, stack };
+        let classes = classes.leaks.remove(&(kind, pcs)).unwrap_or_default();
+        let finding = Finding { kind, bytes, objects, stack, classes };
         let stack: Vec<Shown> = shown(record, finding.frames());
         if !rules.take(&stack, kind, objects, bytes) {
             leaks.push(finding);
@@ -255,7 +263,7 @@ pub fn find<'a>(record: &'a Record, rules: &'a mut Suppressions, places: &Places
     }
     let grown = record.growth.iter().map(|of| {
         let stack = stack(record, of.stack).iter().map(|pc| names.frames(record, *pc)).collect();
-        Grown { of, stack }
+        Grown { of, stack, class: classes.live.remove(&of.stack) }
     });
     let growth = grown.collect();
     let mut notes = record.notes.clone();

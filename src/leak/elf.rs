@@ -121,6 +121,14 @@ impl Image {
         Some(unsafe { core::slice::from_raw_parts(Addr(start).ptr(), len) })
     }
 
+    /// Whether `at` lies in a readable segment.
+    pub fn is_readable(&self, at: usize) -> bool {
+        let link = at.wrapping_sub(self.bias);
+        self.segments.iter().any(|s| {
+            s.kind == PT_LOAD && s.flags & PF_R != 0 && link.wrapping_sub(s.vaddr as usize) < s.memsz as usize
+        })
+    }
+
     /// Like [`Image::slice`], exactly `len` bytes.
     fn exactly(&self, start: usize, len: usize) -> Option<&'static [u8]> {
         self.slice(start)?.get(..len)

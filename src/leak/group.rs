@@ -28,6 +28,7 @@
 //! [`Words`] reads the words of objects that the collector vouches for.
 #![allow(unsafe_code)]
 use super::scratch::{Full, List};
+use super::types;
 use crate::ground::critical::Critical;
 use crate::pure::addr::Addr;
 
@@ -39,6 +40,8 @@ pub struct Object {
     pub size: usize,
     /// The depot's number of the stack that allocated it; 0 = unknown.
     pub stack: u32,
+    /// The number of its type ([`super::types`]), or none.
+    pub of: u16,
     /// Set by [`run`]; any value before.
     pub kind: Kind,
 }
@@ -58,6 +61,23 @@ pub struct Group {
     pub stack: u32,
     pub bytes: u64,
     pub objects: u64,
+}
+
+/// Objects of one stack, kind and known type.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Typed {
+    pub kind: Kind,
+    pub stack: u32,
+    pub of: u16,
+    pub bytes: u64,
+    pub objects: u64,
+}
+
+/// What [`run`] made of the objects.
+pub struct Grouped<'c> {
+    pub groups: List<'c, Group>,
+    /// Those whose type is known, in the order of kinds and stacks, most bytes first.
+    pub typed: List<'c, Typed>,
 }
 
 /// What an object points to: any words, of which those are edges that lie in (or one byte past
@@ -102,12 +122,12 @@ pub fn run<'c>(
     critical: &'c Critical,
     objects: &mut [Object],
     edges: &dyn Edges,
-) -> Result<List<'c, Group>, Full> {
+) -> Result<Grouped<'c>, Full> {
     objects.sort_unstable_by_key(|object| object.addr);
     if classify(critical, objects, edges).is_err() {
         objects.iter_mut().for_each(|object| object.kind = Kind::Direct);
     }
-    objects.sort_unstable_by_key(|object| (object.kind, object.stack));
+    objects.sort_unstable_by_key(|object| (object.kind, object.stack, object.of));
     let mut groups: List<'c, Group> = List::new(critical);
     for object in objects.iter() {
         match groups.last_mut() {
@@ -124,7 +144,29 @@ pub fn run<'c>(
         }
     }
     groups.sort_unstable_by_key(|group| (group.kind, core::cmp::Reverse(group.bytes), group.stack));
-    Ok(groups)
+    Ok(Grouped { groups, typed: by_type(critical, objects)? })
+}
+
+/// Sums by type. `objects` is sorted by kind, stack and type.
+fn by_type<'c>(critical: &'c Critical, objects: &[Object]) -> Result<List<'c, Typed>, Full> {
+    let mut typed: List<'c, Typed> = List::new(critical);
+    for object in objects.iter().filter(|object| object.of != types::NONE) {
+        match typed.last_mut() {
+            Some(one) if (one.kind, one.stack, one.of) == (object.kind, object.stack, object.of) => {
+                one.bytes += object.size as u64;
+                one.objects += 1;
+            }
+            _ => typed.push(Typed {
+                kind: object.kind,
+                stack: object.stack,
+                of: object.of,
+                bytes: object.size as u64,
+                objects: 1,
+            })?,
+        }
+    }
+    typed.sort_unstable_by_key(|one| (one.kind, one.stack, core::cmp::Reverse(one.bytes), one.of));
+    Ok(typed)
 }
 
 /// Sets every object's kind. `objects` is sorted by address.

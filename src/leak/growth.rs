@@ -15,6 +15,7 @@
 //! one [`Growth`]), or to the copy that works for him.
 #![allow(unsafe_code)]
 use super::scratch::{Full, List};
+use super::types;
 use crate::ground::critical::Critical;
 use crate::pure::addr::Addr;
 
@@ -33,8 +34,10 @@ pub struct Site {
     first_bytes: u64,
     /// When it was first seen, milliseconds; a stack that is new at a check had nothing at the one before.
     first_ms: u64,
+    /// One of its objects: what is said of it is likely true of the others.
+    sample: usize,
 }
-const _: () = assert!(size_of::<Site>() == 56);
+const _: () = assert!(size_of::<Site>() == 64);
 
 /// A site that grows, as it is told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,6 +54,9 @@ pub struct Growing {
     pub age_ms: u64,
     pub checks: u16,
     pub rises: u16,
+    /// One of its objects, and the number of that one's type ([`super::types`]), which whoever asks fills in.
+    pub sample: usize,
+    pub of: u16,
 }
 
 /// What is kept from check to check.
@@ -118,7 +124,7 @@ impl Growth {
 
     /// A live object.
     #[inline]
-    pub fn add(&mut self, critical: &Critical, stack: u32, bytes: usize) {
+    pub fn add(&mut self, critical: &Critical, stack: u32, at: Addr, bytes: usize) {
         if self.full {
             return;
         }
@@ -131,6 +137,7 @@ impl Growth {
         let site = &mut self.sites()[hot];
         site.bytes += bytes as u64;
         site.objects += 1;
+        site.sample = at.0;
     }
 
     /// Makes the stack's entry the hot one.
@@ -218,6 +225,8 @@ fn growing(site: &Site, now_ms: u64) -> Option<Growing> {
         age_ms,
         checks: site.checks,
         rises: site.rises,
+        sample: site.sample,
+        of: types::NONE,
     })
 }
 

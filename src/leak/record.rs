@@ -8,6 +8,7 @@
 //! module <start> <end> <load-bias> <build-id|-> <path>      numbers in hex
 //! stack <id> <pc> <pc> ...         innermost first; return addresses, or exact with a '!' before
 //! leak <direct|indirect|mapping> <bytes> <objects> <stack-id>
+//! type <direct|indirect|live> <bytes> <objects> <stack-id> <vtable, hex> <mangled name|->
 //! hidden <bytes> <objects> <collections> <stack-id of allocation> <stack-id of use> <call>
 //! growth <bytes> <objects> <more bytes> <more objects> <bytes a second> <age, ms> <checks> <rises> <stack-id>
 //! note <text>
@@ -17,10 +18,11 @@
 //! Text, because a record may be read on another machine, years later, by eye. Written through a
 //! 4 KiB buffer by write(2); about 200 bytes a distinct stack. A line end inside a path becomes `?`.
 use super::depot::{self, MAX_FRAMES};
-use super::group::Group;
+use super::group::{Group, Kind, Typed};
 use super::growth::Growing;
 use super::hidden::Hidden;
 use super::modules;
+use super::types::Names;
 use super::unwind::EXACT;
 use crate::sys::path::Path;
 use crate::sys::{copy, file};
@@ -98,6 +100,9 @@ pub struct About<'a> {
 #[derive(Clone, Copy, Default)]
 pub struct Found<'a> {
     pub leaks: &'a [Group],
+    /// Of which types they are, where that is known.
+    pub typed: &'a [Typed],
+    pub types: Names<'a>,
     /// Audit mode.
     pub hidden: &'a [Hidden],
     /// Live memory that a check found more of than the one before.
@@ -105,7 +110,7 @@ pub struct Found<'a> {
 }
 impl<'a> From<&'a [Group]> for Found<'a> {
     fn from(leaks: &'a [Group]) -> Found<'a> {
-        Found { leaks, hidden: &[], growth: &[] }
+        Found { leaks, ..Found::default() }
     }
 }
 impl Found<'_> {
@@ -136,22 +141,24 @@ pub fn write(fd: i32, about: &About<'_>, found: &Found<'_>) -> Result<(), Unwrit
     let growth = found.growth.iter().map(|site| site.stack);
     leaks.chain(hidden).chain(growth).filter(|&id| id != 0).for_each(|id| stack(&mut out, id));
     for group in found.leaks {
-        let kind = match group.kind {
-            super::group::Kind::Direct => "direct",
-            super::group::Kind::Indirect => "indirect",
-            super::group::Kind::Mapping => "mapping",
-        };
-        out.line(format_args!("leak {kind} {} {} {}", group.bytes, group.objects, group.stack));
+        let Group { bytes, objects, stack, .. } = group;
+        out.line(format_args!("leak {} {bytes} {objects} {stack}", kind_name(group.kind)));
+    }
+    for Typed { kind, stack, of, bytes, objects } in found.typed {
+        typed(&mut out, found.types, *of, format_args!("{} {bytes} {objects} {stack}", kind_name(*kind)));
     }
     for row in found.hidden {
         let Hidden { call, allocated, used, bytes, objects, cycles } = row;
         out.line(format_args!("hidden {bytes} {objects} {cycles} {allocated} {used} {call}"));
     }
     for site in found.growth {
-        let Growing { stack, bytes, objects, more_bytes, more_objects, rate, age_ms, checks, rises } = site;
+        let Growing {
+            stack, bytes, objects, more_bytes, more_objects, rate, age_ms, checks, rises, of, ..
+        } = site;
         out.line(format_args!(
             "growth {bytes} {objects} {more_bytes} {more_objects} {rate} {age_ms} {checks} {rises} {stack}"
         ));
+        typed(&mut out, found.types, *of, format_args!("live 0 1 {stack}"));
     }
     for note in about.notes {
         out.bytes(b"note ");
@@ -166,6 +173,22 @@ pub fn write(fd: i32, about: &About<'_>, found: &Found<'_>) -> Result<(), Unwrit
     let (bytes, objects) = found.totals();
     out.line(format_args!("end {bytes} {objects}"));
     out.finish()
+}
+
+fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Direct => "direct",
+        Kind::Indirect => "indirect",
+        Kind::Mapping => "mapping",
+    }
+}
+
+/// A line on objects of one type, if it is known.
+fn typed(out: &mut Out, types: Names<'_>, of: u16, which: fmt::Arguments<'_>) {
+    let Some((vtable, array, name)) = types.get(of) else { return };
+    let _ = write!(out, "type {which} {vtable:x} {array}");
+    out.bytes(if name.is_empty() { b"-" } else { name });
+    out.bytes(b"\n");
 }
 
 fn modules(out: &mut Out) {

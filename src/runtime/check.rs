@@ -21,7 +21,7 @@ use super::{exit, fork, lsan, pins, start};
 use crate::gc::Abandon;
 use crate::ground::critical::Critical;
 use crate::ground::out::Line;
-use crate::leak::record::{self, About, Found};
+use crate::leak::record::{self, About};
 use crate::pure::options::{Mode, Options};
 use crate::sys::file::{self, Fd};
 use crate::sys::letter::{self, Address};
@@ -274,6 +274,5 @@ fn written(critical: &Critical, seen: &Seen<'_>, record: &Fd) -> Option<()> {
     notes.sort_unstable_by_key(|note| note.is_empty());
     let told = notes.iter().filter(|note| !note.is_empty()).count();
     let about = About { mode: "leak", notes: &notes[..told], rules: lsan::rules() };
-    let found = Found { growth: &seen.growth, ..Found::from(&seen.groups[..]) };
-    record::write(record.raw(), &about, &found).ok()
+    record::write(record.raw(), &about, &seen.found()).ok()
 }

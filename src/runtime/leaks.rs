@@ -11,13 +11,14 @@ use crate::gc::{self, Abandon, Marked, Settings, Sum, World};
 use crate::ground::critical::Critical;
 use crate::ground::out;
 use crate::heap::{scopes, stacks};
-use crate::leak::group::{self, Edges, Group, Kind, Object, Words};
+use crate::leak::group::{self, Edges, Group, Grouped, Kind, Object, Typed, Words};
 use crate::leak::growth::{self, Growth};
 use crate::leak::modules;
 use crate::leak::record::{About, Found};
 use crate::leak::report::{self, Order, Verdict};
 use crate::leak::scratch::List;
 use crate::leak::spawn::Until;
+use crate::leak::types::{self, Types};
 use crate::pure::addr::Addr;
 use crate::pure::options::Format;
 use crate::roots::Snapshot;
@@ -79,7 +80,7 @@ fn check(held: &mut Held, sp: usize) -> Outcome {
     let told = look(held, sp, Sort::Last, |critical, seen| match seen {
         Ok(seen) => {
             tell_pins(critical, seen.pinned, &seen.lost);
-            tell(critical, "leak", &Found::from(&seen.groups[..]))
+            tell(critical, "leak", &seen.found())
         }
         Err(why) => not_made(why),
     });
@@ -122,6 +123,9 @@ pub(super) struct Seen<'c> {
     pub growth: List<'c, growth::Growing>,
     /// Of unreachable objects and mappings.
     pub groups: List<'c, Group>,
+    /// What is known of their types.
+    pub typed: List<'c, Typed>,
+    pub types: Types<'c>,
     /// What only pins lead to.
     pub pinned: Sum,
     pub reachable: Sum,
@@ -163,7 +167,7 @@ pub(super) fn look<R>(
             return None;
         }
         Ok(Some((mut seen, why))) => {
-            seen.end(critical, shared, process::now_ns() - begun, Marking::Stopped(why));
+            seen.end(process::now_ns() - begun, Marking::Stopped(why));
             Ok(seen)
         }
         Err(why) => Err(why),
@@ -223,7 +227,7 @@ fn in_copy(
         let mut found = find(critical, host, Some(shared));
         if let Ok(seen) = &mut found {
             let marking = Marking::Copied(process::now_ns() - begun);
-            seen.end(critical, Some(shared), shared.stopped_ns(), marking);
+            seen.end(shared.stopped_ns(), marking);
         }
         tell(found);
     })
@@ -231,18 +235,13 @@ fn in_copy(
 
 impl<'c> Seen<'c> {
     /// What is known when the world runs again.
-    fn end(
-        &mut self,
-        critical: &'c Critical,
-        shared: Option<&'static Shared>,
-        stopped_ns: u64,
-        marking: Marking,
-    ) {
+    fn end(&mut self, stopped_ns: u64, marking: Marking) {
         (self.stopped_ns, self.marking) = (stopped_ns, marking);
-        let now_ms = process::now_ns() / 1_000_000;
-        if let Some(growth) = with_growth(shared, |growth| growth.end(critical, now_ms)) {
-            self.growth = growth;
-        }
+    }
+    /// What the record is made of.
+    pub fn found(&self) -> Found<'_> {
+        let (growth, typed, types) = (&self.growth, &self.typed, self.types.names());
+        Found { growth, typed, types, ..Found::from(&self.groups[..]) }
     }
 }
 
@@ -300,40 +299,63 @@ fn find<'c>(
     let marked = gc::mark(critical, host, &settings)?;
     let mut lost = List::new(critical);
     lost_scopes(critical, &marked, &mut lost);
-    let mut groups = group_all(critical, &marked, host);
-    if let Ok(groups) = &mut groups {
+    let mut types = Types::new(critical);
+    let mut grouped = group_all(critical, &marked, host, &mut types);
+    if let Ok(grouped) = &mut grouped {
         // The leaks of the heap are told even so.
-        let _: Result<(), Abandon> = lost_mappings::find(critical, &marked, host, groups);
+        let _: Result<(), Abandon> = lost_mappings::find(critical, &marked, host, &mut grouped.groups);
     }
-    with_growth(shared, |growth| count(critical, &marked, growth));
+    let growth = with_growth(shared, |growth| count(critical, &marked, growth));
+    let mut growth = growth.unwrap_or(List::new(critical));
+    for site in growth.iter_mut() {
+        site.of = marked.object(site.sample).map_or(types::NONE, |o| type_of(&marked, &o, &mut types));
+    }
     let (pinned, reachable) = (marked.found.pinned, marked.found.reachable());
     marked.end(critical);
-    let (growth, marking) = (List::new(critical), Marking::Stopped(None));
-    Ok(Seen { groups: groups?, growth, pinned, reachable, lost, stopped_ns: 0, marking })
+    let marking = Marking::Stopped(None);
+    let Grouped { groups, typed } = grouped?;
+    Ok(Seen { groups, typed, types, growth, pinned, reachable, lost, stopped_ns: 0, marking })
 }
 
-/// What is live, by the stacks that allocated it.
-fn count(critical: &Critical, marked: &Marked, growth: &mut Growth) {
+/// The type of an object, if it has a vtable. The world is stopped.
+fn type_of(marked: &Marked, o: &gc::Object, types: &mut Types<'_>) -> u16 {
+    let (at, size) = (o.addr(), o.size() - o.origin().slack as usize);
+    let word = |at: Addr| {
+        // SAFETY: a whole word of an object that the marker saw in a live span, which the host left readable.
+        unsafe { at.ptr::<usize>().read_volatile() }
+    };
+    if size < size_of::<usize>() || size >= SPARSE || !marked.is_readable(at, size) {
+        return types::NONE;
+    }
+    let second = if size >= 2 * size_of::<usize>() { word(at.add(size_of::<usize>())) } else { 0 };
+    types.of(word(at), second, size)
+}
+
+/// Counts what is live by the stacks that allocated it. What there is more of than before.
+fn count<'c>(critical: &'c Critical, marked: &Marked, growth: &mut Growth) -> List<'c, growth::Growing> {
     growth.begin(critical);
     marked.each_reachable(|o| {
         let origin = o.origin();
         if !matches!(origin.stack, 0 | stacks::IGNORED) {
-            growth.add(critical, origin.stack, o.size() - origin.slack as usize);
+            growth.add(critical, origin.stack, o.addr(), o.size() - origin.slack as usize);
         }
     });
+    growth.end(critical, process::now_ns() / 1_000_000)
 }
 
 fn group_all<'c>(
     critical: &'c Critical,
     marked: &Marked,
     host: &mut Process<'_>,
-) -> Result<List<'c, Group>, Abandon> {
+    types: &mut Types<'_>,
+) -> Result<Grouped<'c>, Abandon> {
     let mut objects: List<'c, Object> = List::new(critical);
     let mut full = false;
     marked.each_unreachable(|o| {
         let origin = o.origin();
         let size = o.size() - origin.slack as usize;
-        let object = Object { addr: o.addr().0, size, stack: origin.stack, kind: Kind::Direct };
+        let of = type_of(marked, &o, types);
+        let object = Object { addr: o.addr().0, size, stack: origin.stack, of, kind: Kind::Direct };
         full |= objects.push(object).is_err();
     });
     if full {
@@ -364,8 +386,7 @@ pub(super) fn tell(critical: &Critical, mode: &str, found: &Found<'_>) -> Outcom
 /// Reports without waiting for the names.
 pub(super) fn tell_while_running(critical: &Critical, seen: &Seen<'_>) {
     tell_pins(critical, seen.pinned, &seen.lost);
-    let found = Found { growth: &seen.growth, ..Found::from(&seen.groups[..]) };
-    tell_until(critical, "leak", &found, Until::Begin);
+    tell_until(critical, "leak", &seen.found(), Until::Begin);
     if seen.groups.is_empty() && start::options().verbose > 0 {
         let Sum { objects, bytes } = seen.reachable;
         log::with(&mut |fd| {

@@ -14,6 +14,7 @@
 //! // status: 0                      or SIGABRT, SIGSEGV
 //! // stdout: text                   one line; `*` stands for anything; absent: not looked at
 //! // stderr: text                   one line; absent: stderr must be empty; `...`: any lines
+//! // told: text                   some line of stderr
 //! // leak: function @mark bytes objects direct|indirect|mapping
 //! ```
 //! A key may be narrowed to a mode: `// status[leak]: 23`. A file with `leak:` lines ends with 23 in
@@ -40,6 +41,7 @@ const KEYS: &[&str] = &[
     "status",
     "stdout",
     "stderr",
+    "told",
     "leak",
     "needs",
     "normalise",

@@ -15,7 +15,7 @@ fn leak(function: &str, line: u32, bytes: u64) -> Finding {
         place: None,
         inlined: false,
     };
-    Finding { kind: Kind::Direct, bytes, objects: 1, stack: vec![Rc::from([frame])] }
+    Finding { kind: Kind::Direct, bytes, objects: 1, stack: vec![Rc::from([frame])], classes: Vec::new() }
 }
 fn states(old: Vec<Finding>, new: Vec<Finding>) -> Vec<(State, u64, u64)> {
     let (record, rules) = (Record::default(), Suppressions::default());

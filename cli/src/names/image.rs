@@ -1,8 +1,8 @@
 //! One module's files, and what they say about an address of it.
 use super::elf::{Elf, Slice};
 use super::split::Halves;
-use super::symbols::Symbols;
-use super::{Frame, Places, Source, search};
+use super::symbols::{Sort, Symbols, VTABLE};
+use super::{Frame, Places, Source, search, types};
 use crate::record::Module;
 use addr2line::{Context, LookupContinuation, LookupResult, demangle_auto};
 use std::borrow::Cow;
@@ -14,6 +14,7 @@ pub struct Image {
     debug: Option<Elf>,
     lines: Option<(Context<Slice>, Halves)>,
     symbols: OnceCell<Symbols>,
+    vtables: OnceCell<Symbols>,
     trouble: Option<String>,
 }
 
@@ -36,7 +37,7 @@ impl Image {
         let trouble = why.filter(|_| debug.is_none() && module.path.is_absolute());
         let trouble =
             trouble.map(|why| format!("{} {why}: its functions have no names here", module.path.display()));
-        Image { own, debug, lines, symbols: OnceCell::new(), trouble }
+        Image { own, debug, lines, symbols: OnceCell::new(), vtables: OnceCell::new(), trouble }
     }
 
     pub fn trouble(&self) -> Option<String> {
@@ -61,10 +62,17 @@ impl Image {
     }
 
     fn symbols(&self) -> &Symbols {
-        self.symbols.get_or_init(|| {
-            let files: Vec<&Elf> = self.debug.iter().chain(&self.own).collect();
-            Symbols::of(&files)
-        })
+        self.symbols.get_or_init(|| Symbols::of(&self.files(), Sort::Functions))
+    }
+    fn files(&self) -> Vec<&Elf> {
+        self.debug.iter().chain(&self.own).collect()
+    }
+
+    /// The class whose vtable is at `address` of the file.
+    pub fn class(&self, address: u64) -> Option<String> {
+        let vtables = self.vtables.get_or_init(|| Symbols::of(&self.files(), Sort::Vtables));
+        let name = String::from_utf8_lossy(vtables.find(address)?);
+        types::class(name.strip_prefix(VTABLE)?)
     }
 
     fn by_lines(&self, address: u64, bare: &Frame) -> Option<Vec<Frame>> {

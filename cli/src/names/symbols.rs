@@ -1,4 +1,4 @@
-//! Function symbols by address, for code without DWARF.
+//! Symbols by address: functions, for code without DWARF, and vtables.
 use super::elf::Elf;
 use object::{Object, ObjectSymbol, ObjectSymbolTable, SymbolKind};
 
@@ -12,15 +12,29 @@ struct Symbol {
     name: &'static [u8],
 }
 
+/// Which symbols.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Sort {
+    Functions,
+    /// Of C++ classes.
+    Vtables,
+}
+/// How a vtable's name begins.
+pub const VTABLE: &str = "_ZTV";
+
 impl Symbols {
     /// The first of `files` that has a symbol table gives it; else the dynamic symbols of one.
-    pub fn of(files: &[&Elf]) -> Symbols {
+    pub fn of(files: &[&Elf], sort: Sort) -> Symbols {
         let full = files.iter().find_map(|elf| elf.file.symbol_table().map(|table| table.symbols()));
         let dynamic =
             || files.iter().find_map(|elf| elf.file.dynamic_symbol_table().map(|table| table.symbols()));
         let Some(symbols) = full.or_else(dynamic) else { return Symbols::default() };
         let mut found: Vec<(u64, u8, usize, Symbol)> = symbols
-            .filter(|s| s.kind() == SymbolKind::Text && !s.is_undefined())
+            .filter(|s| !s.is_undefined())
+            .filter(|s| match sort {
+                Sort::Functions => s.kind() == SymbolKind::Text,
+                Sort::Vtables => s.name_bytes().is_ok_and(|name| name.starts_with(VTABLE.as_bytes())),
+            })
             .filter_map(|s| Some((s.address(), s.size(), s.is_global(), s.is_weak(), s.name_bytes().ok()?)))
             .filter(|(.., name)| !name.is_empty())
             .map(|(address, size, global, weak, name)| {

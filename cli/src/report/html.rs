@@ -4,7 +4,7 @@
 //! escapes, so that no name can end the element. The page's own script puts texts into it as text only,
 //! and a policy in its head allows this script and this style sheet, by their hashes, and nothing else.
 use super::site::{self, Sum};
-use super::{Findings, flat, kind_name};
+use super::{Class, Findings, flat, kind_name};
 use crate::names::Frame;
 use crate::record::Record;
 use serde_json::{Value, json};
@@ -22,6 +22,7 @@ pub struct Site<'a> {
     pub kind: &'a str,
     pub size: Sum,
     pub stack: Vec<&'a Frame>,
+    pub classes: &'a [Class],
     /// Audit mode: the call, and where it was.
     pub used: Option<(&'a str, Vec<&'a Frame>)>,
     /// Of two records: what became of it, and what it was.
@@ -49,6 +50,7 @@ fn sites<'a>(all: &'a [Findings<'_>]) -> Vec<Site<'a>> {
             kind: kind_name(leak.kind),
             size: Sum { bytes: leak.bytes, objects: leak.objects },
             stack: leak.frames().collect(),
+            classes: &leak.classes,
             used: None,
             change: None,
         }));
@@ -57,6 +59,7 @@ fn sites<'a>(all: &'a [Findings<'_>]) -> Vec<Site<'a>> {
             kind: "hidden",
             size: Sum { bytes: one.of.bytes, objects: one.of.objects },
             stack: flat(&one.allocated).collect(),
+            classes: &[],
             used: Some((&one.of.call, flat(&one.used).collect())),
             change: None,
         }));
@@ -173,6 +176,9 @@ impl Making {
             "own": own.map_or(-1, |own| own as i64),
             "rule": rule.map(|rule| format!("leak:{rule}")),
         });
+        if !site.classes.is_empty() {
+            value["classes"] = json!(site.classes);
+        }
         if let Some((call, used)) = &site.used {
             (value["call"], value["used"]) = ((*call).into(), self.stack(site.record, used).into());
         }

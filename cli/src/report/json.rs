@@ -5,6 +5,7 @@
 //!     "pid", "exe", "mode", "complete": bool,
 //!     "summary": { "bytes", "objects" },
 //!     "leaks": [ { "kind": "direct"|"indirect"|"mapping", "bytes", "objects", "fingerprint", "own"?: index, "rule"?,
+//!         "classes"?: [ { "name", "bytes", "objects" } ],
 //!         "stack": [ { "pc", "function"?, "linkage"?, "file"?, "line"?, "column"?,
 //!                      "module"?, "offset"?, "build_id"?, "inlined": bool } ] } ],
 //!     "hidden": [ { "call", "bytes", "objects", "collections", "used": [ as "stack" ], "allocated": [ as "stack" ] } ],
@@ -13,7 +14,7 @@
 //! `docs/report.schema.json` is the schema. `own` is the frame of the stack that is the reader's, `rule` a
 //! suppression for it.
 //! Addresses are texts in hex (JSON numbers end at 2^53); what is not known is left out.
-use super::{Finding, Findings, Grown, Use, flat, kind_name, site};
+use super::{Class, Finding, Findings, Grown, Use, flat, kind_name, site};
 use crate::names::{Frame, hex};
 use crate::record::{Growth, Hidden, Record};
 use std::fmt::{self, Display, Write as _};
@@ -99,6 +100,14 @@ fn leak(out: &mut dyn Write, record: &Record, finding: &Finding) -> io::Result<(
             write!(out, "\"rule\":{},", Text(&format!("leak:{rule}")))?;
         }
     }
+    if !finding.classes.is_empty() {
+        write!(out, "\"classes\":")?;
+        list(out, &finding.classes, |out, class| {
+            let Class { name, bytes, objects } = class;
+            write!(out, "{{\"name\":{},\"bytes\":{bytes},\"objects\":{objects}}}", Text(name))
+        })?;
+        write!(out, ",")?;
+    }
     write!(out, "\"stack\":")?;
     stack(out, record, finding.frames())?;
     write!(out, "}}")
@@ -110,10 +119,11 @@ fn grown(out: &mut dyn Write, record: &Record, one: &Grown<'_>) -> io::Result<()
         out,
         "{{\"bytes\":{bytes},\"objects\":{objects},\"more_bytes\":{more_bytes},\"more_objects\":{more_objects},"
     )?;
-    write!(
-        out,
-        "\"bytes_per_second\":{rate},\"age_ms\":{age_ms},\"checks\":{checks},\"rises\":{rises},\"stack\":"
-    )?;
+    write!(out, "\"bytes_per_second\":{rate},\"age_ms\":{age_ms},\"checks\":{checks},\"rises\":{rises},")?;
+    if let Some(class) = &one.class {
+        write!(out, "\"class\":{},", Text(class))?;
+    }
+    write!(out, "\"stack\":")?;
     stack(out, record, flat(&one.stack))?;
     write!(out, "}}")
 }

@@ -3,7 +3,7 @@
 //! A result's place is the reader's own frame, as a path from the source root, for such services
 //! show only what lies in the repository; the whole stack is there as a stack and as a code flow. The
 //! fingerprint leaves out lines and addresses, so that an alert stays the same one while code moves.
-use super::{Findings, Style, flat, kind_name, site};
+use super::{Findings, Style, classes, flat, kind_name, site};
 use crate::names::Frame;
 use crate::record::Record;
 use serde_json::{Value, json};
@@ -84,8 +84,13 @@ type Stacks<'a> = Vec<(&'a str, Vec<&'a Frame>)>;
 fn results(found: &Findings<'_>, root: &Root, seen: &mut HashMap<String, u32>) -> Vec<Value> {
     let leaks = found.leaks.iter().map(|leak| {
         let rule = format!("leak/{}", kind_name(leak.kind));
-        let what = format!("{} byte(s) in {} object(s) were lost", leak.bytes, leak.objects);
-        let size = json!({"bytes": leak.bytes, "objects": leak.objects, "pid": found.record.pid});
+        let mut what = format!("{} byte(s) in {} object(s) were lost", leak.bytes, leak.objects);
+        let mut size = json!({"bytes": leak.bytes, "objects": leak.objects, "pid": found.record.pid});
+        if !leak.classes.is_empty() {
+            let told: Vec<String> = leak.classes.iter().take(3).map(classes::told).collect();
+            what += &format!(" ({})", told.join(", "));
+            size["classes"] = json!(leak.classes);
+        }
         (rule, what, size, vec![("allocated", leak.frames().collect::<Vec<_>>())])
     });
     let hidden = found.hidden.iter().map(|one| {

@@ -41,8 +41,16 @@ fn stack() -> impl Strategy<Value = Vec<Rc<[Frame]>>> {
 fn leaks() -> impl Strategy<Value = Vec<Finding>> {
     let kind = prop::sample::select(&[Kind::Direct, Kind::Indirect, Kind::Mapping][..]);
     let size = prop_oneof![0..5u64, Just(u64::MAX), any::<u64>()];
-    let leak = (kind, size, 0..9u64, stack());
-    let leak = leak.prop_map(|(kind, bytes, objects, stack)| Finding { kind, bytes, objects, stack });
+    let class = (text(), any::<u64>(), 0..9u64);
+    let class = class.prop_map(|(name, bytes, objects)| Class { name, bytes, objects });
+    let leak = (kind, size, 0..9u64, stack(), prop::collection::vec(class, 0..3));
+    let leak = leak.prop_map(|(kind, bytes, objects, stack, classes)| Finding {
+        kind,
+        bytes,
+        objects,
+        stack,
+        classes,
+    });
     prop::collection::vec(leak, 0..4)
 }
 

@@ -3,7 +3,7 @@
 //! Direct leaks and mappings are Leak_DefinitelyLost, indirect ones Leak_IndirectlyLost. Several records give
 //! one document, since it has one root. An audit's finding is an error of the kind InvalidFree, with the
 //! stack of its allocation as the second one.
-use super::{Finding, Findings, flat};
+use super::{Finding, Findings, classes, flat};
 use crate::names::Frame;
 use crate::record::{Kind, Record};
 use std::fmt::{self, Display};
@@ -109,6 +109,9 @@ fn error(
         "    <leakedbytes>{bytes}</leakedbytes>\n    <leakedblocks>{blocks}</leakedblocks>\n  </xwhat>"
     )?;
     stack(out, record, leak.frames())?;
+    for class in &leak.classes {
+        writeln!(out, "  <auxwhat>{}</auxwhat>", Text(&classes::told(class)))?;
+    }
     writeln!(out, "</error>\n")
 }
 

@@ -132,6 +132,37 @@ fn valgrinds_xml() {
 }
 
 #[test]
+fn classes_in_each_format() {
+    let bench = Bench::new("classes");
+    let types = "type direct 8 1 1 500000 -\ntype direct 16 1 1 410000 3BoxIN2ns4PartEE\n\
+                 type live 0 1 1 410000 A_6Widget\ngrowth 10 2 5 1 7 9 3 2 1\nend";
+    let record = record(&bench).replace("\nend", &format!("\n{types}"));
+    let text = gleaner(&["report"], record.as_bytes()).out;
+    assert!(text.contains("\n  1 object of Box<ns::Part>\n\n"), "{text}");
+    assert!(text.contains("\n  one of them is a Widget []\n"), "{text}");
+    let json = gleaner(&["report", "--format=json"], record.as_bytes()).out;
+    let value: Value = serde_json::from_str(&json).unwrap();
+    assert_valid(&schema("../docs/report.schema.json"), &value);
+    let class = serde_json::json!([{"name": "Box<ns::Part>", "bytes": 16, "objects": 1}]);
+    let report = &value["reports"][0];
+    assert_eq!((&report["leaks"][0]["classes"], &report["leaks"][1]["classes"]), (&class, &Value::Null));
+    assert_eq!(report["growth"][0]["class"], "Widget []");
+    let sarif = gleaner(&["report", "--format=sarif"], record.as_bytes()).out;
+    let sarif: Value = serde_json::from_str(&sarif).unwrap();
+    assert_valid(&schema("tests/sarif.schema.json"), &sarif);
+    let result = &sarif["runs"][0]["results"][0];
+    assert_eq!(
+        result["message"]["text"],
+        "24 byte(s) in 2 object(s) were lost (1 object of Box<ns::Part>), from make, leak.c:4"
+    );
+    assert_eq!(result["properties"]["classes"], class);
+    let xml = gleaner(&["report", "--format=valgrind-xml"], record.as_bytes()).out;
+    let xml = roxmltree::Document::parse(&xml).unwrap();
+    let told = xml.descendants().find(|n| n.has_tag_name("auxwhat")).unwrap();
+    assert_eq!(told.text(), Some("1 object of Box<ns::Part>"));
+}
+
+#[test]
 fn a_profile() {
     let bench = Bench::new("pprof");
     let out = bench.path("leaks.pb.gz");

@@ -49,6 +49,7 @@ fn table_graph_and_tree() {
     let bench = Bench::new("page");
     let record = program(&bench, &["parse_header", "open_session", "cache_insert", EVIL]);
     let leaks = "leak direct 4096 2 0\nleak direct 300 30 1\nleak indirect 20000 5 2\nleak mapping 8192 1 3\n\
+                 type indirect 16000 4 2 500000 3BoxIN2ns4PartEE\ntype indirect 4000 1 2 500008 5Other\n\
                  note a <b>remark</b>\nend 32588 38\n";
     let file = bench.file("a.rec", format!("{record}{leaks}").as_bytes(), 0o644);
     let page = page(&bench, &["report", file.to_str().unwrap()], "page.html");
@@ -78,6 +79,7 @@ fn table_graph_and_tree() {
     b.click(".detail .rule .copy");
     b.wait("document.querySelector('.detail .rule .copy').textContent === 'Copied'");
     b.picture("open");
+    classes(b);
 
     // Keys: search, next, open, close.
     b.key("/");
@@ -105,6 +107,16 @@ fn table_graph_and_tree() {
     assert_eq!(b.is("document.title"), "Leaks of named");
     assert_eq!(b.is("document.querySelectorAll('img, b > b').length + document.scripts.length"), 2);
     assert_eq!(b.said, Vec::<String>::new());
+}
+
+/// What is known of classes is told, and found.
+fn classes(b: &mut Browser) {
+    assert_eq!(b.text("tr.site .class"), "Box<ns::Part> and 1 more class");
+    b.key("/");
+    "part".chars().for_each(|c| b.key(&c.to_string()));
+    b.wait("document.querySelectorAll('tr.site').length === 1");
+    b.key("Escape");
+    b.wait("document.querySelectorAll('tr.site').length === 4");
 }
 
 fn graph_and_tree(b: &mut Browser) {

@@ -5,8 +5,13 @@ use std::collections::{BTreeMap, HashSet};
 
 /// Objects of 64 bytes, 100 apart, in a made-up place; edges by number.
 fn made(count: usize) -> Vec<Object> {
-    let object =
-        |i: usize| Object { addr: 0x10000 + i * 100, size: 64, stack: (i % 3) as u32, kind: Kind::Direct };
+    let object = |i: usize| Object {
+        addr: 0x10000 + i * 100,
+        size: 64,
+        stack: (i % 3) as u32,
+        of: 0,
+        kind: Kind::Direct,
+    };
     (0..count).map(object).collect()
 }
 
@@ -86,7 +91,7 @@ fn sums_by_stack_and_kind() {
             word(first + 600);
         }
     };
-    let groups = run(&critical, &mut objects, &edges).unwrap();
+    let groups = run(&critical, &mut objects, &edges).unwrap().groups;
     let seen: BTreeMap<_, _> = groups.iter().map(|g| ((g.kind, g.stack), (g.bytes, g.objects))).collect();
     let wanted = [
         ((Kind::Direct, 0), (64, 1)),
@@ -96,7 +101,30 @@ fn sums_by_stack_and_kind() {
     ];
     assert_eq!(seen, wanted.into_iter().collect());
     assert_eq!(groups[3].kind, Kind::Indirect);
-    assert!(run(&critical, &mut [], &edges).unwrap().is_empty());
+    assert!(run(&critical, &mut [], &edges).unwrap().groups.is_empty());
+}
+
+#[test]
+fn sums_by_type() {
+    let critical = critical::enter();
+    let mut objects = made(9);
+    let first = objects[0].addr;
+    for (at, of) in [(0, 2), (1, 1), (4, 1), (6, 5), (7, 2)] {
+        objects[at].of = of;
+    }
+    // 6, of stack 0 as 0 is, is held.
+    let edges = move |object: &Object, word: &mut dyn FnMut(usize)| {
+        if object.addr == first {
+            word(first + 600);
+        }
+    };
+    let typed = run(&critical, &mut objects, &edges).unwrap().typed;
+    let of = |kind, stack, of, objects| Typed { kind, stack, of, bytes: objects * 64, objects };
+    let (direct, indirect) = (Kind::Direct, Kind::Indirect);
+    assert_eq!(
+        typed[..],
+        [of(direct, 0, 2, 1), of(direct, 1, 1, 2), of(direct, 1, 2, 1), of(indirect, 0, 5, 1)]
+    );
 }
 
 /// A real list of a million, linked against the order of addresses: no recursion, one direct.
@@ -106,12 +134,12 @@ fn a_long_list_in_memory() {
     let mut nodes: Vec<[usize; 4]> = vec![[0; 4]; COUNT];
     let base = nodes.as_ptr() as usize;
     (1..COUNT).for_each(|i| nodes[i][1] = base + (i - 1) * 32 + 8);
-    let object = |i: usize| Object { addr: base + i * 32, size: 24, stack: 7, kind: Kind::Indirect };
+    let object = |i: usize| Object { addr: base + i * 32, size: 24, stack: 7, of: 0, kind: Kind::Indirect };
     let mut objects: Vec<Object> = (0..COUNT).map(object).collect();
     let critical = critical::enter();
     // SAFETY: the objects are the nodes.
     let words = unsafe { Words::new() };
-    let groups = run(&critical, &mut objects, &words).unwrap();
+    let groups = run(&critical, &mut objects, &words).unwrap().groups;
     let counts: HashSet<_> = groups.iter().map(|g| (g.kind as u8, g.objects, g.bytes)).collect();
     assert_eq!(counts, HashSet::from([(0, 1, 24), (1, COUNT as u64 - 1, 24 * (COUNT as u64 - 1))]));
 }

@@ -16,7 +16,7 @@ fn check(growth: &mut Growth, live: &[(u32, usize, usize)], now_ms: u64) -> Vec<
     let critical = critical::enter();
     growth.begin(&critical);
     for &(stack, objects, bytes) in live {
-        (0..objects).for_each(|_| growth.add(&critical, stack, bytes));
+        (0..objects).for_each(|_| growth.add(&critical, stack, Addr(stack as usize), bytes));
     }
     growth.end(&critical, now_ms).to_vec()
 }
@@ -36,8 +36,11 @@ fn what_rises_is_told_with_slope_and_age() {
         age_ms: 2000,
         checks: 2,
         rises: 1,
+        sample: 3,
+        of: types::NONE,
     };
-    let risen = Growing { stack: 1, bytes: 12_000, objects: 12, more_bytes: 2000, rate: 1000, ..new };
+    let risen =
+        Growing { stack: 1, bytes: 12_000, objects: 12, more_bytes: 2000, rate: 1000, sample: 1, ..new };
     assert_eq!(told, [new, risen]);
     // Stack 3 falls, 1 goes on.
     let told = check(&mut growth, &[(1, 15, 1000), (3, 1, 5000)], 5000);

@@ -35,8 +35,9 @@
   const sites = data.sites.map((site, id) => {
     const stack = site.stack.map((at) => frames[at]);
     const own = site.own >= 0 ? stack[site.own] : unknown;
-    const words = [site.kind, site.state || "", ...stack.concat((site.used || []).map((at) => frames[at])).flatMap((f) => [f.fn, f.file, f.module])];
-    return { ...site, id, stack, used: (site.used || []).map((at) => frames[at]), own: site.own, place: own, haystack: words.join("\n").toLowerCase() };
+    const classes = site.classes || [];
+    const words = [site.kind, site.state || "", ...classes.map((c) => c.name), ...stack.concat((site.used || []).map((at) => frames[at])).flatMap((f) => [f.fn, f.file, f.module])];
+    return { ...site, id, stack, used: (site.used || []).map((at) => frames[at]), classes, own: site.own, place: own, haystack: words.join("\n").toLowerCase() };
   });
 
   const state = { query: "", kind: "", sort: diff ? "change" : "bytes", order: -1, view: "sites", shown: 300, open: new Set(), up: true, callers: false, zoom: [] };
@@ -142,6 +143,15 @@
       cell.append(make("h3", "", `${site.call} was called from`), stackList(site.used, -1), make("h3", "", "allocated from"));
     }
     cell.append(stackList(site.stack, site.own));
+    if (site.classes.length > 0) {
+      const list = make("ul", "classes");
+      for (const c of site.classes) {
+        const item = make("li");
+        item.append(`${plural(c.objects, "object")}, ${size(c.bytes)} of `, marked(make("code"), c.name));
+        list.append(item);
+      }
+      cell.append(make("h3", "", "C++ classes"), list);
+    }
     if (site.rule) {
       const rule = make("div", "rule"), copy = make("button", "copy", "Copy");
       copy.type = "button";
@@ -165,6 +175,13 @@
     tr.tabIndex = 0;
     tr.dataset.id = site.id;
     place.append(marked(make("span", "fn mono"), site.place.name), marked(make("span", "at mono"), site.place.short));
+    if (site.classes.length > 0) {
+      const most = site.classes[0], others = site.classes.length - 1;
+      const of = marked(make("span", "class mono"), most.name);
+      of.title = site.classes.map((c) => `${plural(c.objects, "object")} of ${c.name}`).join("\n");
+      if (others > 0) of.append(` and ${number(others)} more ${others === 1 ? "class" : "classes"}`);
+      place.append(of);
+    }
     const kind = make("td");
     kind.append(make("span", `kind ${site.state || site.kind}`, site.state ? `${site.state}, ${site.kind}` : site.kind));
     const share = make("td", "num share"), bar = make("i"), bytes = bytesOf(site);
