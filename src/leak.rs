@@ -6,6 +6,7 @@
 //! malloc ─ unwind::capture ─ depot::intern ─► id, kept out of line by the heap
 //! mmap   ─ the same ─► id, kept with the mapping (roots::mappings::made)
 //! exit   ─ gc marks ─ group::run(unreachable objects) ─► groups by (stack, direct|indirect)
+//!        ─ tree: what the direct ones lead to, stack below stack
 //!        ─ types: which of them are C++ objects of which class
 //!        ─ mapped: mappings that no word leads to ─► groups by stack
 //! free   ─ of what nothing led to (audit mode) ─ hidden::note ─► by (allocated, used)
@@ -34,6 +35,7 @@ pub mod report;
 pub mod scratch;
 pub mod spawn;
 pub mod suppress;
+pub mod tree;
 pub mod types;
 pub mod unwind;
 

@@ -8,7 +8,7 @@ use crate::failure::USAGE;
 use crate::names::Frame;
 use crate::record::Record;
 use crate::report::site::{self, Sum};
-use crate::report::{Class, Findings, Format, Order, html, kind_name, output, with_findings};
+use crate::report::{Class, Findings, Format, Order, html, kind_name, output, tree, with_findings};
 use std::collections::HashMap;
 use std::io::{self, Write};
 
@@ -270,11 +270,12 @@ fn page(
         size: change.after,
         stack: change.place.frames.clone(),
         classes: change.place.classes,
+        keeps: tree::Keeps::default(),
         used: None,
         change: Some((change.state.name(), change.before)),
     });
     let runs: Vec<&Findings<'_>> = old.iter().chain(new).collect();
-    html::page(out, &runs, html::sum(new), Some(html::sum(old)), sites.collect())
+    html::page(out, &runs, html::sum(new), Some(html::sum(old)), sites.collect(), Vec::new())
 }
 
 #[cfg(test)]

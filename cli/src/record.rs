@@ -9,6 +9,8 @@
 //! stack <id> <pc> <pc> ...         innermost first; return addresses, or exact with a '!' before
 //! leak <direct|indirect|mapping> <bytes> <objects> <stack-id>
 //! type <direct|indirect|live> <bytes> <objects> <stack-id> <vtable, hex> <mangled name|->
+//! root <node> <family> <cycles> <bytes> <objects> <stack-id>
+//! held <node> <node above> <bytes> <objects> <shared bytes> <shared objects> <stack-id>
 //! hidden <bytes> <objects> <collections> <stack-id of allocation> <stack-id of use> <call>
 //! growth <bytes> <objects> <more bytes> <more objects> <bytes a second> <age, ms> <checks> <rises> <stack-id>
 //! note <text>
@@ -18,6 +20,7 @@
 //! A file may hold several records, one after the other, and lines of the library's log
 //! (`gleaner: …`) between them. A line that is not understood is told and
 //! skipped: a record cut short by a crash is still worth reading. Only the first line must be right.
+use crate::report::site::Sum;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -33,6 +36,7 @@ pub struct Record {
     pub stacks: HashMap<u64, Vec<Pc>>,
     pub leaks: Vec<Leak>,
     pub types: Vec<Typed>,
+    pub nodes: Vec<Node>,
     pub hidden: Vec<Hidden>,
     pub growth: Vec<Growth>,
     pub notes: Vec<String>,
@@ -115,6 +119,21 @@ pub enum Typing {
     Live,
 }
 
+/// Leaked objects of one stack that one node leads to; what holds what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Node {
+    pub id: u64,
+    /// 0: a root, whose objects are direct leaks.
+    pub parent: u64,
+    pub stack: u64,
+    pub size: Sum,
+    /// Of these, what several roots lead to.
+    pub shared: Sum,
+    /// Of a root: its like share something; and how many of its objects stand for a cycle.
+    pub family: u64,
+    pub cycles: u64,
+}
+
 /// Objects of one stack that were used in one place although no pointer had led to them (audit mode).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hidden {
@@ -194,6 +213,8 @@ impl Record {
                 self.stacks.insert(id, pcs);
             }
             "leak" => self.leaks.push(leak(rest)?),
+            "root" => self.nodes.push(root(rest)?),
+            "held" => self.nodes.push(held(rest)?),
             "type" => self.types.push(typed(rest)?),
             "hidden" => self.hidden.push(hidden(rest)?),
             "growth" => self.growth.push(growth(rest)?),
@@ -271,6 +292,29 @@ fn typed(rest: &str) -> Option<Typed> {
     Some(Typed { of, bytes, objects, stack, vtable, name: (name != "-").then(|| name.to_owned()) })
 }
 
+fn numbers<const N: usize>(rest: &str) -> Option<[u64; N]> {
+    let numbers: Option<Vec<u64>> = rest.split_ascii_whitespace().map(|word| word.parse().ok()).collect();
+    numbers?.try_into().ok()
+}
+
+fn root(rest: &str) -> Option<Node> {
+    let [id, family, cycles, bytes, objects, stack] = numbers(rest)?;
+    Some(Node { id, family, cycles, stack, size: Sum { bytes, objects }, ..Node::default() })
+}
+
+fn held(rest: &str) -> Option<Node> {
+    let [id, parent, bytes, objects, shared_bytes, shared_objects, stack] = numbers(rest)?;
+    let shared = Sum { bytes: shared_bytes, objects: shared_objects };
+    (parent != 0).then_some(Node {
+        id,
+        parent,
+        stack,
+        size: Sum { bytes, objects },
+        shared,
+        ..Node::default()
+    })
+}
+
 fn growth(rest: &str) -> Option<Growth> {
     let words: Vec<&str> = rest.split_ascii_whitespace().collect();
     let number = |at: usize| words.get(at)?.parse().ok();
@@ -303,7 +347,7 @@ mod tests {
 
     const SOUND: &str = "gleaner-record 1\npid 42\nexe /a b\nmode leak\n\
         module 1000 2000 1000 0aff /lib/x y.so\nmodule 3000 4000 0 - /bin/z\n\
-        stack 7 1010 !3fff\nleak direct 24 1 7\nleak indirect 8 2 0\ntype direct 24 1 7 1010 1X\ntype live 0 1 7 1010 -\nhidden 48 3 2 7 0 free\nnote a word\nsuppress leak:x y\nlater thing\nend 80 6\n";
+        stack 7 1010 !3fff\nleak direct 24 1 7\nleak indirect 8 2 0\ntype direct 24 1 7 1010 1X\ntype live 0 1 7 1010 -\nroot 1 1 1 24 1 7\nheld 2 1 8 2 4 1 0\nhidden 48 3 2 7 0 free\nnote a word\nsuppress leak:x y\nlater thing\nend 80 6\n";
 
     #[test]
     fn a_sound_record() {
@@ -326,6 +370,10 @@ mod tests {
         };
         assert_eq!(record.types[0], typed);
         assert_eq!(record.types[1], Typed { of: Typing::Live, bytes: 0, name: None, ..typed });
+        let size = |bytes, objects| Sum { bytes, objects };
+        let root = Node { id: 1, stack: 7, size: size(24, 1), family: 1, cycles: 1, ..Node::default() };
+        let held = Node { id: 2, parent: 1, size: size(8, 2), shared: size(4, 1), ..Node::default() };
+        assert_eq!(record.nodes, [root, held]);
         let hidden = Hidden { call: "free".into(), bytes: 48, objects: 3, cycles: 2, allocated: 7, used: 0 };
         assert_eq!(record.hidden, [hidden]);
         assert_eq!((record.module_of(0x1fff), record.module_of(0x2000)), (Some(0), None));
@@ -352,7 +400,7 @@ mod tests {
     }
     proptest! {
         #[test]
-        fn never_panics(lines in prop::collection::vec("(pid|module|stack|leak|type|hidden|end|note|x)( [0-9a-f!-]{0,20}){0,6}", 0..20)) {
+        fn never_panics(lines in prop::collection::vec("(pid|module|stack|leak|type|root|held|hidden|end|note|x)( [0-9a-f!-]{0,20}){0,6}", 0..20)) {
             let text = format!("gleaner-record 1\n{}", lines.join("\n"));
             prop_assert_eq!(parse(text.as_bytes()).unwrap().len(), 1);
         }

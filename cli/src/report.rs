@@ -5,7 +5,8 @@ use crate::names::{Frame, Names, Places};
 use crate::record::{self, Growth, Hidden, Kind, Pc, Record};
 use crate::suppress::ready::{self, Dialect};
 use crate::suppress::{Shown, Suppressions};
-use std::collections::HashMap;
+use site::Sum;
+use std::collections::{HashMap, HashSet};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -19,6 +20,7 @@ mod pprof;
 mod sarif;
 pub mod site;
 mod text;
+pub mod tree;
 mod valgrind;
 pub use classes::Class;
 pub use gleaner_core::pure::options::Format;
@@ -66,6 +68,8 @@ pub const NOTHING_LEFT: u8 = 3;
 pub struct Findings<'a> {
     pub record: &'a Record,
     pub leaks: Vec<Finding>,
+    /// What holds what of the leaks.
+    pub tree: Vec<tree::Node>,
     pub hidden: Vec<Use<'a>>,
     /// The most first. Suppressions are for leaks.
     pub growth: Vec<Grown<'a>>,
@@ -84,6 +88,8 @@ pub struct Finding {
     pub stack: Vec<Rc<[Frame]>>,
     /// Of which C++ classes, most bytes first; not of those that have no vtable.
     pub classes: Vec<Class>,
+    /// What a direct leak leads to.
+    pub keeps: tree::Keeps,
 }
 
 /// Reachable memory that grows from check to check.
@@ -238,16 +244,7 @@ pub fn read(file: &Path) -> Result<(Vec<u8>, String), Failure> {
 pub fn find<'a>(record: &'a Record, rules: &'a mut Suppressions, places: &Places) -> Findings<'a> {
     let mut names = Names::new(record, places);
     let mut classes = classes::all(record, &mut names);
-    let mut leaks = Vec::new();
-    for (kind, pcs, bytes, objects) in merged(record) {
-        let stack: Vec<Rc<[Frame]>> = pcs.iter().map(|pc| names.frames(record, *pc)).collect();
-        let classes = classes.leaks.remove(&(kind, pcs)).unwrap_or_default();
-        let finding = Finding { kind, bytes, objects, stack, classes };
-        let stack: Vec<Shown> = shown(record, finding.frames());
-        if !rules.take(&stack, kind, objects, bytes) {
-            leaks.push(finding);
-        }
-    }
+    let (leaks, tree, left_out) = leaks(record, &mut names, &mut classes, rules);
     let mut hidden = Vec::new();
     for of in &record.hidden {
         let mut named = |id| stack(record, id).iter().map(|pc| names.frames(record, *pc)).collect();
@@ -267,13 +264,56 @@ pub fn find<'a>(record: &'a Record, rules: &'a mut Suppressions, places: &Places
     });
     let growth = grown.collect();
     let mut notes = record.notes.clone();
+    notes.extend(left_out);
     notes.extend(names.troubles());
     notes.extend(record.troubles.iter().cloned());
     notes.extend(cut_short(record));
-    // Equal sizes: by address, so that two runs over one record print the same.
-    leaks.sort_by_key(|leak| (leak.kind, std::cmp::Reverse(leak.bytes)));
     hidden.sort_by_key(|one| std::cmp::Reverse(one.of.bytes));
-    Findings { record, leaks, hidden, growth, suppressions: rules, notes }
+    Findings { record, leaks, tree, hidden, growth, suppressions: rules, notes }
+}
+
+/// Leaks that no rule holds for, nor for all that leads to them, and a remark on the latter; their tree.
+fn leaks<'a>(
+    record: &'a Record,
+    names: &mut Names<'a>,
+    classes: &mut classes::Classes<'a>,
+    rules: &mut Suppressions,
+) -> (Vec<Finding>, Vec<tree::Node>, Option<String>) {
+    let mut leaks: Vec<(tree::Key<'a>, Finding)> = Vec::new();
+    let mut suppressed = HashSet::new();
+    for (kind, pcs, bytes, objects) in merged(record) {
+        let stack: Vec<Rc<[Frame]>> = pcs.iter().map(|pc| names.frames(record, *pc)).collect();
+        let classes = classes.leaks.remove(&(kind, pcs)).unwrap_or_default();
+        let finding = Finding { kind, bytes, objects, stack, classes, keeps: tree::Keeps::default() };
+        if rules.take(&shown(record, finding.frames()), kind, objects, bytes) {
+            suppressed.insert((kind, pcs));
+        } else {
+            leaks.push(((kind, pcs), finding));
+        }
+    }
+    let trees = tree::Trees::of(record);
+    let gone = trees.gone(&suppressed);
+    let mut left_out = Sum::default();
+    for ((kind, pcs), leak) in &mut leaks {
+        let all = Sum { bytes: leak.bytes, objects: leak.objects };
+        let gone = gone.get(pcs).filter(|_| *kind == Kind::Indirect).copied().unwrap_or_default();
+        let left = tree::less(all, gone);
+        (leak.bytes, leak.objects) = (left.bytes, left.objects);
+        tree::add(&mut left_out, tree::less(all, left));
+    }
+    leaks.retain(|((kind, _), leak)| *kind != Kind::Indirect || leak.objects > 0);
+    // Equal sizes: by address, so that two runs over one record print the same.
+    leaks.sort_by_key(|(_, leak)| (leak.kind, std::cmp::Reverse(leak.bytes)));
+    let places = leaks.iter().enumerate().map(|(at, (key, _))| (*key, at)).collect();
+    let tree = trees.shown(&places);
+    let keeps = trees.keeps(&places, &tree);
+    let mut leaks: Vec<Finding> = leaks.into_iter().map(|(_, leak)| leak).collect();
+    keeps.into_iter().for_each(|(at, keeps)| leaks[at].keeps = keeps);
+    let told = (left_out.objects > 0).then(|| {
+        let Sum { bytes, objects } = left_out;
+        format!("{bytes} byte(s) in {objects} object(s) that only suppressed leaks lead to are left out")
+    });
+    (leaks, tree, told)
 }
 
 /// The addresses of a stack by its number; none of one that is unknown.

@@ -28,6 +28,7 @@
 //! [`Words`] reads the words of objects that the collector vouches for.
 #![allow(unsafe_code)]
 use super::scratch::{Full, List};
+use super::tree::{self, Node};
 use super::types;
 use crate::ground::critical::Critical;
 use crate::pure::addr::Addr;
@@ -78,6 +79,8 @@ pub struct Grouped<'c> {
     pub groups: List<'c, Group>,
     /// Those whose type is known, in the order of kinds and stacks, most bytes first.
     pub typed: List<'c, Typed>,
+    /// What holds what; empty without memory for it.
+    pub tree: List<'c, Node>,
 }
 
 /// What an object points to: any words, of which those are edges that lie in (or one byte past
@@ -124,9 +127,13 @@ pub fn run<'c>(
     edges: &dyn Edges,
 ) -> Result<Grouped<'c>, Full> {
     objects.sort_unstable_by_key(|object| object.addr);
-    if classify(critical, objects, edges).is_err() {
-        objects.iter_mut().for_each(|object| object.kind = Kind::Direct);
-    }
+    let tree = match classify(critical, objects, edges) {
+        Ok(()) => tree::grow(critical, objects, edges).unwrap_or(List::new(critical)),
+        Err(Full) => {
+            objects.iter_mut().for_each(|object| object.kind = Kind::Direct);
+            List::new(critical)
+        }
+    };
     objects.sort_unstable_by_key(|object| (object.kind, object.stack, object.of));
     let mut groups: List<'c, Group> = List::new(critical);
     for object in objects.iter() {
@@ -144,7 +151,7 @@ pub fn run<'c>(
         }
     }
     groups.sort_unstable_by_key(|group| (group.kind, core::cmp::Reverse(group.bytes), group.stack));
-    Ok(Grouped { groups, typed: by_type(critical, objects)? })
+    Ok(Grouped { groups, typed: by_type(critical, objects)?, tree })
 }
 
 /// Sums by type. `objects` is sorted by kind, stack and type.
@@ -238,7 +245,7 @@ impl<'c> Search<'c> {
 }
 
 /// The object that `word` points into, or just past the end of.
-fn holder(objects: &[Object], word: usize) -> Option<usize> {
+pub(super) fn holder(objects: &[Object], word: usize) -> Option<usize> {
     let index = objects.partition_point(|object| object.addr <= word).checked_sub(1)?;
     (word - objects[index].addr <= objects[index].size).then_some(index)
 }

@@ -9,6 +9,8 @@
 //! stack <id> <pc> <pc> ...         innermost first; return addresses, or exact with a '!' before
 //! leak <direct|indirect|mapping> <bytes> <objects> <stack-id>
 //! type <direct|indirect|live> <bytes> <objects> <stack-id> <vtable, hex> <mangled name|->
+//! root <node> <family> <cycles> <bytes> <objects> <stack-id>
+//! held <node> <node above> <bytes> <objects> <shared bytes> <shared objects> <stack-id>
 //! hidden <bytes> <objects> <collections> <stack-id of allocation> <stack-id of use> <call>
 //! growth <bytes> <objects> <more bytes> <more objects> <bytes a second> <age, ms> <checks> <rises> <stack-id>
 //! note <text>
@@ -22,6 +24,7 @@ use super::group::{Group, Kind, Typed};
 use super::growth::Growing;
 use super::hidden::Hidden;
 use super::modules;
+use super::tree::Node;
 use super::types::Names;
 use super::unwind::EXACT;
 use crate::sys::path::Path;
@@ -103,6 +106,8 @@ pub struct Found<'a> {
     /// Of which types they are, where that is known.
     pub typed: &'a [Typed],
     pub types: Names<'a>,
+    /// What the direct ones lead to.
+    pub tree: &'a [Node],
     /// Audit mode.
     pub hidden: &'a [Hidden],
     /// Live memory that a check found more of than the one before.
@@ -146,6 +151,19 @@ pub fn write(fd: i32, about: &About<'_>, found: &Found<'_>) -> Result<(), Unwrit
     }
     for Typed { kind, stack, of, bytes, objects } in found.typed {
         typed(&mut out, found.types, *of, format_args!("{} {bytes} {objects} {stack}", kind_name(*kind)));
+    }
+    for (at, node) in found.tree.iter().enumerate() {
+        let (number, Node { parent, stack, bytes, objects, shared_bytes, shared_objects, .. }) =
+            (at + 1, node);
+        match parent {
+            0 => out.line(format_args!(
+                "root {number} {} {} {bytes} {objects} {stack}",
+                node.family, node.cycles
+            )),
+            _ => out.line(format_args!(
+                "held {number} {parent} {bytes} {objects} {shared_bytes} {shared_objects} {stack}"
+            )),
+        }
     }
     for row in found.hidden {
         let Hidden { call, allocated, used, bytes, objects, cycles } = row;

@@ -14,6 +14,7 @@ use super::modules;
 use super::record::{self, About, Found, Out, Unwritten};
 use super::spawn::{self, End, Program, Until};
 use super::suppress::Suppressions;
+use super::tree;
 use super::unwind::{EXACT, capture, find};
 use crate::ground::critical::Critical;
 use crate::pure::options::Format;
@@ -142,6 +143,18 @@ pub fn plain(critical: &Critical, order: &Order<'_>, about: &About<'_>, found: &
     let hidden = || {
         found.hidden.iter().filter(|row| ![row.allocated, row.used].iter().any(|&id| suppressed(id, &rules)))
     };
+    let below = |group: &Group| match group.kind {
+        Kind::Indirect => tree::suppressed(found.tree, group.stack, &|stack| suppressed(stack, &rules)),
+        _ => (0, 0),
+    };
+    // What only suppressed leaks lead to is not told either.
+    let leaks = || {
+        let left = leaks().map(|group| {
+            let (bytes, objects) = below(group);
+            Group { bytes: group.bytes - bytes, objects: group.objects - objects, ..*group }
+        });
+        left.filter(|group| group.objects != 0)
+    };
     if leaks().next().is_none() && hidden().next().is_none() {
         return Verdict::Clean;
     }
@@ -153,7 +166,7 @@ pub fn plain(critical: &Critical, order: &Order<'_>, about: &About<'_>, found: &
     for note in about.notes {
         out.line(format_args!("=={pid}==gleaner: {note}"));
     }
-    leaks().for_each(|group| leak(&mut out, group));
+    leaks().for_each(|group| leak(&mut out, &group));
     hidden().for_each(|row| used(&mut out, row));
     let (bytes, objects) = leaks().fold((0, 0), |(b, o), g| (b + g.bytes, o + g.objects));
     let (bytes, objects) = hidden().fold((bytes, objects), |(b, o), row| (b + row.bytes, o + row.objects));

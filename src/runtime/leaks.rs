@@ -18,6 +18,7 @@ use crate::leak::record::{About, Found};
 use crate::leak::report::{self, Order, Verdict};
 use crate::leak::scratch::List;
 use crate::leak::spawn::Until;
+use crate::leak::tree::Node;
 use crate::leak::types::{self, Types};
 use crate::pure::addr::Addr;
 use crate::pure::options::Format;
@@ -126,6 +127,7 @@ pub(super) struct Seen<'c> {
     /// What is known of their types.
     pub typed: List<'c, Typed>,
     pub types: Types<'c>,
+    pub tree: List<'c, Node>,
     /// What only pins lead to.
     pub pinned: Sum,
     pub reachable: Sum,
@@ -240,8 +242,8 @@ impl<'c> Seen<'c> {
     }
     /// What the record is made of.
     pub fn found(&self) -> Found<'_> {
-        let (growth, typed, types) = (&self.growth, &self.typed, self.types.names());
-        Found { growth, typed, types, ..Found::from(&self.groups[..]) }
+        let (growth, typed, tree) = (&self.growth, &self.typed, &self.tree);
+        Found { growth, typed, tree, types: self.types.names(), ..Found::from(&self.groups[..]) }
     }
 }
 
@@ -313,8 +315,8 @@ fn find<'c>(
     let (pinned, reachable) = (marked.found.pinned, marked.found.reachable());
     marked.end(critical);
     let marking = Marking::Stopped(None);
-    let Grouped { groups, typed } = grouped?;
-    Ok(Seen { groups, typed, types, growth, pinned, reachable, lost, stopped_ns: 0, marking })
+    let Grouped { groups, typed, tree } = grouped?;
+    Ok(Seen { groups, typed, tree, types, growth, pinned, reachable, lost, stopped_ns: 0, marking })
 }
 
 /// The type of an object, if it has a vtable. The world is stopped.

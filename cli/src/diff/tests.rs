@@ -15,7 +15,14 @@ fn leak(function: &str, line: u32, bytes: u64) -> Finding {
         place: None,
         inlined: false,
     };
-    Finding { kind: Kind::Direct, bytes, objects: 1, stack: vec![Rc::from([frame])], classes: Vec::new() }
+    Finding {
+        kind: Kind::Direct,
+        bytes,
+        objects: 1,
+        stack: vec![Rc::from([frame])],
+        classes: Vec::new(),
+        keeps: Default::default(),
+    }
 }
 fn states(old: Vec<Finding>, new: Vec<Finding>) -> Vec<(State, u64, u64)> {
     let (record, rules) = (Record::default(), Suppressions::default());
@@ -23,6 +30,7 @@ fn states(old: Vec<Finding>, new: Vec<Finding>) -> Vec<(State, u64, u64)> {
         [Findings {
             record: &record,
             leaks,
+            tree: Vec::new(),
             hidden: Vec::new(),
             growth: Vec::new(),
             suppressions: &rules,

@@ -4,6 +4,7 @@
 //! escapes, so that no name can end the element. The page's own script puts texts into it as text only,
 //! and a policy in its head allows this script and this style sheet, by their hashes, and nothing else.
 use super::site::{self, Sum};
+use super::tree::Keeps;
 use super::{Class, Findings, flat, kind_name};
 use crate::names::Frame;
 use crate::record::Record;
@@ -23,6 +24,8 @@ pub struct Site<'a> {
     pub size: Sum,
     pub stack: Vec<&'a Frame>,
     pub classes: &'a [Class],
+    /// What a direct leak leads to.
+    pub keeps: Keeps,
     /// Audit mode: the call, and where it was.
     pub used: Option<(&'a str, Vec<&'a Frame>)>,
     /// Of two records: what became of it, and what it was.
@@ -32,7 +35,22 @@ pub struct Site<'a> {
 pub fn write(out: &mut dyn Write, all: &[Findings<'_>]) -> io::Result<()> {
     let runs: Vec<&Findings<'_>> = all.iter().collect();
     let total = sum(all);
-    page(out, &runs, total, None, sites(all))
+    page(out, &runs, total, None, sites(all), trees(all))
+}
+
+/// What holds what, of all runs, for [`sites`]: site, node above (-1: none), bytes, objects, and those of others, too.
+fn trees(all: &[Findings<'_>]) -> Vec<Value> {
+    let (mut rows, mut first) = (Vec::new(), 0);
+    for found in all {
+        let base = rows.len();
+        rows.extend(found.tree.iter().map(|node| {
+            let above = node.parent.map_or(-1, |parent| (base + parent) as i64);
+            let (size, shared) = (node.size, node.shared);
+            json!([first + node.leak, above, size.bytes, size.objects, shared.bytes, shared.objects])
+        }));
+        first += found.leaks.len() + found.hidden.len();
+    }
+    rows
 }
 
 pub fn sum(all: &[Findings<'_>]) -> Sum {
@@ -51,6 +69,7 @@ fn sites<'a>(all: &'a [Findings<'_>]) -> Vec<Site<'a>> {
             size: Sum { bytes: leak.bytes, objects: leak.objects },
             stack: leak.frames().collect(),
             classes: &leak.classes,
+            keeps: leak.keeps,
             used: None,
             change: None,
         }));
@@ -60,6 +79,7 @@ fn sites<'a>(all: &'a [Findings<'_>]) -> Vec<Site<'a>> {
             size: Sum { bytes: one.of.bytes, objects: one.of.objects },
             stack: flat(&one.allocated).collect(),
             classes: &[],
+            keeps: Keeps::default(),
             used: Some((&one.of.call, flat(&one.used).collect())),
             change: None,
         }));
@@ -74,6 +94,7 @@ pub fn page(
     total: Sum,
     before: Option<Sum>,
     sites: Vec<Site<'_>>,
+    tree: Vec<Value>,
 ) -> io::Result<()> {
     let mut making = Making::default();
     let rows: Vec<Value> = sites.iter().map(|site| making.site(site)).collect();
@@ -86,6 +107,7 @@ pub fn page(
         "texts": making.texts,
         "frames": making.frames,
         "sites": rows,
+        "tree": tree,
     });
     let program = runs.first().map_or("", |found| site::base(&found.record.exe));
     let title = format!("{} of {}", if before.is_some() { "Changes" } else { "Leaks" }, program);
@@ -178,6 +200,14 @@ impl Making {
         });
         if !site.classes.is_empty() {
             value["classes"] = json!(site.classes);
+        }
+        for (name, sum) in [("keeps", site.keeps.alone), ("shares", site.keeps.shared)] {
+            if sum.objects > 0 {
+                value[name] = size(sum);
+            }
+        }
+        if site.keeps.cycles > 0 {
+            value["cycles"] = site.keeps.cycles.into();
         }
         if let Some((call, used)) = &site.used {
             (value["call"], value["used"]) = ((*call).into(), self.stack(site.record, used).into());

@@ -6,15 +6,18 @@
 //!     "summary": { "bytes", "objects" },
 //!     "leaks": [ { "kind": "direct"|"indirect"|"mapping", "bytes", "objects", "fingerprint", "own"?: index, "rule"?,
 //!         "classes"?: [ { "name", "bytes", "objects" } ],
+//!         "keeps"?: { "bytes", "objects" }, "shares"?: { "bytes", "objects" }, "cycles"?,
 //!         "stack": [ { "pc", "function"?, "linkage"?, "file"?, "line"?, "column"?,
 //!                      "module"?, "offset"?, "build_id"?, "inlined": bool } ] } ],
+//!     "tree": [ { "parent"?: index, "leak": index, "bytes", "objects", "shared": { "bytes", "objects" } } ],
 //!     "hidden": [ { "call", "bytes", "objects", "collections", "used": [ as "stack" ], "allocated": [ as "stack" ] } ],
 //!     "suppressed": [ { "pattern", "objects", "bytes" } ], "unused": [ { "pattern", "origin" } ], "notes": [ text ] } ] }
 //! ```
 //! `docs/report.schema.json` is the schema. `own` is the frame of the stack that is the reader's, `rule` a
 //! suppression for it.
 //! Addresses are texts in hex (JSON numbers end at 2^53); what is not known is left out.
-use super::{Class, Finding, Findings, Grown, Use, flat, kind_name, site};
+use super::site::Sum;
+use super::{Class, Finding, Findings, Grown, Use, flat, kind_name, site, tree};
 use crate::names::{Frame, hex};
 use crate::record::{Growth, Hidden, Record};
 use std::fmt::{self, Display, Write as _};
@@ -65,6 +68,12 @@ fn one(out: &mut dyn Write, found: &Findings<'_>) -> io::Result<()> {
     write!(out, "{{\"pid\":{pid},\"exe\":{exe},\"mode\":{mode},\"complete\":{complete},")?;
     write!(out, "\"summary\":{{\"bytes\":{},\"objects\":{}}},\"leaks\":", found.bytes(), found.objects())?;
     list(out, &found.leaks, |out, finding| leak(out, record, finding))?;
+    write!(out, ",\"tree\":")?;
+    list(out, &found.tree, |out, node| {
+        let (Sum { bytes, objects }, leak, shared) = (node.size, node.leak, sum(node.shared));
+        let parent = node.parent.map_or(String::new(), |parent| format!("\"parent\":{parent},"));
+        write!(out, "{{{parent}\"leak\":{leak},\"bytes\":{bytes},\"objects\":{objects},\"shared\":{shared}}}")
+    })?;
     write!(out, ",\"hidden\":")?;
     list(out, &found.hidden, |out, one| hidden(out, record, one))?;
     write!(out, ",\"growth\":")?;
@@ -83,6 +92,10 @@ fn one(out: &mut dyn Write, found: &Findings<'_>) -> io::Result<()> {
     write!(out, ",\"notes\":")?;
     list(out, &found.notes, |out, note| write!(out, "{}", Text(note)))?;
     write!(out, "}}")
+}
+
+fn sum(size: Sum) -> String {
+    format!("{{\"bytes\":{},\"objects\":{}}}", size.bytes, size.objects)
 }
 
 fn leak(out: &mut dyn Write, record: &Record, finding: &Finding) -> io::Result<()> {
@@ -107,6 +120,13 @@ fn leak(out: &mut dyn Write, record: &Record, finding: &Finding) -> io::Result<(
             write!(out, "{{\"name\":{},\"bytes\":{bytes},\"objects\":{objects}}}", Text(name))
         })?;
         write!(out, ",")?;
+    }
+    let tree::Keeps { alone, shared, cycles } = finding.keeps;
+    for (name, size) in [("keeps", alone), ("shares", shared)].iter().filter(|(_, size)| size.objects > 0) {
+        write!(out, "\"{name}\":{},", sum(*size))?;
+    }
+    if cycles > 0 {
+        write!(out, "\"cycles\":{cycles},")?;
     }
     write!(out, "\"stack\":")?;
     stack(out, record, finding.frames())?;

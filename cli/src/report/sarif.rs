@@ -91,6 +91,12 @@ fn results(found: &Findings<'_>, root: &Root, seen: &mut HashMap<String, u32>) -
             what += &format!(" ({})", told.join(", "));
             size["classes"] = json!(leak.classes);
         }
+        let keeps = leak.keeps.alone;
+        if keeps.objects > 0 {
+            what +=
+                &format!(", and {} byte(s) in {} more that only they lead to", keeps.bytes, keeps.objects);
+            size["keeps"] = json!({"bytes": keeps.bytes, "objects": keeps.objects});
+        }
         (rule, what, size, vec![("allocated", leak.frames().collect::<Vec<_>>())])
     });
     let hidden = found.hidden.iter().map(|one| {

@@ -157,7 +157,7 @@ fn pattern(name: &str, whole: bool) -> Option<String> {
 }
 
 /// What is lost in one place.
-#[derive(Default, Clone, Copy)]
+#[derive(Default, Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Sum {
     pub bytes: u64,
     pub objects: u64,

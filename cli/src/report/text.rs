@@ -4,7 +4,7 @@
 //! places of the reader's own, and remarks; before the summary the rules that would silence it all.
 //! On a terminal the reader's own frame of each stack stands out.
 use super::site::{self, Sum};
-use super::{Findings, Purpose, Style, classes, flat};
+use super::{Findings, Purpose, Style, classes, flat, tree};
 use crate::names::Frame;
 use crate::names::hex;
 use crate::record::{Growth, Hidden, Kind, Record};
@@ -44,6 +44,7 @@ pub fn write(out: &mut dyn Write, found: &Findings<'_>, style: &Style) -> io::Re
         writeln!(out, "{blue}{kind} of {bytes} byte(s) in {objects} {what} from:{plain}")?;
         stack(out, found.record, leak.frames(), painted)?;
         leak.classes.iter().try_for_each(|class| writeln!(out, "  {}", classes::told(class)))?;
+        tree::told(&leak.keeps).iter().try_for_each(|line| writeln!(out, "  {line}"))?;
         writeln!(out)?;
     }
     for one in &found.hidden {

@@ -3,7 +3,7 @@
 //! Direct leaks and mappings are Leak_DefinitelyLost, indirect ones Leak_IndirectlyLost. Several records give
 //! one document, since it has one root. An audit's finding is an error of the kind InvalidFree, with the
 //! stack of its allocation as the second one.
-use super::{Finding, Findings, classes, flat};
+use super::{Finding, Findings, classes, flat, tree};
 use crate::names::Frame;
 use crate::record::{Kind, Record};
 use std::fmt::{self, Display};
@@ -111,6 +111,9 @@ fn error(
     stack(out, record, leak.frames())?;
     for class in &leak.classes {
         writeln!(out, "  <auxwhat>{}</auxwhat>", Text(&classes::told(class)))?;
+    }
+    for line in tree::told(&leak.keeps) {
+        writeln!(out, "  <auxwhat>{line}</auxwhat>")?;
     }
     writeln!(out, "</error>\n")
 }

@@ -4,6 +4,7 @@ mod bench;
 mod browser;
 mod compare;
 mod formats;
+mod holds;
 mod launch;
 mod manual;
 mod page;

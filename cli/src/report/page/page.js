@@ -1,4 +1,4 @@
-// The page of a report: a table of places, a flame graph, a call tree, all from the one JSON in it.
+// The page of a report: a table of places, a flame graph, a call tree, a tree of what holds what, all from the one JSON in it.
 // Texts go into the page as text, never as markup; styles by the object model, which the policy allows.
 "use strict";
 (() => {
@@ -42,6 +42,9 @@
 
   const state = { query: "", kind: "", sort: diff ? "change" : "bytes", order: -1, view: "sites", shown: 300, open: new Set(), up: true, callers: false, zoom: [] };
   const bytesOf = (site) => (diff && site.state === "gone" ? site.before.bytes : site.bytes);
+  // What a direct leak takes with it when it is mended; an indirect one goes with others.
+  const retained = (site) => (site.kind === "indirect" ? 0 : site.bytes + (site.keeps ? site.keeps.bytes : 0));
+  const short = (n) => (Math.abs(n) < 100000 ? number(n) : size(n));
   const visible = () => {
     const words = state.query.toLowerCase().split(/\s+/).filter(Boolean);
     return sites.filter((s) => (!state.kind || s.kind === state.kind || s.state === state.kind) && words.every((w) => s.haystack.includes(w)));
@@ -101,6 +104,7 @@
     { id: "objects", label: "Objects", num: true, of: (s) => s.objects },
     { id: "bytes", label: "Bytes", num: true, of: bytesOf },
   ];
+  if (data.tree.length > 0) columns.push({ id: "retained", label: "Retained", num: true, of: retained });
   if (diff) columns.push({ id: "change", label: "Change", num: true, of: (s) => s.bytes - s.before.bytes });
   const heads = () => {
     for (const column of columns) {
@@ -143,6 +147,15 @@
       cell.append(make("h3", "", `${site.call} was called from`), stackList(site.used, -1), make("h3", "", "allocated from"));
     }
     cell.append(stackList(site.stack, site.own));
+    const leads = [];
+    if (site.cycles) leads.push(site.cycles === 1 ? "the root of a cycle" : `the roots of ${number(site.cycles)} cycles`);
+    if (site.keeps) leads.push(`keeps ${plural(site.keeps.bytes, "byte")} in ${plural(site.keeps.objects, "more object")}`);
+    if (site.shares) leads.push(`leads to ${plural(site.shares.bytes, "byte")} in ${plural(site.shares.objects, "more object")}, as other leaks do`);
+    if (leads.length > 0) {
+      const list = make("ul", "classes");
+      list.append(...leads.map((line) => make("li", "", line)));
+      cell.append(make("h3", "", "What it holds"), list);
+    }
     if (site.classes.length > 0) {
       const list = make("ul", "classes");
       for (const c of site.classes) {
@@ -187,11 +200,12 @@
     const share = make("td", "num share"), bar = make("i"), bytes = bytesOf(site);
     bar.style.width = `calc(${most > 0 ? (100 * bytes) / most : 0}% - 16px)`;
     share.title = plural(bytes, "byte");
-    share.append(bar, make("b", "", bytes < 100000 ? number(bytes) : size(bytes)));
+    share.append(bar, make("b", "", short(bytes)));
     tr.append(place, kind, make("td", "num", number(site.objects)), share);
+    if (data.tree.length > 0) tr.append(make("td", "num", site.kind === "indirect" ? "" : short(retained(site))));
     if (diff) {
       const change = site.bytes - site.before.bytes;
-      tr.append(make("td", `num ${change > 0 ? "up" : change < 0 ? "down" : ""}`, signed(change, (n) => (Math.abs(n) < 100000 ? number(n) : size(n)))));
+      tr.append(make("td", `num ${change > 0 ? "up" : change < 0 ? "down" : ""}`, signed(change, short)));
     }
     const toggle = () => {
       if (state.open.delete(site.id)) tr.nextElementSibling.remove();
@@ -312,10 +326,17 @@
     item.setAttribute("role", "treeitem");
     item.setAttribute("aria-level", String(level));
     item.tabIndex = -1;
-    line.append(make("span", "num", number(node.bytes)), make("span", "num at", `${total ? Math.round((100 * node.bytes) / total) : 0} %`));
+    const bytes = make("span", "num"), bar = make("i");
+    bar.style.width = `${total ? (100 * node.bytes) / total : 0}%`;
+    bytes.append(bar, make("b", "", number(node.bytes)));
+    line.append(bytes, make("span", "num at", `${total ? Math.round((100 * node.bytes) / total) : 0} %`));
     const name = make("span", "name mono");
     marked(name, node.name);
     if (node.at) name.append(" ", make("span", "at", node.at === node.name ? "" : base(node.at)));
+    if (node.cls) name.append(" ", marked(make("span", "class"), node.cls));
+    if (node.more) name.append(make("span", "more", node.more));
+    // Numbers stay below each other.
+    name.style.paddingLeft = `${Math.min(level - 1, 24) * 18}px`;
     line.append(name);
     item.append(line);
     const set = (open) => {
@@ -325,7 +346,6 @@
       if (open && !list) {
         const list = make("ul");
         list.setAttribute("role", "group");
-        list.style.paddingLeft = "18px";
         list.append(...[...node.kids.values()].sort((a, b) => b.bytes - a.bytes).map((kid) => branch(kid, total, level + 1)));
         item.append(list);
       } else if (list) list.hidden = !open;
@@ -343,10 +363,32 @@
     top.tabIndex = 0;
     $("nodes").replaceChildren(top);
   };
-  $("nodes").addEventListener("keydown", (event) => {
+  // What holds what: nodes of the record, below each other; those that lead to nothing visible are left out.
+  const held = () => {
+    const wanted = new Set(visible().map((s) => s.id));
+    const top = { name: "all direct leaks", bytes: 0, objects: 0, kids: new Map() };
+    const nodes = data.tree.map(([at, above, bytes, objects, shared]) => {
+      const site = sites[at], most = site.classes[0];
+      const more = [plural(objects, "object")];
+      if (shared > 0) more.push(`${size(shared)} of it held by other leaks, too`);
+      if (above < 0 && site.cycles) more.push(site.cycles === 1 ? "the root of a cycle" : `the roots of ${number(site.cycles)} cycles`);
+      return { name: site.place.name, at: site.place.short, cls: most ? most.name : "", more: more.join(", "), bytes, objects, kids: new Map(), above, seen: wanted.has(at) };
+    });
+    for (let at = nodes.length - 1; at >= 0; at -= 1) {
+      const node = nodes[at], up = node.above < 0 ? top : nodes[node.above];
+      if (!node.seen) continue;
+      up.seen = true;
+      up.bytes += node.bytes;
+      up.kids.set(at, node);
+    }
+    const item = branch(top, top.bytes, 1);
+    item.tabIndex = 0;
+    $("holders").replaceChildren(item);
+  };
+  for (const list of ["nodes", "holders"]) $(list).addEventListener("keydown", (event) => {
     const item = event.target.closest("[role=treeitem]");
     if (!item) return;
-    const shown = [...$("nodes").querySelectorAll("[role=treeitem]")].filter((n) => n.offsetParent !== null), at = shown.indexOf(item);
+    const shown = [...$(list).querySelectorAll("[role=treeitem]")].filter((n) => n.offsetParent !== null), at = shown.indexOf(item);
     const go = (to) => { if (to) { item.tabIndex = -1; to.tabIndex = 0; to.focus(); } };
     const open = item.getAttribute("aria-expanded") === "true";
     if (event.key === "ArrowDown") go(shown[at + 1]);
@@ -359,8 +401,8 @@
   });
 
   // --- views, keys, theme
-  const draw = () => { table(); if (state.view === "graph") graph(); if (state.view === "tree") tree(); };
-  const views = ["sites", "graph", "tree"];
+  const draw = () => { table(); if (state.view === "graph") graph(); if (state.view === "tree") tree(); if (state.view === "held") held(); };
+  const views = ["sites", "graph", "tree", ...(data.tree.length > 0 ? ["held"] : [])];
   const show = (view) => {
     state.view = view;
     for (const name of views) {
@@ -414,7 +456,7 @@
     if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
     const keys = {
       "/": () => $("search").focus(), j: () => move(1), k: () => move(-1), t: () => show("sites"), f: () => show("graph"),
-      c: () => show("tree"), d: turn, "?": () => $("keys").showModal(),
+      c: () => show("tree"), r: () => views.includes("held") && show("held"), d: turn, "?": () => $("keys").showModal(),
     };
     const act = keys[event.key];
     if (act) { event.preventDefault(); act(); }
@@ -425,5 +467,6 @@
   $("kind").append(new Option("all kinds", ""), ...kinds.map((kind) => new Option(kind, kind)));
   $("kind").hidden = kinds.length < 2;
   $("footer").textContent = `gleaner ${data.version}. This file is complete: it loads nothing and sends nothing.`;
+  $("tab-held").hidden = data.tree.length === 0;
   verdict(); tiles(); notes(); heads(); table();
 })();
