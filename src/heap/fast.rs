@@ -53,24 +53,38 @@ pub fn medium(n: usize) -> Option<NonNull<u8>> {
     let bin = cache::bin_at(unsafe { *BIN_OF.get_unchecked(n >> 4) } as usize);
     let slot = pop(bin)?;
     let block = slot.cast::<Block>().as_ptr();
+    let mark = bin.mark(Addr::of(block));
+    // One instruction reads, compares and clears: where the page was never touched, a read of its own would be a page fault
+    // of its own.
     // SAFETY: a slot that nobody has yet.
-    if unsafe { (*block).mark } != bin.mark(Addr::of(block)) {
-        odd(block);
+    unsafe {
+        let rest = (*block).mark.wrapping_sub(mark);
+        (*block).mark = rest;
+        if rest != 0 {
+            odd(block, mark);
+        }
     }
-    Some(unmarked(slot))
+    Some(slot)
 }
 
-/// A slot of more than `slots::MARKED` bytes came out of its bin without its mark: nobody ever had it, or the program wrote to it.
+/// A slot of more than `slots::MARKED` bytes came out of its bin without its mark, of which `own` has been subtracted: nobody ever
+/// had it, or the program wrote to it.
 #[cold]
 #[inline(never)]
-fn odd(block: *const Block) {
+fn odd(block: *mut Block, own: usize) {
+    // SAFETY: as in `medium`. What stood there is compared.
+    let mark = unsafe {
+        (*block).mark = (*block).mark.wrapping_add(own);
+        (*block).mark
+    };
     // A handler that came in between may have closed the bin, which then knows no mark.
-    let Some(span) = map::lookup(Addr::of(block)) else { return };
     // SAFETY: as in `medium`.
-    let (mark, marked) = unsafe { ((*block).mark, cache::is_marked(span, block)) };
+    let marked = map::lookup(Addr::of(block)).is_none_or(|span| unsafe { cache::is_marked(span, block) });
     if mark != 0 && !marked {
         misuse::written(Addr::of(block), Addr(mark));
     }
+    // SAFETY: as above.
+    unsafe { (*block).mark = 0 };
 }
 
 /// The mark of a slot that is handed out must go.
