@@ -58,19 +58,17 @@ impl Growing {
     }
 
     /// How much to ask for, of a block that grows from `old` bytes to `n` and has to move.
+    #[inline(always)]
     pub fn wanted(&self, block: *mut u8, old: usize, n: usize) -> usize {
-        let again = self.block.get() == block;
-        if !again {
-            self.learn();
-        }
-        let cost = COST << self.wary.get();
-        let credit = (self.credit.get() + n.saturating_sub(old)).min(2 * cost);
-        let room = again && n > old && n <= ROOM_FROM && credit >= cost;
-        self.credit.set(if room { credit - cost } else { credit });
+        let room = self.block.get() == block
+            && n > old
+            && n <= ROOM_FROM
+            && self.credit.get() + (n - old) >= COST << self.wary.get();
         if room { ROOM } else { n }
     }
 
     /// Another block grows: was the room of this one of use?
+    #[inline(always)]
     fn learn(&self) {
         let wary = self.wary.get();
         match self.length.take() {
@@ -80,9 +78,16 @@ impl Growing {
         }
     }
 
-    /// It moved to `block`; asked for were `n` bytes, and taken `wanted`.
-    pub fn moved(&self, block: *mut u8, n: usize, wanted: usize) {
-        self.block.set(block);
-        self.length.set(if wanted > n { n } else { 0 });
+    /// `block` of `old` bytes moved to `new`; asked for were `n` bytes, and taken `wanted`.
+    #[inline(always)]
+    pub fn moved(&self, block: *mut u8, old: usize, new: *mut u8, n: usize, wanted: usize) {
+        if self.block.replace(new) != block {
+            self.learn();
+        }
+        let cost = COST << self.wary.get();
+        let credit = (self.credit.get() + n.saturating_sub(old)).min(2 * cost);
+        let room = wanted > n;
+        self.credit.set(if room { credit - cost.min(credit) } else { credit });
+        self.length.set(if room { n } else { 0 });
     }
 }

@@ -221,15 +221,27 @@ pub unsafe fn realloc(p: *mut u8, n: usize, poll: impl FnOnce(), trace: impl Fn(
         return Resized::NoMemory;
     }
     if may_have_room {
-        cache.growing.moved(new, n, wanted);
+        cache.growing.moved(p, old, new, n, wanted);
     }
     drop(critical);
-    // SAFETY: both objects hold that many bytes and differ.
+    // SAFETY: both objects hold that many bytes and differ; the old one is the caller's.
     unsafe {
         core::ptr::copy_nonoverlapping(p, new, old.min(n));
         if let Some(span) = map::lookup(Addr(p as usize)).filter(|span| special::any_in(span)) {
             special::relocate(&critical::enter(), span, Addr(p as usize), Addr(new as usize));
         }
+        give(p);
+    }
+    Resized::Done(new)
+}
+
+/// Frees an object that was found to be one.
+/// # Safety
+/// As free.
+#[inline(always)]
+unsafe fn give(p: *mut u8) {
+    // SAFETY: forwarded.
+    unsafe {
         match fast::free(p) {
             fast::Freed::Done => {}
             fast::Freed::Full => release::bin_full(&critical::enter(), p),
@@ -239,7 +251,30 @@ pub unsafe fn realloc(p: *mut u8, n: usize, poll: impl FnOnce(), trace: impl Fn(
             }
         }
     }
-    Resized::Done(new)
+}
+
+/// Moves a slot of `old` usable bytes with nothing special about it ([`fast::plain`]) to one of `n` bytes that this thread has at
+/// hand. `None`: nothing was done. Made of fast paths, it may be interrupted anywhere.
+/// # Safety
+/// The caller owns the object.
+#[inline(always)]
+pub unsafe fn move_plain(p: *mut u8, old: usize, n: usize) -> Option<*mut u8> {
+    let cache = cache::current();
+    if n == 0 || cache.watched.get() {
+        return None;
+    }
+    let wanted = cache.growing.wanted(p, old, n);
+    let new = fast::malloc(wanted);
+    if new.is_null() {
+        return None;
+    }
+    cache.growing.moved(p, old, new, n, wanted);
+    // SAFETY: both objects hold that many bytes and differ; the old one is the caller's.
+    unsafe {
+        core::ptr::copy_nonoverlapping(p, new, old.min(n));
+        give(p);
+    }
+    Some(new)
 }
 
 /// In leak mode a block that realloc left in place is realloc's from now on.

@@ -235,13 +235,22 @@ unsafe fn delete_slow(p: *mut u8, how: How, size: Option<usize>) {
 pub unsafe fn realloc(p: *mut u8, n: usize) -> *mut u8 {
     // SAFETY: forwarded.
     unsafe {
-        if let Some(old) = fast::plain(p)
-            && (resize::stays(old.get(), n) || cache::current().growing.in_place(p, old.get(), n))
-        {
-            return p;
+        if let Some(old) = fast::plain(p) {
+            if resize::stays(old.get(), n) || cache::current().growing.in_place(p, old.get(), n) {
+                return p;
+            }
+            return realloc_plain(p, old.get(), n);
         }
         realloc_slow(p, n)
     }
+}
+
+/// # Safety
+/// As realloc(3), of a slot of `old` usable bytes with nothing special about it.
+#[inline(never)]
+unsafe fn realloc_plain(p: *mut u8, old: usize, n: usize) -> *mut u8 {
+    // SAFETY: forwarded.
+    unsafe { resize::move_plain(p, old, n).unwrap_or_else(|| realloc_slow(p, n)) }
 }
 
 /// # Safety
