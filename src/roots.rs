@@ -14,6 +14,7 @@
 //! stack of a dead thread  its DTV pointer (and its result, if somebody may still join it)
 //! vdso, vvar, devices     nothing
 //! adopted by the program  nothing: an object of its own ([`crate::adopted`])
+//! ld.so's stale words     nothing ([`stale`])
 //! ```
 //!
 //! Pages never touched, unmodified file pages and the zero page are passed over by asking the
@@ -53,6 +54,7 @@ pub mod mappings;
 pub mod regions;
 mod snapshot;
 mod stacks;
+pub mod stale;
 mod visit;
 
 pub use heap::{visit_heap, visit_region};

@@ -4,6 +4,7 @@ use super::growing::Growing;
 use super::guarded::Reader;
 use super::snapshot::{Entry, Hole, List, Snapshot, Work};
 use super::stacks::{self, Plan};
+use super::stale;
 use super::{DeadStack, RootError, RootKind, RootVisitor, StackInput, Words};
 use crate::adopted;
 use crate::ground::critical::Critical;
@@ -57,7 +58,7 @@ pub(super) fn visit_by(
 ) -> Result<Visited, RootError> {
     let _open = AllOpen::new();
     let Snapshot { list, work: Work { holes, regions, buffer }, .. } = snapshot;
-    if !holes.reserve_cleared(critical, stacks.len() + dead.len()) {
+    if !holes.reserve_cleared(critical, stacks.len() + dead.len() + stale::MOST) {
         return Err(RootError::NoMemory);
     }
     let memory = Memory::open();
@@ -77,6 +78,7 @@ pub(super) fn visit_by(
     for stack in dead {
         walk.dead(stack, holes)?;
     }
+    stale::each(|at| Walk::hole(holes, at, at.add(WORD)));
     stacks::settle(holes);
     let entries = walk.list.entries.as_slice();
     let which = if walk.list.gathered { Which::Private } else { Which::All };
@@ -229,7 +231,7 @@ impl Walk<'_> {
         self.visitor.words(Words { lo, hi: lo.add(size_of_val(values)), home: lo, kind });
     }
 
-    /// Holes never run out of room: one a thread was reserved.
+    /// Holes never run out of room: one a thread was reserved, and those of stale words.
     fn hole(holes: &mut Growing<Hole>, lo: Addr, hi: Addr) {
         let fitted = holes.push(Hole { lo: lo.0, hi: hi.0 });
         debug_assert!(fitted);

@@ -12,6 +12,7 @@ use crate::leak::unwind;
 use crate::pages::{limit, own, thp};
 use crate::pure::addr::{Addr, PAGE_SIZE};
 use crate::pure::options::{Mode, Options, Privilege};
+use crate::roots::stale;
 use crate::sys::maps::{self, Perms};
 use crate::threads;
 use core::cell::UnsafeCell;
@@ -142,7 +143,7 @@ pub fn process() {
         let critical = critical::enter();
         thread(&critical);
     }
-    hide_own_data();
+    look_around();
     super::foreign::resolve();
     super::fork::register();
     super::exit::register();
@@ -166,18 +167,36 @@ pub fn process() {
     STATE.store(PROCESS, Ordering::Release);
 }
 
-/// Our own variables are no roots: they hold addresses of the heap that keep nothing alive.
-fn hide_own_data() {
+/// Our own variables are no roots: they hold addresses of the heap that keep nothing alive. Nor are [`stale`] words of ld.so's.
+fn look_around() {
     let (image, end) = unwind::own_image();
+    // SAFETY: as for AT_SECURE.
+    let linker = Addr(unsafe { libc::getauxval(libc::AT_BASE) } as usize);
     let mut text = [0u8; 8192];
-    let mut first = None;
+    let (mut first, mut data, mut in_linker, mut inode) = (None, None, false, 0);
     let listed = maps::for_each(&mut text, &mut |m| {
         let writable = m.perms.has(Perms::READ) && m.perms.has(Perms::WRITE);
         if writable && image <= m.lo.0 && m.lo.0 < end {
             first.get_or_insert(m.lo);
         }
+        if m.lo == linker {
+            (in_linker, inode) = (true, m.inode);
+        }
+        in_linker &= m.inode == inode;
+        if in_linker && writable {
+            data = Some((m.lo, m.hi));
+        }
     });
-    if let (Ok(()), Some(lo)) = (listed, first) {
+    if listed.is_err() {
+        return;
+    }
+    if let Some(lo) = first {
         own::add(lo, Addr(end).align_up(PAGE_SIZE));
+    }
+    if let Some((lo, hi)) = data
+        && options().mode != Mode::Malloc
+    {
+        // SAFETY: ld.so's; this is our constructor, or comes before it.
+        unsafe { stale::note(lo, hi) };
     }
 }
