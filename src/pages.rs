@@ -97,24 +97,25 @@ pub struct Stats {
     pub free_released: usize,
 }
 
-/// `npages` pages, or `None` when the system has no more memory for us (and for 0 pages).
+/// `npages` pages, or `None` when the system has no more memory for us (and for 0 pages). `dense`: whoever uses some of what lies in
+/// them touches nearly all of them.
 #[inline]
-pub fn alloc(critical: &Critical, cache: &mut PageCache, npages: usize) -> Option<Run> {
+pub fn alloc(critical: &Critical, cache: &mut PageCache, npages: usize, dense: bool) -> Option<Run> {
     if npages.wrapping_sub(1) < cache::LARGEST {
         if let Some(taken) = cache.take(npages) {
             return Some(Run::of(taken, npages));
         }
-        return alloc_slow(critical, cache, npages);
+        return alloc_slow(critical, cache, npages, dense);
     }
     alloc_aligned(critical, npages, 1)
 }
 
 #[cold]
-fn alloc_slow(critical: &Critical, cache: &mut PageCache, npages: usize) -> Option<Run> {
+fn alloc_slow(critical: &Critical, cache: &mut PageCache, npages: usize, dense: bool) -> Option<Run> {
     let mut heap = HEAP.lock(critical);
-    let filled = cache.is_empty() && heap.fill(&mut Os(critical), cache).is_some();
+    let filled = cache.is_empty() && heap.fill(&mut Os(critical), cache, dense).is_some();
     let cached = if filled { cache.take(npages) } else { None };
-    let taken = cached.or_else(|| heap.alloc(&mut Os(critical), npages, 1))?;
+    let taken = cached.or_else(|| heap.alloc(&mut Os(critical), npages, 1, dense))?;
     let excess = heap.excess();
     drop(heap);
     limit::give_back(critical, excess);
@@ -128,7 +129,7 @@ pub fn alloc_aligned(critical: &Critical, npages: usize, align_pages: usize) -> 
         return None;
     }
     let mut heap = HEAP.lock(critical);
-    let taken = heap.alloc(&mut Os(critical), npages, align_pages)?;
+    let taken = heap.alloc(&mut Os(critical), npages, align_pages, false)?;
     let excess = heap.excess();
     drop(heap);
     limit::give_back(critical, excess);
@@ -195,7 +196,7 @@ fn scavenge_of(critical: &Critical, max_pages: usize, sparse_only: bool) -> usiz
         if !released {
             break;
         }
-        done += lease.pages;
+        done += lease.resident;
     }
     done
 }

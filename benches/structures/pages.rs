@@ -15,14 +15,14 @@ pub fn pages(c: &mut Criterion) {
     for n in [1usize, 16, 512, 4096] {
         group.bench_function(format!("alloc and free {n}"), |b| {
             b.iter(|| {
-                let run = pages::alloc(&critical, &mut cache, black_box(n)).expect("pages");
+                let run = pages::alloc(&critical, &mut cache, black_box(n), false).expect("pages");
                 pages::free(&critical, run.base, n);
             });
         });
     }
     // Every second page stays in use: single pages are anywhere, two in a row are only at the end.
     let runs: Vec<Run> =
-        (0..FRAGMENTED).map(|_| pages::alloc(&critical, &mut cache, 1).expect("pages")).collect();
+        (0..FRAGMENTED).map(|_| pages::alloc(&critical, &mut cache, 1, false).expect("pages")).collect();
     let (kept, mut holes): (Vec<_>, Vec<_>) =
         runs.into_iter().partition(|run| (run.base.0 >> 12).is_multiple_of(2));
     Random::default().shuffle(&mut holes);
@@ -30,7 +30,7 @@ pub fn pages(c: &mut Criterion) {
     for n in [1usize, 2] {
         group.bench_function(format!("alloc and free {n} among holes"), |b| {
             b.iter(|| {
-                let run = pages::alloc(&critical, &mut cache, black_box(n)).expect("pages");
+                let run = pages::alloc(&critical, &mut cache, black_box(n), false).expect("pages");
                 pages::free(&critical, run.base, n);
             });
         });

@@ -231,8 +231,10 @@ fn new_span(critical: &Critical, cache: &'static Cache, class: usize) -> Option<
     let pages = class::PAGES[class] as usize;
     let span = slab::take(critical)?;
     let behind = guarded::wants_page_behind() as usize;
+    // A slot of up to a page: no page without an object.
+    let dense = class::SIZE[class] as usize <= PAGE_SIZE + 16;
     // SAFETY: the cache is this thread's.
-    let Some(run) = pages::alloc(critical, unsafe { &mut *cache.pages.get() }, pages + behind) else {
+    let Some(run) = pages::alloc(critical, unsafe { &mut *cache.pages.get() }, pages + behind, dense) else {
         slab::give(critical, span);
         return None;
     };

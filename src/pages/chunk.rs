@@ -184,6 +184,15 @@ impl Chunk {
         end.map(|end| (0, end))
     }
 
+    /// How many released pages lie side by side right below `index`.
+    pub fn released_before(&self, index: usize) -> usize {
+        (0..index).rev().take_while(|&i| self.is_released(i)).count()
+    }
+    /// The same from `index` on.
+    pub fn released_from(&self, index: usize) -> usize {
+        (index..CHUNK_PAGES).take_while(|&i| self.is_released(i)).count()
+    }
+
     /// What the leaf level says of this chunk.
     pub fn summary(&self) -> Summary {
         let Some(first) = self.free.iter().position(|&w| w != 0) else { return Summary::NONE };

@@ -104,6 +104,8 @@ pub struct Fake {
     pub top: usize,
     pub hint: usize,
     pub calls: usize,
+    /// Chunks that were made whole.
+    pub whole: Vec<usize>,
 }
 
 impl Fake {
@@ -154,6 +156,11 @@ impl Backing for Fake {
     }
     fn first_hint(&mut self) -> Addr {
         Page::of_chunk(self.hint).addr()
+    }
+    fn whole(&mut self, at: Addr) {
+        let chunk = Page::of(at);
+        assert!(chunk.index() == 0 && self.mapped.contains(&chunk.chunk()));
+        self.whole.push(chunk.chunk());
     }
 }
 

@@ -29,6 +29,8 @@ const CHUNK_BYTES: usize = CHUNK_PAGES << PAGE_SHIFT;
 const LARGEST_STEP: usize = 4 * CHUNK_PAGES;
 /// A heap of so many pages is large: 8 MiB.
 const LARGE: usize = 4 * CHUNK_PAGES;
+/// A heap with so many pages in use may have its next chunk as a whole: 16 MiB, an eighth more at most.
+const WHOLE: usize = 8 * CHUNK_PAGES;
 /// Above a taken hint, the next multiple of 64 MiB, 256 MiB, 1 GiB, … is tried.
 const FIRST_LEAP: usize = 64 << 20;
 const LEAPS: usize = 6;
@@ -57,6 +59,8 @@ pub trait Backing {
     fn first_hint(&mut self) -> Addr;
     /// The heap is large, and this is of it.
     fn grown(&mut self, _at: Addr, _bytes: usize) {}
+    /// A chunk that was never touched, or has no memory any more, is about to be filled. May give it memory as one piece, which stays zero.
+    fn whole(&mut self, _at: Addr) {}
     /// Forbids all access to heap memory that nobody has yet. False: it cannot.
     fn close(&mut self, _at: Addr, _bytes: usize) -> bool {
         false
@@ -113,26 +117,74 @@ pub struct PageHeap<C> {
     pub(super) limit: Limit,
     /// The system was told that the heap is large.
     large: bool,
+    uses: Uses,
+}
+
+/// What pages were wanted for, of late. *Dense* are those for small objects: whoever uses the objects touches every page.
+struct Uses {
+    dense: usize,
+    all: usize,
+}
+
+impl Uses {
+    /// So many pages are of late: 8 MiB.
+    const LATE: usize = 4 * CHUNK_PAGES;
+
+    fn count(&mut self, pages: usize, dense: bool) {
+        if self.all >= Self::LATE {
+            self.all /= 2;
+            self.dense /= 2;
+        }
+        let pages = pages.min(Self::LATE);
+        self.all += pages;
+        self.dense += if dense { pages } else { 0 };
+    }
+    /// Three quarters are.
+    fn are_dense(&self) -> bool {
+        self.dense >= self.all / 4 * 3
+    }
 }
 
 impl PageHeap<Plain> {
     pub const fn new() -> Self {
         const { assert!(matches!(Plain::ROUNDING, Rounding::ToMapped)) };
-        PageHeap { tree: Tree::new(Plain), hint: 0, closed: None, limit: Limit::new(), large: false }
+        PageHeap {
+            tree: Tree::new(Plain),
+            hint: 0,
+            closed: None,
+            limit: Limit::new(),
+            large: false,
+            uses: Uses { dense: 0, all: 0 },
+        }
     }
 }
 
 impl<C: Checks> PageHeap<C> {
     #[cfg(test)]
     pub(super) fn with_checks(checks: C) -> Self {
-        PageHeap { tree: Tree::new(checks), hint: 0, closed: None, limit: Limit::new(), large: false }
+        PageHeap {
+            tree: Tree::new(checks),
+            hint: 0,
+            closed: None,
+            limit: Limit::new(),
+            large: false,
+            uses: Uses { dense: 0, all: 0 },
+        }
     }
 
-    /// `n` pages at a multiple of `align` pages, growing if it must.
-    pub fn alloc(&mut self, backing: &mut impl Backing, n: usize, align: usize) -> Option<Taken> {
+    /// `n` pages at a multiple of `align` pages, growing if it must. `dense`: see [`Uses`].
+    pub fn alloc(
+        &mut self,
+        backing: &mut impl Backing,
+        n: usize,
+        align: usize,
+        dense: bool,
+    ) -> Option<Taken> {
         if !self.allows(n) {
             return None;
         }
+        self.uses.count(n, dense);
+        self.make_whole(backing, n, dense);
         if let Some(taken) = self.try_alloc(n, align) {
             return Some(taken);
         }
@@ -142,6 +194,7 @@ impl<C: Checks> PageHeap<C> {
             return Some(taken);
         }
         self.grow(backing, n.checked_add(align - 1)?)?;
+        self.make_whole(backing, n, dense);
         self.try_alloc(n, align)
     }
 
@@ -192,16 +245,30 @@ impl<C: Checks> PageHeap<C> {
         if align <= 1 { self.tree.alloc(n) } else { self.tree.alloc_aligned(n, align) }
     }
 
-    /// A full cache of pages, growing if it must. `None`: there are not as many.
-    pub fn fill(&mut self, backing: &mut impl Backing, cache: &mut PageCache) -> Option<()> {
+    /// A full cache of pages, growing if it must. `None`: there are not as many. `dense`: see [`Uses`].
+    pub fn fill(&mut self, backing: &mut impl Backing, cache: &mut PageCache, dense: bool) -> Option<()> {
         if !self.allows(BLOCK) {
             return None;
         }
+        self.uses.count(BLOCK, dense);
+        self.make_whole(backing, 1, dense);
         if self.tree.fill(cache).is_some() || self.open(backing) && self.tree.fill(cache).is_some() {
             return Some(());
         }
         self.grow(backing, 1)?;
+        self.make_whole(backing, 1, dense);
         self.tree.fill(cache)
+    }
+
+    /// The chunk where the next `n` pages come from may be made a huge page.
+    fn make_whole(&mut self, backing: &mut impl Backing, n: usize, dense: bool) {
+        if dense
+            && self.uses.are_dense()
+            && self.in_use() >= WHOLE
+            && let Some(chunk) = self.tree.untouched_next(n)
+        {
+            backing.whole(chunk.addr());
+        }
     }
 
     /// Maps at least `need` pages in one piece and adds them to the tree.

@@ -92,6 +92,11 @@ impl Backing for Os<'_> {
         thp::grown(at, bytes);
     }
 
+    fn whole(&mut self, at: Addr) {
+        // SAFETY: a chunk of the heap, of which all pages are free and zero, under the heap's lock.
+        unsafe { thp::whole(at) };
+    }
+
     fn first_hint(&mut self) -> Addr {
         let random = random::placement();
         let (tract, chunk) = (random as usize & 0xff, (random >> 32) as usize & 0x7ff);

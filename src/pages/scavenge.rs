@@ -15,7 +15,8 @@
 //! keeps an atomic index per chunk for this; one address under the lock that we hold anyway
 //! does the same work, since a walk from it passes each chunk once.
 //!
-//! A lease never splits a whole free chunk: it takes the rest of it rather than break a huge page.
+//! A lease never splits a whole free chunk: it takes the rest of it rather than break a huge page. Free pages beside it that
+//! were never used come along: those of a huge page have memory all the same ([`super::thp`]).
 use super::chunk::Content;
 use super::geometry::*;
 use super::store::Checks;
@@ -30,6 +31,8 @@ const PATIENCE: usize = 4096;
 pub struct Lease {
     pub first: Page,
     pub pages: usize,
+    /// How many of them had memory as far as we know.
+    pub resident: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -99,13 +102,23 @@ impl<C: Checks> Tree<C> {
                 }
             }
         }
+        let (first, end) = self.with_untouched(first, end);
         let pages = end.0 - first.0;
-        if self.take(first, pages) != 0 {
+        let resident = pages - self.take(first, pages);
+        if resident == 0 {
             corrupt("a resident page was released", first);
         }
         // Not raised: a search address that is too low is right, and the pages come back soon.
         self.after_change(first, pages);
-        Lease { first, pages }
+        Lease { first, pages, resident }
+    }
+
+    /// `first..end` and the released pages on both sides of it, within its first and last chunk.
+    fn with_untouched(&self, first: Page, end: Page) -> (Page, Page) {
+        let (low, high) = (first.chunk(), Page(end.0 - 1).chunk());
+        let below = self.store.chunk(low).released_before(first.index());
+        let above = self.store.chunk(high).released_from(end.0 - Page::of_chunk(high).0);
+        (Page(first.0 - below), end.plus(above))
     }
 
     /// Makes the pages of a lease free again.
@@ -127,9 +140,12 @@ impl<C: Checks> Tree<C> {
                 let whole = self.store.entry(LEAF, chunk).start() == CHUNK_PAGES
                     && self.store.chunk(chunk).released_pages() == CHUNK_PAGES;
                 run = match (whole, run) {
-                    (true, None) => Some(Lease { first: Page::of_chunk(chunk), pages: CHUNK_PAGES }),
+                    (true, None) => {
+                        Some(Lease { first: Page::of_chunk(chunk), pages: CHUNK_PAGES, resident: 0 })
+                    }
                     (true, Some(run)) if run.pages < max * CHUNK_PAGES => {
-                        Some(Lease { first: Page::of_chunk(chunk), pages: run.pages + CHUNK_PAGES })
+                        let pages = run.pages + CHUNK_PAGES;
+                        Some(Lease { first: Page::of_chunk(chunk), pages, resident: 0 })
                     }
                     (false, None) => None,
                     _ => break,

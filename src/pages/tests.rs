@@ -73,7 +73,7 @@ proptest! {
         for (mark, op) in ops.into_iter().enumerate() {
             match op {
                 Op::Alloc(n) => {
-                    let run = alloc(&critical, &mut cache, n).unwrap();
+                    let run = alloc(&critical, &mut cache, n, true).unwrap();
                     assert!(own::contains(run.base));
                     live.push(Marked::new(run, n, mark as u64 + 1));
                 }
@@ -117,11 +117,11 @@ proptest! {
 fn a_cached_run_is_contiguous_and_small_requests_of_nothing_fail() {
     let critical = critical::enter();
     let mut cache = PageCache::new();
-    assert_eq!(alloc(&critical, &mut cache, 0), None);
+    assert_eq!(alloc(&critical, &mut cache, 0, true), None);
     assert_eq!(alloc_aligned(&critical, 0, 1), None);
     assert_eq!(alloc_aligned(&critical, usize::MAX, 1), None);
     assert_eq!(alloc_aligned(&critical, usize::MAX / PAGE_SIZE, 1 << 20), None);
-    let run = alloc(&critical, &mut cache, 3).unwrap();
+    let run = alloc(&critical, &mut cache, 3, true).unwrap();
     assert!(cache.pages() > 0 || cache.is_empty());
     free(&critical, run.base, 3);
     flush(&critical, &mut cache);
@@ -181,7 +181,7 @@ fn churn(seed: u64, rounds: usize) {
             }
         } else {
             let pages = if pick.is_multiple_of(5) { 1 + pick % 700 } else { 1 + pick % 20 };
-            let run = alloc(&critical, &mut cache, pages).unwrap();
+            let run = alloc(&critical, &mut cache, pages, true).unwrap();
             live.push(Marked::new(run, pages, random | 1));
         }
         if pick.is_multiple_of(31) {

@@ -130,6 +130,13 @@ impl<C: Checks> Tree<C> {
         found
     }
 
+    /// The chunk where the next `n` pages would begin, if all of it is free and without memory.
+    pub fn untouched_next(&mut self, n: usize) -> Option<Page> {
+        let page = self.lookup(n)?.run;
+        let whole = page.index() == 0 && self.store.chunk(page.chunk()).released_pages() == CHUNK_PAGES;
+        whole.then_some(page)
+    }
+
     fn take_found(&mut self, found: Found, first: Page, n: usize) -> Taken {
         let released = self.take(first, n);
         // The first free page itself was taken: nothing below the end of the run is free.

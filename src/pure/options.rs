@@ -131,9 +131,10 @@ table! {
         "The most memory that the heap may have in use. \
          Beyond it free memory is given back, in gc mode after a collection if need be, and then allocations fail with ENOMEM, which is told once. \
          Counted are the pages that hold blocks, not gleaner's own tables. 0 is no limit.";
-    thp: Thp = Thp::System, Kind::Thp,
+    thp: Thp = Thp::Auto, Kind::Thp,
         "Whether the heap's memory may be huge pages (of 2 MiB). \
-         system leaves it to the kernel's setting; never asks for none; always asks for them in a heap of 8 MiB or more and in blocks with \
+         auto makes the next 2 MiB one in a heap of 16 MiB or more that small blocks are about to fill; system leaves it to the kernel's setting; \
+         never asks for none; always asks for them in a heap of 8 MiB or more and in blocks with \
          mappings of their own, and keeps free memory that would break a mostly used one up.";
     growth: u16 = 100, Kind::Count { low: 1, high: 10_000, unit: "percent" },
         "Net growth that starts a collection, as a share of what was live after the last one. \

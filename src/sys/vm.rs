@@ -176,6 +176,17 @@ pub fn is_mapped(addr: Addr) -> bool {
     answer != -(libc::EFAULT as isize)
 }
 
+/// Whether the page at `addr` has memory. False where the kernel does not tell.
+pub fn is_resident(addr: Addr) -> bool {
+    let mut answer = 0u8;
+    let page = addr.align_down(crate::pure::addr::PAGE_SIZE);
+    // SAFETY: the kernel writes one byte for one page.
+    let done = unsafe {
+        syscall3(libc::SYS_mincore, page.0, crate::pure::addr::PAGE_SIZE, (&raw mut answer) as usize)
+    };
+    done == 0 && answer & 1 != 0
+}
+
 /// Names an anonymous mapping for /proc/self/maps, where the kernel can (`name` ends in NUL).
 pub fn name(at: Addr, len: usize, name: &'static core::ffi::CStr) {
     const PR_SET_VMA: usize = 0x53564d41;

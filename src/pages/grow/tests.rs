@@ -39,7 +39,7 @@ fn scavenge(heap: &mut Heap) {
 fn growth_is_contiguous_and_in_small_steps() {
     let (mut heap, mut fake) = new();
     for i in 0..200 {
-        let taken = heap.alloc(&mut fake, 100, 1).unwrap();
+        let taken = heap.alloc(&mut fake, 100, 1, false).unwrap();
         assert!(taken.first.0 >= fake.hint * CHUNK_PAGES, "allocation {i}");
         let counts = heap.tree.counts();
         assert!(counts.free < LARGEST_STEP + 100, "mapped far ahead of need");
@@ -48,7 +48,7 @@ fn growth_is_contiguous_and_in_small_steps() {
     assert_eq!(heap.tree.in_use.as_slice().len(), 1);
     // A large request is one mapping of just what it needs.
     let before = fake.mapped.len();
-    heap.alloc(&mut fake, 10_000, 1).unwrap();
+    heap.alloc(&mut fake, 10_000, 1, false).unwrap();
     assert_eq!(fake.mapped.len() - before, 10_000usize.div_ceil(CHUNK_PAGES));
 }
 
@@ -59,14 +59,14 @@ fn the_host_lies_in_the_way() {
     let wall = Page::of_chunk(fake.hint + 2).0;
     fake.foreign.push((wall, wall + (1 << 18) + 1));
     for _ in 0..8 {
-        heap.alloc(&mut fake, CHUNK_PAGES, 1).unwrap();
+        heap.alloc(&mut fake, CHUNK_PAGES, 1, false).unwrap();
     }
     agree(&heap, &fake);
     // Behind the wall the heap grows on; it does not go back to the old hint.
     assert_eq!(heap.tree.in_use.as_slice().len(), 2);
     let calls = fake.calls;
     while heap.tree.alloc(1).is_some() {}
-    heap.alloc(&mut fake, 1, 1).unwrap();
+    heap.alloc(&mut fake, 1, 1, false).unwrap();
     assert_eq!(fake.calls, calls + 1);
 }
 
@@ -75,7 +75,7 @@ fn the_kernel_chooses_when_all_hints_are_taken() {
     let (mut heap, mut fake) = new();
     fake.foreign.push((fake.hint * CHUNK_PAGES, SPACE_PAGES / 4));
     for _ in 0..5 {
-        heap.alloc(&mut fake, 700, 1).unwrap();
+        heap.alloc(&mut fake, 700, 1, false).unwrap();
         agree(&heap, &fake);
     }
 }
@@ -85,11 +85,11 @@ fn the_end_of_the_address_space() {
     let (mut heap, mut fake) = new();
     fake.hint = (1 << 26) - 3;
     for _ in 0..6 {
-        heap.alloc(&mut fake, CHUNK_PAGES, 1).unwrap();
+        heap.alloc(&mut fake, CHUNK_PAGES, 1, false).unwrap();
         agree(&heap, &fake);
     }
-    assert_eq!(heap.alloc(&mut fake, SPACE_PAGES + 1, 1), None);
-    assert_eq!(heap.alloc(&mut fake, usize::MAX, 1), None);
+    assert_eq!(heap.alloc(&mut fake, SPACE_PAGES + 1, 1, false), None);
+    assert_eq!(heap.alloc(&mut fake, usize::MAX, 1, false), None);
 }
 
 #[test]
@@ -97,12 +97,12 @@ fn a_limit_is_used_up_to_its_last_chunk() {
     let (mut heap, mut fake) = new();
     fake.limit = Some(23);
     let mut got = 0;
-    while heap.alloc(&mut fake, 64, 1).is_some() {
+    while heap.alloc(&mut fake, 64, 1, false).is_some() {
         got += 64;
     }
     assert_eq!(got, 23 * CHUNK_PAGES);
     agree(&heap, &fake);
-    assert_eq!(heap.alloc(&mut fake, 1, 1), None);
+    assert_eq!(heap.alloc(&mut fake, 1, 1, false), None);
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn aligned_runs_of_all_sizes() {
     for log in 0..12 {
         let (mut heap, mut fake) = new();
         for n in [1, 3, 511, 512, 513, 3000] {
-            let taken = heap.alloc(&mut fake, n, 1 << log).unwrap();
+            let taken = heap.alloc(&mut fake, n, 1 << log, false).unwrap();
             assert!(taken.first.0.is_multiple_of(1 << log));
             agree(&heap, &fake);
         }
@@ -120,7 +120,7 @@ fn aligned_runs_of_all_sizes() {
 #[test]
 fn trimming_returns_what_is_idle_and_growth_fills_the_hole() {
     let (mut heap, mut fake) = new();
-    let runs: Vec<_> = (0..12).map(|_| heap.alloc(&mut fake, CHUNK_PAGES, 1).unwrap()).collect();
+    let runs: Vec<_> = (0..12).map(|_| heap.alloc(&mut fake, CHUNK_PAGES, 1, false).unwrap()).collect();
     for run in &runs[2..5] {
         heap.tree.free(run.first, CHUNK_PAGES, Content::Resident);
     }
@@ -131,7 +131,7 @@ fn trimming_returns_what_is_idle_and_growth_fills_the_hole() {
     assert_eq!(heap.trim(&mut fake, 100), 2 * CHUNK_PAGES);
     assert_eq!(heap.trim(&mut fake, 100), 0);
     agree(&heap, &fake);
-    let again = heap.alloc(&mut fake, 3 * CHUNK_PAGES, 1).unwrap();
+    let again = heap.alloc(&mut fake, 3 * CHUNK_PAGES, 1, false).unwrap();
     assert_eq!(again.first, runs[2].first);
     agree(&heap, &fake);
 }
@@ -139,7 +139,7 @@ fn trimming_returns_what_is_idle_and_growth_fills_the_hole() {
 #[test]
 fn a_refused_unmapping_changes_nothing() {
     let (mut heap, mut fake) = new();
-    let runs: Vec<_> = (0..3).map(|_| heap.alloc(&mut fake, CHUNK_PAGES, 1).unwrap()).collect();
+    let runs: Vec<_> = (0..3).map(|_| heap.alloc(&mut fake, CHUNK_PAGES, 1, false).unwrap()).collect();
     heap.tree.free(runs[1].first, CHUNK_PAGES, Content::Resident);
     scavenge(&mut heap);
     let before = heap.tree.counts();
@@ -168,14 +168,14 @@ fn life(heap: &mut Heap, fake: &mut Fake) -> Vec<Option<Taken>> {
     for i in 0..60 {
         let n = [1, 30, 512, 700][i % 4];
         let before = heap.tree.counts();
-        let taken = heap.alloc(fake, n, if i % 7 == 0 { 64 } else { 1 });
+        let taken = heap.alloc(fake, n, if i % 7 == 0 { 64 } else { 1 }, i % 3 == 0);
         if taken.is_none() {
             assert_eq!(heap.tree.counts(), before, "a failed allocation changed something");
         }
         agree(heap, fake);
         got.push(taken);
         if i % 10 == 0 {
-            let _ = heap.fill(fake, &mut cache);
+            let _ = heap.fill(fake, &mut cache, i % 20 == 0);
             heap.tree.flush(&mut cache);
         }
         if let (Some(taken), true) = (taken, i % 3 == 0) {
@@ -223,7 +223,7 @@ proptest! {
         }
         let mut live = vec![];
         for (n, free) in sizes {
-            if let Some(taken) = heap.alloc(&mut fake, n, 1) {
+            if let Some(taken) = heap.alloc(&mut fake, n, 1, false) {
                 live.push((taken.first, n));
             }
             if free && let Some((first, n)) = live.pop() {
@@ -232,4 +232,39 @@ proptest! {
             agree(&heap, &fake);
         }
     }
+}
+
+/// A chunk is made whole when it is about to be filled for the first time, or again without memory; by small objects, in a large
+/// heap, where most is small.
+#[test]
+fn small_objects_fill_whole_chunks() {
+    let (mut heap, mut fake) = new();
+    let span = CHUNK_PAGES / 32;
+    let fill = |heap: &mut Heap, fake: &mut Fake, dense| -> Vec<Taken> {
+        (0..32).map(|_| heap.alloc(fake, span, 1, dense).unwrap()).collect()
+    };
+    for _ in 0..WHOLE / CHUNK_PAGES {
+        fill(&mut heap, &mut fake, true);
+    }
+    assert_eq!(fake.whole, []);
+    let runs = fill(&mut heap, &mut fake, true);
+    let chunk = runs.last().unwrap().first.chunk();
+    assert_eq!(fake.whole, [chunk]);
+    // Once is enough, also for a thread's stock of pages.
+    runs.iter().skip(1).for_each(|run| heap.tree.free(run.first, span, Content::Resident));
+    let mut cache = PageCache::new();
+    heap.fill(&mut fake, &mut cache, true).unwrap();
+    heap.tree.flush(&mut cache);
+    assert_eq!(fake.whole, [chunk]);
+    // Its memory went, and with it that of the pages that were never used.
+    heap.tree.free(runs[0].first, span, Content::Resident);
+    scavenge(&mut heap);
+    heap.fill(&mut fake, &mut cache, true).unwrap();
+    assert_eq!(fake.whole, [chunk, chunk]);
+    // What is large takes the next ones for itself, and a third of it all is too much.
+    for _ in 0..4 {
+        fill(&mut heap, &mut fake, false);
+    }
+    fill(&mut heap, &mut fake, true);
+    assert_eq!(fake.whole, [chunk, chunk]);
 }

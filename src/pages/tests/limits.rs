@@ -32,7 +32,7 @@ fn use_everything_there_is() {
     for round in &mut got {
         let mut last = None;
         for n in [64, 1] {
-            while let Some(run) = alloc(&critical, &mut cache, n) {
+            while let Some(run) = alloc(&critical, &mut cache, n, true) {
                 *round += n;
                 // The pages themselves hold the list of what to free.
                 // SAFETY: this test's pages, just allocated.
@@ -82,7 +82,7 @@ fn every_mapping_fails_once() {
         let mut live = vec![];
         let mut lost = 0;
         for n in [1, 16, 700, 5000, 64] {
-            match alloc(&critical, &mut cache, n) {
+            match alloc(&critical, &mut cache, n, true) {
                 Some(run) => live.push(Marked::new(run, n, k)),
                 None => lost += 1,
             }

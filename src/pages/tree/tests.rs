@@ -117,7 +117,7 @@ impl<const SOUND: bool> Bench<SOUND> {
             self.oracle.set(page, 1, state);
         }
     }
-    /// The highest resident free page is in the lease, and nothing but such pages.
+    /// The highest resident free page is in the lease, and nothing else but such pages and, beside them, untouched ones.
     fn lease(&mut self, max: usize) {
         let highest = self.oracle.pages().filter(|p| p.1 == State::Resident).last();
         let candidate = loop {
@@ -130,9 +130,21 @@ impl<const SOUND: bool> Bench<SOUND> {
             assert_eq!(highest, None);
             return;
         };
-        assert_eq!(lease.first.plus(lease.pages - 1), highest.unwrap().0);
-        assert!(lease.pages <= max.max(CHUNK_PAGES) && lease.pages > 0);
-        assert_eq!(self.oracle.take(lease.first, lease.pages), 0);
+        let states = |from: usize, to: usize| {
+            (from..to).map(|page| self.oracle.state(Page(page)).unwrap()).collect::<Vec<_>>()
+        };
+        let (first, end, highest) = (lease.first.0, lease.first.0 + lease.pages, highest.unwrap().0.0);
+        assert!(first <= highest && highest < end);
+        assert!(states(highest + 1, end).iter().all(|&state| state == State::Released));
+        // As far as the chunk goes.
+        let next = Page(end);
+        assert!(next.index() == 0 || self.oracle.state(next) == Some(State::Allocated), "{lease:?}");
+        assert!(
+            lease.resident <= max.max(CHUNK_PAGES)
+                && lease.resident > 0
+                && lease.pages < max.max(CHUNK_PAGES) + CHUNK_PAGES
+        );
+        assert_eq!(self.oracle.take(lease.first, lease.pages), lease.pages - lease.resident);
         self.leases.push(lease);
     }
     fn end_lease(&mut self, which: usize, content: Content) {

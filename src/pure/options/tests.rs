@@ -76,7 +76,7 @@ fn one_clear_line_for_each_fault() {
         bad("min_growth=99999999999t"),
         "GLEANER: min_growth=99999999999t is not a size from 64k to 64t (4096, 64k, 16m, 1g); using 16m"
     );
-    assert_eq!(bad("thp=yes"), "GLEANER: thp=yes is not system, never or always; using system");
+    assert_eq!(bad("thp=yes"), "GLEANER: thp=yes is not auto, system, never or always; using auto");
     for refused in ["KILL", "SEGV", "9", "32", "65", "RTMIN+31", "RTMIN-1", "FOO", ""] {
         let line = bad(&std::format!("signal={refused}"));
         assert!(line.ends_with("that a handler can take; using URG"), "{line}");
@@ -172,7 +172,7 @@ fn options() -> impl Strategy<Value = Options> {
                     secure: exitcode & 3,
                     min_growth,
                     max_heap: collect_every / 2,
-                    thp: Thp::ALL[usize::from(verbose) % 3],
+                    thp: Thp::ALL[usize::from(verbose) % 4],
                     growth,
                     limbo,
                     disguised,

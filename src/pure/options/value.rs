@@ -42,14 +42,16 @@ impl Marking {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Thp {
+    Auto,
     System,
     Never,
     Always,
 }
 impl Thp {
-    pub const ALL: [Thp; 3] = [Thp::System, Thp::Never, Thp::Always];
+    pub const ALL: [Thp; 4] = [Thp::Auto, Thp::System, Thp::Never, Thp::Always];
     pub const fn name(self) -> &'static str {
         match self {
+            Thp::Auto => "auto",
             Thp::System => "system",
             Thp::Never => "never",
             Thp::Always => "always",
@@ -198,7 +200,7 @@ impl Kind {
             Kind::Mode => "MODE",
             Kind::Mappings => "yes|lost|no",
             Kind::Marking => "WAY",
-            Kind::Thp => "system|never|always",
+            Kind::Thp => "auto|system|never|always",
             Kind::Format => "FORMAT",
             Kind::Switch => "yes|no",
             Kind::Count { .. } => "N",
@@ -253,7 +255,7 @@ impl fmt::Display for Allowed<'_> {
             Kind::Mode => f.write_str("malloc, leak, gc or audit"),
             Kind::Mappings => f.write_str("yes, lost or no"),
             Kind::Marking => f.write_str("auto, stopped or snapshot"),
-            Kind::Thp => f.write_str("system, never or always"),
+            Kind::Thp => f.write_str("auto, system, never or always"),
             Kind::Format => f.write_str("text, json, sarif, valgrind-xml, pprof, folded, svg or html"),
             Kind::Switch => f.write_str("yes or no"),
             Kind::Count { low, high, unit: "" } => write!(f, "a number from {low} to {high}"),
