@@ -28,6 +28,7 @@ pub mod elf;
 pub mod group;
 pub mod growth;
 pub mod hidden;
+pub mod history;
 pub mod mapped;
 pub mod modules;
 pub mod record;

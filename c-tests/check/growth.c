@@ -1,4 +1,4 @@
-// The second check tells which reachable memory grew since the first, and the third that it goes on; what stays, or comes and goes, is not told.
+// The second check tells which reachable memory grew since the first, and the third that it goes on, and all are in the timeline; what stays, or comes and goes, is not told.
 // modes: leak
 // native: no
 #include "check.h"
@@ -44,4 +44,8 @@ int main(void) {
         CHECK(!strstr(text, " in settle ") && !strstr(text, " in turn_over "));
     }
     CHECK(visit(getpid(), "--format json", text, sizeof text) == 0 && strstr(text, "\"growth\":[]"));
+    /* The timeline has all checks, and who had most. */
+    int checks = 0;
+    for (const char *at = text; (at = strstr(at, "\"at_ms\"")); at++) checks++;
+    if (checks != 5 || !strstr(text, "\"grow, growth.c:") || !strstr(text, "\"settle, growth.c:")) dprintf(2, "%d checks in the timeline:\n%s", checks, text);
 }

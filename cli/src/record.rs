@@ -13,6 +13,7 @@
 //! held <node> <node above> <bytes> <objects> <shared bytes> <shared objects> <stack-id>
 //! hidden <bytes> <objects> <collections> <stack-id of allocation> <stack-id of use> <call>
 //! growth <bytes> <objects> <more bytes> <more objects> <bytes a second> <age, ms> <checks> <rises> <stack-id>
+//! live <when, ms> <bytes> <objects> <unreachable bytes> <stack-id>:<bytes> ...
 //! note <text>
 //! suppress leak:<pattern>
 //! end <bytes> <objects>                                    of all leaks and hidden ones
@@ -39,6 +40,7 @@ pub struct Record {
     pub nodes: Vec<Node>,
     pub hidden: Vec<Hidden>,
     pub growth: Vec<Growth>,
+    pub live: Vec<Live>,
     pub notes: Vec<String>,
     /// Suppressions of the program's own.
     pub rules: Vec<String>,
@@ -163,6 +165,18 @@ pub struct Growth {
     pub stack: u64,
 }
 
+/// How much was live at one of the checks so far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Live {
+    /// Milliseconds of the machine's monotonic clock.
+    pub ms: u64,
+    pub size: Sum,
+    /// Unreachable bytes.
+    pub lost: u64,
+    /// Stacks that most of it came from, and their bytes.
+    pub top: Vec<(u64, u64)>,
+}
+
 /// Every record of a file. The error says why the file is none.
 pub fn parse(text: &[u8]) -> Result<Vec<Record>, String> {
     let mut records: Vec<Record> = Vec::new();
@@ -216,6 +230,7 @@ impl Record {
             "root" => self.nodes.push(root(rest)?),
             "held" => self.nodes.push(held(rest)?),
             "type" => self.types.push(typed(rest)?),
+            "live" => self.live.push(live(rest)?),
             "hidden" => self.hidden.push(hidden(rest)?),
             "growth" => self.growth.push(growth(rest)?),
             "end" => {
@@ -331,6 +346,17 @@ fn growth(rest: &str) -> Option<Growth> {
     })
 }
 
+fn live(rest: &str) -> Option<Live> {
+    let mut words = rest.split_ascii_whitespace();
+    let mut number = || words.next()?.parse().ok();
+    let (ms, bytes, objects, lost) = (number()?, number()?, number()?, number()?);
+    let top = words.map(|word| {
+        let (stack, bytes) = word.split_once(':')?;
+        Some((stack.parse().ok()?, bytes.parse().ok()?))
+    });
+    Some(Live { ms, size: Sum { bytes, objects }, lost, top: top.collect::<Option<_>>()? })
+}
+
 fn hidden(rest: &str) -> Option<Hidden> {
     let mut words = rest.splitn(6, ' ');
     let mut number = || words.next()?.parse().ok();
@@ -347,7 +373,7 @@ mod tests {
 
     const SOUND: &str = "gleaner-record 1\npid 42\nexe /a b\nmode leak\n\
         module 1000 2000 1000 0aff /lib/x y.so\nmodule 3000 4000 0 - /bin/z\n\
-        stack 7 1010 !3fff\nleak direct 24 1 7\nleak indirect 8 2 0\ntype direct 24 1 7 1010 1X\ntype live 0 1 7 1010 -\nroot 1 1 1 24 1 7\nheld 2 1 8 2 4 1 0\nhidden 48 3 2 7 0 free\nnote a word\nsuppress leak:x y\nlater thing\nend 80 6\n";
+        stack 7 1010 !3fff\nleak direct 24 1 7\nleak indirect 8 2 0\ntype direct 24 1 7 1010 1X\ntype live 0 1 7 1010 -\nroot 1 1 1 24 1 7\nheld 2 1 8 2 4 1 0\nlive 5 80 6 9 7:24 0:8\nlive 6 80 6 9\nhidden 48 3 2 7 0 free\nnote a word\nsuppress leak:x y\nlater thing\nend 80 6\n";
 
     #[test]
     fn a_sound_record() {
@@ -374,6 +400,8 @@ mod tests {
         let root = Node { id: 1, stack: 7, size: size(24, 1), family: 1, cycles: 1, ..Node::default() };
         let held = Node { id: 2, parent: 1, size: size(8, 2), shared: size(4, 1), ..Node::default() };
         assert_eq!(record.nodes, [root, held]);
+        let live = Live { ms: 5, size: size(80, 6), lost: 9, top: vec![(7, 24), (0, 8)] };
+        assert_eq!(record.live, [live.clone(), Live { ms: 6, top: vec![], ..live }]);
         let hidden = Hidden { call: "free".into(), bytes: 48, objects: 3, cycles: 2, allocated: 7, used: 0 };
         assert_eq!(record.hidden, [hidden]);
         assert_eq!((record.module_of(0x1fff), record.module_of(0x2000)), (Some(0), None));
@@ -400,7 +428,7 @@ mod tests {
     }
     proptest! {
         #[test]
-        fn never_panics(lines in prop::collection::vec("(pid|module|stack|leak|type|root|held|hidden|end|note|x)( [0-9a-f!-]{0,20}){0,6}", 0..20)) {
+        fn never_panics(lines in prop::collection::vec("(pid|module|stack|leak|type|root|held|live|hidden|end|note|x)( [0-9a-f!-]{0,20}){0,6}", 0..20)) {
             let text = format!("gleaner-record 1\n{}", lines.join("\n"));
             prop_assert_eq!(parse(text.as_bytes()).unwrap().len(), 1);
         }

@@ -20,6 +20,7 @@ mod pprof;
 mod sarif;
 pub mod site;
 mod text;
+mod timeline;
 pub mod tree;
 mod valgrind;
 pub use classes::Class;
@@ -73,6 +74,8 @@ pub struct Findings<'a> {
     pub hidden: Vec<Use<'a>>,
     /// The most first. Suppressions are for leaks.
     pub growth: Vec<Grown<'a>>,
+    /// The stacks of what was live at the checks so far, by number.
+    pub live: HashMap<u64, Vec<Rc<[Frame]>>>,
     pub suppressions: &'a Suppressions,
     /// Remarks of the library, then ours.
     pub notes: Vec<String>,
@@ -263,13 +266,18 @@ pub fn find<'a>(record: &'a Record, rules: &'a mut Suppressions, places: &Places
         Grown { of, stack, class: classes.live.remove(&of.stack) }
     });
     let growth = grown.collect();
+    let mut live = HashMap::new();
+    for (id, _) in record.live.iter().flat_map(|live| &live.top) {
+        live.entry(*id)
+            .or_insert_with(|| stack(record, *id).iter().map(|pc| names.frames(record, *pc)).collect());
+    }
     let mut notes = record.notes.clone();
     notes.extend(left_out);
     notes.extend(names.troubles());
     notes.extend(record.troubles.iter().cloned());
     notes.extend(cut_short(record));
     hidden.sort_by_key(|one| std::cmp::Reverse(one.of.bytes));
-    Findings { record, leaks, tree, hidden, growth, suppressions: rules, notes }
+    Findings { record, leaks, tree, hidden, growth, live, suppressions: rules, notes }
 }
 
 /// Leaks that no rule holds for, nor for all that leads to them, and a remark on the latter; their tree.

@@ -14,6 +14,7 @@
 //! The region has room for `most` entries, zeroed at first, and belongs to the holder of the cycle's lock (who has the
 //! one [`Growth`]), or to the copy that works for him.
 #![allow(unsafe_code)]
+use super::history::{self, Top};
 use super::scratch::{Full, List};
 use super::types;
 use crate::ground::critical::Critical;
@@ -176,6 +177,20 @@ impl Growth {
         }
         self.hot = 0;
         Ok(())
+    }
+
+    /// Who had most at the last check, the most first.
+    pub fn top(&mut self) -> [Top; history::TOP] {
+        let mut top = [Top::default(); history::TOP];
+        for site in self.sites().iter() {
+            if site.bytes <= top[history::TOP - 1].bytes {
+                continue;
+            }
+            let at = top.partition_point(|other| other.bytes >= site.bytes);
+            top[at..].rotate_right(1);
+            top[at] = Top { stack: site.stack, bytes: site.bytes };
+        }
+        top
     }
 
     /// The check has counted everything. What grows, the most first; nothing at the first check.

@@ -13,6 +13,7 @@
 //! held <node> <node above> <bytes> <objects> <shared bytes> <shared objects> <stack-id>
 //! hidden <bytes> <objects> <collections> <stack-id of allocation> <stack-id of use> <call>
 //! growth <bytes> <objects> <more bytes> <more objects> <bytes a second> <age, ms> <checks> <rises> <stack-id>
+//! live <when, ms> <bytes> <objects> <unreachable bytes> <stack-id>:<bytes> ...    of the checks so far, the last being this one
 //! note <text>
 //! suppress leak:<pattern>                                   the program's own rules
 //! end <bytes> <objects>                                    of all leaks and hidden ones
@@ -23,6 +24,7 @@ use super::depot::{self, MAX_FRAMES};
 use super::group::{Group, Kind, Typed};
 use super::growth::Growing;
 use super::hidden::Hidden;
+use super::history::{Row, Top};
 use super::modules;
 use super::tree::Node;
 use super::types::Names;
@@ -110,6 +112,8 @@ pub struct Found<'a> {
     pub tree: &'a [Node],
     /// Audit mode.
     pub hidden: &'a [Hidden],
+    /// How much was live at the checks so far.
+    pub history: &'a [Row],
     /// Live memory that a check found more of than the one before.
     pub growth: &'a [Growing],
 }
@@ -178,6 +182,7 @@ pub fn write(fd: i32, about: &About<'_>, found: &Found<'_>) -> Result<(), Unwrit
         ));
         typed(&mut out, found.types, *of, format_args!("live 0 1 {stack}"));
     }
+    history(&mut out, found.history);
     for note in about.notes {
         out.bytes(b"note ");
         out.path(note.as_bytes());
@@ -191,6 +196,23 @@ pub fn write(fd: i32, about: &About<'_>, found: &Found<'_>) -> Result<(), Unwrit
     let (bytes, objects) = found.totals();
     out.line(format_args!("end {bytes} {objects}"));
     out.finish()
+}
+
+/// Each check, after the stacks that the one before had not told.
+fn history(out: &mut Out, rows: &[Row]) {
+    let mut before = [Top::default(); super::history::TOP];
+    for Row { ms, bytes, objects, lost, top } in rows {
+        let top = || top.iter().filter(|one| one.stack != 0);
+        let told = |id: u32| before.iter().any(|one| one.stack == id);
+        top().filter(|one| !told(one.stack)).for_each(|one| stack(out, one.stack));
+        let _ = write!(out, "live {ms} {bytes} {objects} {lost}");
+        top().for_each(|one| {
+            let _ = write!(out, " {}:{}", one.stack, one.bytes);
+        });
+        out.bytes(b"\n");
+        before.iter_mut().for_each(|one| *one = Top::default());
+        top().zip(&mut before).for_each(|(one, place)| *place = *one);
+    }
 }
 
 fn kind_name(kind: Kind) -> &'static str {

@@ -20,6 +20,7 @@ use crate::ground::critical::Critical;
 use crate::ground::out;
 use crate::heap::live;
 use crate::leak::growth::Growth;
+use crate::leak::history::History;
 use crate::leak::scratch::List;
 use crate::pages::{metadata, own};
 use crate::pure::addr::{Addr, PAGE_SIZE};
@@ -100,11 +101,13 @@ pub struct Shared {
     /// What the last report of the timer's told of.
     told: AtomicU64,
     growth: UnsafeCell<Growth>,
+    /// Zero at first, which is valid.
+    history: UnsafeCell<History>,
 }
 
 /// The region's sizes that are tried: under a limit on address space the history of growth is shorter.
 const SIZES: [usize; 3] = [64 << 20, 8 << 20, 1 << 20];
-const HEAD: usize = PAGE_SIZE;
+const HEAD: usize = 10 * PAGE_SIZE;
 const _: () = assert!(size_of::<Shared>() <= HEAD);
 
 static SHARED: AtomicUsize = AtomicUsize::new(0);
@@ -138,16 +141,21 @@ pub fn prepare(critical: &Critical) -> Option<&'static Shared> {
     shared()
 }
 
-/// Calls `f` with the history, unless a copy uses it.
+/// Calls `f` with what is kept of checks, unless a copy uses it.
 ///
 /// # Safety
 /// The cycle's lock is held (in a copy: by whom it works for), and `f` does not come back here.
-pub unsafe fn with_growth<R>(shared: &Shared, f: impl FnOnce(&mut Growth) -> R) -> Option<R> {
+pub unsafe fn with_kept<R>(shared: &Shared, f: impl FnOnce(&mut Growth, &mut History) -> R) -> Option<R> {
     if !copy::is_copy() && is_busy() {
         return None;
     }
     // SAFETY: the caller's promise; see the chapter above.
-    Some(f(unsafe { &mut *shared.growth.get() }))
+    Some(unsafe { f(&mut *shared.growth.get(), &mut *shared.history.get()) })
+}
+
+/// What is shared, if there was a check whose results are kept.
+pub fn known() -> Option<&'static Shared> {
+    shared()
 }
 
 /// Whether a copy is at work. One that came to a bad end is cleared up after.

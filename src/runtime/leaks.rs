@@ -13,10 +13,11 @@ use crate::ground::out;
 use crate::heap::{scopes, stacks};
 use crate::leak::group::{self, Edges, Group, Grouped, Kind, Object, Typed, Words};
 use crate::leak::growth::{self, Growth};
+use crate::leak::history::{History, Row};
 use crate::leak::modules;
 use crate::leak::record::{About, Found};
 use crate::leak::report::{self, Order, Verdict};
-use crate::leak::scratch::List;
+use crate::leak::scratch::{Full, List};
 use crate::leak::spawn::Until;
 use crate::leak::tree::Node;
 use crate::leak::types::{self, Types};
@@ -128,6 +129,8 @@ pub(super) struct Seen<'c> {
     pub typed: List<'c, Typed>,
     pub types: Types<'c>,
     pub tree: List<'c, Node>,
+    /// The checks so far, with this one.
+    pub history: List<'c, Row>,
     /// What only pins lead to.
     pub pinned: Sum,
     pub reachable: Sum,
@@ -243,14 +246,43 @@ impl<'c> Seen<'c> {
     /// What the record is made of.
     pub fn found(&self) -> Found<'_> {
         let (growth, typed, tree) = (&self.growth, &self.typed, &self.tree);
-        Found { growth, typed, tree, types: self.types.names(), ..Found::from(&self.groups[..]) }
+        let history = &self.history;
+        Found { growth, typed, tree, history, types: self.types.names(), ..Found::from(&self.groups[..]) }
     }
 }
 
-/// The history of what is live, if it is kept and no copy works on it.
-fn with_growth<R>(shared: Option<&Shared>, f: impl FnOnce(&mut Growth) -> R) -> Option<R> {
+/// What is kept of checks, if anything is and no copy works on it.
+fn with_kept<R>(shared: Option<&Shared>, f: impl FnOnce(&mut Growth, &mut History) -> R) -> Option<R> {
     // SAFETY: the cycle's lock is held, and neither user of this comes here again.
-    unsafe { copies::with_growth(shared.filter(|_| start::watched())?, f) }
+    unsafe { copies::with_kept(shared.filter(|_| start::watched())?, f) }
+}
+
+/// The checks so far. One of a program that goes on is kept, with what grew; at the program's end only its sums are known.
+fn kept<'c>(
+    critical: &'c Critical,
+    marked: &Marked,
+    shared: Option<&'static Shared>,
+) -> (List<'c, growth::Growing>, List<'c, Row>) {
+    let (mut growing, mut history) = (List::new(critical), List::new(critical));
+    let reachable = marked.found.reachable();
+    let (bytes, objects) = (reachable.bytes as u64, reachable.objects as u64);
+    let (ms, lost) = (process::now_ns() / 1_000_000, marked.found.unreachable.bytes as u64);
+    let row = Row { ms, bytes, objects, lost, ..Row::default() };
+    // Without memory for it there is no timeline.
+    let mut copy = |rows: &[Row]| rows.iter().try_for_each(|row| history.push(*row));
+    let done = match shared {
+        Some(_) => with_kept(shared, |growth, history| {
+            growing = count(critical, marked, growth);
+            history.push(Row { top: growth.top(), ..row });
+            copy(history.rows())
+        }),
+        None => with_kept(copies::known(), |_, history| match history.rows() {
+            [] => Ok(()),
+            rows => copy(rows).and_then(|()| copy(&[row])),
+        }),
+    };
+    let _: Option<Result<(), Full>> = done;
+    (growing, history)
 }
 
 /// What is pinned still, and what nothing but pins leads to. No leaks, and yet forgotten, perhaps.
@@ -307,8 +339,7 @@ fn find<'c>(
         // The leaks of the heap are told even so.
         let _: Result<(), Abandon> = lost_mappings::find(critical, &marked, host, &mut grouped.groups);
     }
-    let growth = with_growth(shared, |growth| count(critical, &marked, growth));
-    let mut growth = growth.unwrap_or(List::new(critical));
+    let (mut growth, history) = kept(critical, &marked, shared);
     for site in growth.iter_mut() {
         site.of = marked.object(site.sample).map_or(types::NONE, |o| type_of(&marked, &o, &mut types));
     }
@@ -316,7 +347,7 @@ fn find<'c>(
     marked.end(critical);
     let marking = Marking::Stopped(None);
     let Grouped { groups, typed, tree } = grouped?;
-    Ok(Seen { groups, typed, tree, types, growth, pinned, reachable, lost, stopped_ns: 0, marking })
+    Ok(Seen { groups, typed, tree, history, types, growth, pinned, reachable, lost, stopped_ns: 0, marking })
 }
 
 /// The type of an object, if it has a vtable. The world is stopped.

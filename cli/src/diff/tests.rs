@@ -33,6 +33,7 @@ fn states(old: Vec<Finding>, new: Vec<Finding>) -> Vec<(State, u64, u64)> {
             tree: Vec::new(),
             hidden: Vec::new(),
             growth: Vec::new(),
+            live: HashMap::new(),
             suppressions: &rules,
             notes: Vec::new(),
         }]

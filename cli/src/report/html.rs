@@ -5,7 +5,7 @@
 //! and a policy in its head allows this script and this style sheet, by their hashes, and nothing else.
 use super::site::{self, Sum};
 use super::tree::Keeps;
-use super::{Class, Findings, flat, kind_name};
+use super::{Class, Findings, flat, kind_name, timeline};
 use crate::names::Frame;
 use crate::record::Record;
 use serde_json::{Value, json};
@@ -98,6 +98,9 @@ pub fn page(
 ) -> io::Result<()> {
     let mut making = Making::default();
     let rows: Vec<Value> = sites.iter().map(|site| making.site(site)).collect();
+    let timelines: Vec<Value> =
+        timeline::all(runs.iter().copied()).iter().map(timeline::Timeline::json).collect();
+    let growing: Vec<Value> = runs.iter().flat_map(|found| making.growing(found)).collect();
     let data = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "audit": !runs.is_empty() && runs.iter().all(|found| found.record.mode == "audit"),
@@ -108,6 +111,8 @@ pub fn page(
         "frames": making.frames,
         "sites": rows,
         "tree": tree,
+        "timeline": timelines,
+        "growing": growing,
     });
     let program = runs.first().map_or("", |found| site::base(&found.record.exe));
     let title = format!("{} of {}", if before.is_some() { "Changes" } else { "Leaks" }, program);
@@ -186,6 +191,24 @@ impl Making {
     }
     fn stack(&mut self, record: &Record, frames: &[&Frame]) -> Vec<usize> {
         frames.iter().map(|frame| self.frame(record, frame)).collect()
+    }
+    /// What grows, as the newest check of each run has it.
+    fn growing(&mut self, found: &Findings<'_>) -> Vec<Value> {
+        let row = |one: &super::Grown<'_>| {
+            let stack: Vec<&Frame> = flat(&one.stack).collect();
+            let own = site::own(found.record, &stack);
+            json!({
+                "bytes": one.of.bytes,
+                "objects": one.of.objects,
+                "more": one.of.more_bytes,
+                "rate": one.of.rate,
+                "age": one.of.age_ms,
+                "class": one.class,
+                "stack": self.stack(found.record, &stack),
+                "own": own.map_or(-1, |own| own as i64),
+            })
+        };
+        found.growth.iter().map(row).collect()
     }
     fn site(&mut self, site: &Site<'_>) -> Value {
         let own = site::own(site.record, &site.stack);

@@ -10,6 +10,7 @@
 //!         "stack": [ { "pc", "function"?, "linkage"?, "file"?, "line"?, "column"?,
 //!                      "module"?, "offset"?, "build_id"?, "inlined": bool } ] } ],
 //!     "tree": [ { "parent"?: index, "leak": index, "bytes", "objects", "shared": { "bytes", "objects" } } ],
+//!     "timeline": [ { "pid", "exe", "places": [ text ], "checks": [ { "at_ms", "bytes", "objects", "lost", "top": [ [ place, bytes ] ] } ] } ],   beside "reports"
 //!     "hidden": [ { "call", "bytes", "objects", "collections", "used": [ as "stack" ], "allocated": [ as "stack" ] } ],
 //!     "suppressed": [ { "pattern", "objects", "bytes" } ], "unused": [ { "pattern", "origin" } ], "notes": [ text ] } ] }
 //! ```
@@ -17,7 +18,7 @@
 //! suppression for it.
 //! Addresses are texts in hex (JSON numbers end at 2^53); what is not known is left out.
 use super::site::Sum;
-use super::{Class, Finding, Findings, Grown, Use, flat, kind_name, site, tree};
+use super::{Class, Finding, Findings, Grown, Use, flat, kind_name, site, timeline, tree};
 use crate::names::{Frame, hex};
 use crate::record::{Growth, Hidden, Record};
 use std::fmt::{self, Display, Write as _};
@@ -58,6 +59,8 @@ fn list<T>(
 pub fn write(out: &mut dyn Write, all: &[Findings<'_>]) -> io::Result<()> {
     write!(out, "{{\"format\":\"gleaner-report\",\"version\":1,\"reports\":")?;
     list(out, all, one)?;
+    write!(out, ",\"timeline\":")?;
+    list(out, &timeline::all(all), |out, line| write!(out, "{}", line.json()))?;
     writeln!(out, "}}")
 }
 

@@ -73,7 +73,7 @@ proptest! {
         let of = Hidden { call: note.clone(), bytes: 1, objects: 1, cycles: 1, allocated: 0, used: 0 };
         let hidden = vec![Use { of: &of, allocated: used.clone(), used }];
         let suppressions = Suppressions::default();
-        let all = [Findings { record: &record, leaks, tree: Vec::new(), hidden, growth: Vec::new(), suppressions: &suppressions, notes: vec![note] }];
+        let all = [Findings { record: &record, leaks, tree: Vec::new(), hidden, growth: Vec::new(), live: HashMap::new(), suppressions: &suppressions, notes: vec![note] }];
         let [found] = &all;
         let json: serde_json::Value = serde_json::from_slice(&written(&all, Format::Json)).unwrap();
         prop_assert_eq!(json["reports"][0]["leaks"].as_array().unwrap().len(), found.leaks.len());

@@ -9,3 +9,4 @@ mod launch;
 mod manual;
 mod page;
 mod report;
+mod timeline;

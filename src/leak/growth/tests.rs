@@ -73,3 +73,15 @@ fn many_stacks() {
     assert_eq!(told.len(), MOST);
     assert!(told.iter().all(|site| site.bytes == 2099));
 }
+
+#[test]
+fn the_largest_are_known_in_order() {
+    let mut growth = new();
+    let live: Vec<_> = (1..=20).map(|stack| (stack, 1, (stack as usize * 7) % 20 * 1000)).collect();
+    check(&mut growth, &live, 1000);
+    let top = growth.top();
+    assert!(top.iter().all(|one| one.bytes == u64::from(one.stack * 7 % 20 * 1000)));
+    assert_eq!(top.map(|one| one.bytes), [19000, 18000, 17000, 16000, 15000, 14000, 13000, 12000]);
+    check(&mut growth, &[(3, 1, 10)], 2000);
+    assert_eq!(growth.top()[..2], [Top { stack: 3, bytes: 10 }, Top::default()]);
+}

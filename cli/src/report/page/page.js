@@ -1,4 +1,4 @@
-// The page of a report: a table of places, a flame graph, a call tree, a tree of what holds what, all from the one JSON in it.
+// The page of a report: a table of places, a flame graph, a call tree, a tree of what holds what, a timeline, all from the one JSON in it.
 // Texts go into the page as text, never as markup; styles by the object model, which the policy allows.
 "use strict";
 (() => {
@@ -400,9 +400,110 @@
     event.preventDefault();
   });
 
+  // --- the timeline: what was live at each check, by place
+  const draws = (tag, marks, className) => {
+    const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [name, value] of Object.entries(marks)) node.setAttribute(name, value);
+    if (className) node.setAttribute("class", className);
+    return node;
+  };
+  const span = (ms) => {
+    for (const [unit, of] of [["d", 86400000], ["h", 3600000], ["min", 60000]]) if (ms >= 2 * of) return `${(ms / of).toFixed(1).replace(/[.]0$/, "")} ${unit}`;
+    return `${(ms / 1000).toFixed(ms < 10000 && ms % 1000 ? 1 : 0)} s`;
+  };
+  // A round step, in powers of two as sizes are shown.
+  const steps = (most, count) => {
+    let step = 1;
+    while (most / step > count) step *= 2;
+    return step;
+  };
+  const HUES = [160, 214, 36, 280, 340, 88];
+  const line = (of) => {
+    const rows = of.checks, start = rows[0].at_ms, end = rows[rows.length - 1].at_ms;
+    const known = rows.filter((r) => r.top.length > 0), peak = new Map();
+    for (const r of known) for (const [place, bytes] of r.top) peak.set(place, Math.max(peak.get(place) || 0, bytes));
+    const chosen = [...peak].sort((a, b) => b[1] - a[1] || a[0] - b[0]).slice(0, HUES.length).map(([place]) => place);
+    const parts = rows.map((r) => chosen.map((place) => (r.top.find(([p]) => p === place) || [0, 0])[1]));
+    const W = Math.max(320, $("lines").clientWidth - 36), H = 300, L = 72, B = 26, T = 10, R = 12;
+    const most = Math.max(1, ...rows.map((r) => r.bytes), ...rows.map((r) => r.lost), ...parts.map((p) => p.reduce((a, b) => a + b, 0)));
+    const x = (ms) => L + ((W - L - R) * (ms - start)) / Math.max(1, end - start), y = (bytes) => H - B - ((H - B - T) * bytes) / most;
+    const root = draws("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", tabindex: "0", "aria-label": `Live bytes at ${rows.length} checks over ${span(end - start)}, from ${size(rows[0].bytes)} to ${size(rows[rows.length - 1].bytes)}. Arrow keys step through the checks.` });
+    const label = (at, down, value, anchor) => { const node = draws("text", { x: at, y: down, "text-anchor": anchor }); node.textContent = value; return node; };
+    const step = steps(most, 5);
+    for (let at = 0; at <= most; at += step) root.append(draws("line", { x1: L, x2: W - R, y1: y(at), y2: y(at) }, "grid"), label(L - 8, y(at) + 4, size(at), "end"));
+    const ticks = Math.max(2, Math.min(6, Math.floor(W / 130)));
+    for (let at = 0; at <= ticks; at += 1) root.append(label(x(start + ((end - start) * at) / ticks), H - 6, span(Math.round(((end - start) * at) / ticks)), at === 0 ? "start" : at === ticks ? "end" : "middle"));
+    const tint = (at) => `hsl(${HUES[at]} 52% 52%)`;
+    const path = (points) => points.map(([a, b], at) => `${at ? "L" : "M"}${a.toFixed(1)} ${b.toFixed(1)}`).join("");
+    const floor = new Map(known.map((r) => [r, 0]));
+    chosen.forEach((place, at) => {
+      const low = known.map((r) => [x(r.at_ms), y(floor.get(r))]);
+      for (const r of known) floor.set(r, floor.get(r) + parts[rows.indexOf(r)][at]);
+      const high = known.map((r) => [x(r.at_ms), y(floor.get(r))]);
+      if (known.length > 1) root.append(draws("path", { d: `${path(high)}${path(low.reverse()).replace("M", "L")}Z`, fill: tint(at), "fill-opacity": 0.75 }));
+    });
+    root.append(draws("path", { d: path(rows.map((r) => [x(r.at_ms), y(r.bytes)])) }, "live"));
+    const leaks = rows.some((r) => r.lost > 0);
+    if (leaks) root.append(draws("path", { d: path(rows.map((r) => [x(r.at_ms), y(r.lost)])) }, "lost"));
+    const mark = draws("line", { x1: L, x2: L, y1: T, y2: H - B }, "at");
+    mark.style.display = "none";
+    root.append(mark);
+
+    const box = make("div", "line"), said = make("p", "said"), legend = make("ul", "legend"), cells = [];
+    said.setAttribute("role", "status");
+    const entry = (className, tone, name) => {
+      const item = make("li"), swatch = make("i", className), value = make("b");
+      if (tone) swatch.style.background = tone;
+      item.append(swatch, make("span", name.mono ? "mono" : "", name.text), value);
+      legend.append(item);
+      cells.push(value);
+    };
+    entry("stroke", "", { text: "all that is reachable" });
+    if (leaks) entry("stroke red", "", { text: "lost" });
+    chosen.forEach((place, at) => entry("", tint(at), { text: of.places[place], mono: true }));
+    let current = rows.length - 1;
+    const tell = (at) => {
+      current = Math.max(0, Math.min(rows.length - 1, at));
+      const r = rows[current];
+      said.textContent = `After ${span(r.at_ms - start)}: ${size(r.bytes)} in ${plural(r.objects, "object")} reachable, ${size(r.lost)} lost`;
+      const values = [r.bytes, ...(leaks ? [r.lost] : []), ...(r.top.length > 0 ? parts[current] : chosen.map(() => null))];
+      cells.forEach((cell, n) => { cell.textContent = values[n] === null ? "" : size(values[n]); });
+      mark.setAttribute("x1", x(r.at_ms));
+      mark.setAttribute("x2", x(r.at_ms));
+    };
+    tell(current);
+    root.addEventListener("pointermove", (event) => {
+      const frame = root.getBoundingClientRect(), ms = start + (((event.clientX - frame.x) * W) / frame.width - L) / Math.max(1, W - L - R) * (end - start);
+      mark.style.display = "";
+      tell(rows.reduce((best, r, at) => (Math.abs(r.at_ms - ms) < Math.abs(rows[best].at_ms - ms) ? at : best), 0));
+    });
+    root.addEventListener("keydown", (event) => {
+      const to = { ArrowLeft: current - 1, ArrowRight: current + 1, Home: 0, End: rows.length - 1 }[event.key];
+      if (to === undefined) return;
+      event.preventDefault();
+      mark.style.display = "";
+      tell(to);
+    });
+    if (data.timeline.length > 1) box.append(make("h2", "", `${base(of.exe)}, process ${of.pid}`));
+    box.append(root, said, legend);
+    return box;
+  };
+  const time = () => {
+    $("lines").replaceChildren(...data.timeline.map(line));
+    const rows = data.growing.map((one) => {
+      const tr = make("tr"), place = make("td", "what"), own = one.own >= 0 ? frames[one.stack[one.own]] : unknown;
+      place.append(make("span", "fn mono", own.name), make("span", "at mono", own.short));
+      if (one.class) place.append(make("span", "class mono", one.class));
+      tr.append(place, make("td", "num", short(one.bytes)), make("td", "num up", `+${short(one.more)}`), make("td", "num", size(one.rate)), make("td", "num", span(one.age)));
+      return tr;
+    });
+    $("growing").hidden = rows.length === 0;
+    $("growing").querySelector("tbody").replaceChildren(...rows);
+  };
+
   // --- views, keys, theme
-  const draw = () => { table(); if (state.view === "graph") graph(); if (state.view === "tree") tree(); if (state.view === "held") held(); };
-  const views = ["sites", "graph", "tree", ...(data.tree.length > 0 ? ["held"] : [])];
+  const draw = () => { table(); if (state.view === "graph") graph(); if (state.view === "tree") tree(); if (state.view === "held") held(); if (state.view === "time") time(); };
+  const views = ["sites", "graph", "tree", ...(data.tree.length > 0 ? ["held"] : []), ...(data.timeline.length + data.growing.length > 0 ? ["time"] : [])];
   const show = (view) => {
     state.view = view;
     for (const name of views) {
@@ -456,17 +557,18 @@
     if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
     const keys = {
       "/": () => $("search").focus(), j: () => move(1), k: () => move(-1), t: () => show("sites"), f: () => show("graph"),
-      c: () => show("tree"), r: () => views.includes("held") && show("held"), d: turn, "?": () => $("keys").showModal(),
+      c: () => show("tree"), r: () => views.includes("held") && show("held"), l: () => views.includes("time") && show("time"), d: turn, "?": () => $("keys").showModal(),
     };
     const act = keys[event.key];
     if (act) { event.preventDefault(); act(); }
   });
-  window.addEventListener("resize", () => { if (state.view === "graph") graph(); });
+  window.addEventListener("resize", () => { if (state.view === "graph") graph(); if (state.view === "time") time(); });
 
   const kinds = [...new Set(sites.flatMap((s) => [s.state, s.kind]).filter(Boolean))];
   $("kind").append(new Option("all kinds", ""), ...kinds.map((kind) => new Option(kind, kind)));
   $("kind").hidden = kinds.length < 2;
   $("footer").textContent = `gleaner ${data.version}. This file is complete: it loads nothing and sends nothing.`;
-  $("tab-held").hidden = data.tree.length === 0;
+  $("tab-held").hidden = !views.includes("held");
+  $("tab-time").hidden = !views.includes("time");
   verdict(); tiles(); notes(); heads(); table();
 })();
