@@ -48,3 +48,13 @@ static inline int huge_pages_to_be_had(void) {
     close(fd);
     return n > 0 && !strstr(text, "[never]");
 }
+
+/* Whether the kernel gives them to everybody, asked or not. */
+static inline int huge_pages_for_all(void) {
+    char text[100] = "";
+    int fd = open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY);
+    if (fd < 0) return 0;
+    ssize_t n = read(fd, text, sizeof text - 1);
+    close(fd);
+    return n > 0 && strstr(text, "[always]");
+}

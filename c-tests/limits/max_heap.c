@@ -6,6 +6,7 @@
 // stdout: grown ok
 // stdout: aligned ok
 // stderr: *the heap has reached max_heap=67108864: no memory for * bytes
+#include "smaps.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
@@ -56,7 +57,7 @@ static void turns(size_t size) {
         size_t had = fill(size);
         if (had > LIMIT || had < LIMIT / 8 * 7) die("had", had);
         /* Stacks of blocks in leak mode are the library's own and not counted. */
-        if (strcmp(getenv("MODE"), "leak") && resident() > LIMIT + (8 << 20)) die("resident", resident());
+        if (strcmp(getenv("MODE"), "leak") && resident() > LIMIT + (huge_pages_for_all() ? 24 << 20 : 8 << 20)) die("resident", resident());
         struct mallinfo2 info = mallinfo2();
         if (info.uordblks < had || info.uordblks > LIMIT) die("mallinfo2", info.uordblks);
         empty();

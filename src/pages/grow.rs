@@ -57,6 +57,8 @@ pub trait Backing {
     fn unmap(&mut self, at: Addr, bytes: usize) -> bool;
     /// Where the first growth goes; a multiple of the chunk size.
     fn first_hint(&mut self) -> Addr;
+    /// The heap is small, and this is of it.
+    fn small(&mut self, _at: Addr, _bytes: usize) {}
     /// The heap is large, and this is of it.
     fn grown(&mut self, _at: Addr, _bytes: usize) {}
     /// A chunk that was never touched, or has no memory any more, is about to be filled. May give it memory as one piece, which stays zero.
@@ -294,6 +296,9 @@ impl<C: Checks> PageHeap<C> {
             return None;
         }
         self.hint = at.0 + bytes;
+        if self.tree.counts.mapped <= WHOLE {
+            backing.small(at, bytes);
+        }
         if self.large {
             backing.grown(at, bytes);
         } else if self.tree.counts.mapped >= LARGE {

@@ -88,6 +88,10 @@ impl Backing for Os<'_> {
         !sandbox::forbids(Need::Map) && unsafe { vm::commit(at, bytes) }.is_ok()
     }
 
+    fn small(&mut self, at: Addr, bytes: usize) {
+        thp::small(at, bytes);
+    }
+
     fn grown(&mut self, at: Addr, bytes: usize) {
         thp::grown(at, bytes);
     }

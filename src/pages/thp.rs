@@ -1,6 +1,6 @@
 //! The option `thp`: what the kernel is told about huge pages in the heap.
 //!
-//! A huge page is 2 MiB at once, be it for one byte. With `auto` the chunks of a heap of 16 MiB or more that small objects are about to fill
+//! A huge page is 2 MiB at once, be it for one byte. With `auto` a smaller heap than 16 MiB has none, and of a larger one the chunks that small objects are about to fill
 //! are made huge pages, each by its first page fault; whatever a program may leave untouched (larger objects) stays as the system makes it.
 //! With `never` no memory of the heap becomes one. With `always` the heap
 //! asks for them as soon as it is four chunks (a small program stays small), and each object with a mapping of its own that can
@@ -54,6 +54,13 @@ fn tell(at: Addr, bytes: usize, advice: i32) {
 /// Memory was mapped for the heap.
 pub(super) fn mapped(at: Addr, bytes: usize) {
     if is_never() {
+        tell(at, bytes, libc::MADV_NOHUGEPAGE);
+    }
+}
+
+/// A heap that is small has no huge pages, though the system gives them to everybody: two megabytes at the first touch.
+pub(super) fn small(at: Addr, bytes: usize) {
+    if POLICY.load(Relaxed) == Thp::Auto as u8 {
         tell(at, bytes, libc::MADV_NOHUGEPAGE);
     }
 }

@@ -133,7 +133,7 @@ table! {
          Counted are the pages that hold blocks, not gleaner's own tables. 0 is no limit.";
     thp: Thp = Thp::Auto, Kind::Thp,
         "Whether the heap's memory may be huge pages (of 2 MiB). \
-         auto makes the next 2 MiB one in a heap of 16 MiB or more that small blocks are about to fill; system leaves it to the kernel's setting; \
+         auto has none in a heap below 16 MiB, and in a larger one makes the next 2 MiB one that small blocks are about to fill; system leaves it to the kernel's setting; \
          never asks for none; always asks for them in a heap of 8 MiB or more and in blocks with \
          mappings of their own, and keeps free memory that would break a mostly used one up.";
     growth: u16 = 100, Kind::Count { low: 1, high: 10_000, unit: "percent" },
