@@ -70,4 +70,5 @@ pub unsafe fn fork_child() {
         depot::lock().reset();
         hidden::forget();
     }
+    unwind::memo::fork_child();
 }

@@ -142,23 +142,48 @@ fn find(table: &Table, hash: u64) -> Result<u32, usize> {
     }
 }
 
-/// Four lanes, so that the multiplications overlap; never 0.
-#[inline]
+/// What a frame adds to its stack's sum, so many frames above the outermost. A sum, so that stacks that differ in
+/// their innermost frames share the rest, and so that the multiplications of one stack overlap.
+#[inline(always)]
+pub fn weight(frame: usize, above: usize) -> u64 {
+    let mixed = (frame as u64).wrapping_mul(K);
+    (mixed ^ mixed >> 32).wrapping_mul(FACTORS[above % MAX_FRAMES])
+}
+
+const K: u64 = 0x9fb2_1c65_1e98_df25;
+/// Odd, and like random ones.
+const FACTORS: [u64; MAX_FRAMES] = {
+    let (mut all, mut at, mut state) = ([0; MAX_FRAMES], 0, K);
+    while at < MAX_FRAMES {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        all[at] = (mixed ^ mixed >> 31) | 1;
+        at += 1;
+    }
+    all
+};
+
+/// Never 0.
+#[inline(always)]
+fn hash_of_sum(sum: u64, frames: usize, key: u64) -> u64 {
+    let mixed = (sum ^ key ^ frames as u64).wrapping_mul(K);
+    let mixed = (mixed ^ mixed >> 32).wrapping_mul(K);
+    mixed ^ mixed >> 29 | 1
+}
+
 fn hash_of(frames: &[usize], key: u64) -> u64 {
-    const K: u64 = 0x9fb2_1c65_1e98_df25;
-    let step = |lane: u64, frame: usize| {
-        let mixed = (lane ^ frame as u64).wrapping_mul(K);
-        mixed ^ mixed >> 32
-    };
-    let mut lanes = [key ^ frames.len() as u64, 0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e];
-    let chunks = frames.chunks_exact(4);
-    for (lane, &frame) in lanes.iter_mut().zip(chunks.remainder()) {
-        *lane = step(*lane, frame);
+    let weights = frames.iter().rev().enumerate().map(|(above, &frame)| weight(frame, above));
+    hash_of_sum(weights.fold(0, u64::wrapping_add), frames.len(), key)
+}
+
+/// The number of a stack by its weights' sum, if it is stored.
+#[inline]
+pub fn known(sum: u64, frames: usize) -> Option<u32> {
+    if frames == 0 {
+        return Some(0);
     }
-    for chunk in chunks {
-        lanes.iter_mut().zip(chunk).for_each(|(lane, &frame)| *lane = step(*lane, frame));
-    }
-    lanes.iter().fold(K, |hash, &lane| step(hash.rotate_left(23), lane as usize)) | 1
+    find(table()?, hash_of_sum(sum, frames, modules::overlay().1)).ok()
 }
 
 #[cold]

@@ -36,6 +36,7 @@ use rules::{Cache, Key, Kind, Rule, Site};
 mod bounds;
 mod dwarf;
 pub mod find;
+pub mod memo;
 mod rules;
 mod walk;
 

@@ -130,6 +130,7 @@ pub fn thread_ends() {
     threads::joins::ending();
     let critical = critical::enter();
     crate::sys::tls::block().late.store(1, Ordering::Relaxed);
+    crate::leak::unwind::memo::give_back();
     resize::detach(&critical);
     threads::detach_current(&critical);
 }

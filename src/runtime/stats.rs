@@ -2,6 +2,7 @@
 use super::{copies, info};
 use crate::gc;
 use crate::ground::out;
+use crate::leak::unwind::memo;
 use crate::threads;
 
 pub fn print(fd: i32) {
@@ -15,6 +16,15 @@ pub fn print(fd: i32) {
     );
     gc::stats::STATS.print(fd);
     copies::print(fd);
+    let [stacks, frames, walked, without] = memo::counts();
+    if stacks + without > 0 {
+        out::say(
+            fd,
+            format_args!(
+                "stacks: {stacks} with {frames} frames, {walked} of them walked, the others as before; {without} walked whole"
+            ),
+        );
+    }
     let c = threads::counters();
     out::say(
         fd,

@@ -35,7 +35,7 @@ pub struct Block {
     /// 1 once the thread's TSD destructor ran: no cache of its own any more.
     pub late: AtomicU32,
     pub spare: AtomicU32,
-    /// Free for L9 (stack memo).
+    /// The stack of the last allocation (`leak::unwind::memo`), or 0.
     pub memo: AtomicUsize,
     /// What the program believes of the stop signal; see `threads::host`.
     pub signal: AtomicU32,

@@ -58,3 +58,90 @@ fn errno_and_the_memory_of_bounds_survive() {
     let at = &raw const out as usize;
     assert!(lo.load(Ordering::Relaxed) <= at && at < hi.load(Ordering::Relaxed));
 }
+
+/// Frames of different shapes, in an order that `script` says; at each return and at the bottom the memo's answer is that
+/// of a walk.
+mod by_memo {
+    use super::*;
+    use proptest::prelude::*;
+    use std::hint::black_box;
+
+    #[inline(never)]
+    fn compare() {
+        let (mut walked, mut kept) = ([0; 256], [0; 256]);
+        let n = capture(&mut walked);
+        let m = memo::frames(&mut kept).expect("a memo can be used");
+        let shared = n.min(m);
+        assert_eq!((n, walked[2..shared].to_vec()), (m, kept[2..shared].to_vec()));
+    }
+    #[inline(never)]
+    fn small(script: &[u8]) {
+        next(script);
+        compare();
+    }
+    #[inline(never)]
+    fn large(script: &[u8]) {
+        let room = black_box([script.len() as u8; 700]);
+        next(script);
+        black_box(&room);
+    }
+    #[inline(never)]
+    fn busy(script: &[u8]) -> usize {
+        let (a, b, c, d) = black_box((1, 2, 3, script.len()));
+        next(script);
+        compare();
+        a + b * c + d + black_box(d)
+    }
+    #[inline(never)]
+    fn twice(script: &[u8]) {
+        next(&script[..script.len() / 2]);
+        next(&script[script.len() / 2..]);
+    }
+    #[inline(never)]
+    fn next(script: &[u8]) {
+        match script.split_first() {
+            None => compare(),
+            Some((0, rest)) => small(rest),
+            Some((1, rest)) => large(rest),
+            Some((2, rest)) => drop(black_box(busy(rest))),
+            Some((_, rest)) => twice(rest),
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(150))]
+        #[test]
+        fn as_walked(script in prop::collection::vec(0u8..4, 0..24)) {
+            next(&script);
+        }
+    }
+
+    /// A number by the memo is the number of the same frames without.
+    #[test]
+    fn the_number_is_the_depots() {
+        let mut frames = [0; crate::leak::depot::MAX_FRAMES];
+        for _ in 0..3 {
+            let id = memo::number(64).expect("a memo can be used");
+            let (stored, _) = crate::leak::depot::get(id, &mut frames);
+            assert_eq!(crate::leak::depot::intern(stored), id);
+            // The innermost ones only, of a stack that is deeper.
+            let cut = memo::number(3).expect("a memo can be used");
+            assert_eq!(crate::leak::depot::get(cut, &mut frames).0.len(), 3);
+        }
+    }
+
+    /// Deeper than a memo has room for, and back.
+    #[test]
+    fn too_deep() {
+        #[inline(never)]
+        fn down(levels: usize) -> usize {
+            if levels == 0 {
+                assert_eq!(memo::number(64), None);
+                return 0;
+            }
+            down(levels - 1) + black_box(1)
+        }
+        assert_eq!(down(400), 400);
+        compare();
+    }
+}
