@@ -11,14 +11,10 @@ struct visit {
     int out;
 };
 
-/* Begins `gleaner check pid`; what it prints comes out of `out`. */
-static inline struct visit visit_begin(pid_t pid, const char *more) {
-    const char *library = getenv("LD_PRELOAD");
-    char line[4600];
+/* Begins a shell's line, without the library; what it prints comes out of `out`. */
+static inline struct visit shell_begin(const char *line) {
     int ends[2];
-    CHECK(library && strrchr(library, '/'));
     CHECK(pipe2(ends, O_CLOEXEC) == 0);
-    snprintf(line, sizeof line, "exec '%.*s/gleaner' check %s %d 2>&1", (int)(strrchr(library, '/') - library), library, more, (int)pid);
     struct visit visit = {fork(), ends[0]};
     CHECK(visit.pid >= 0);
     if (visit.pid == 0) {
@@ -30,6 +26,22 @@ static inline struct visit visit_begin(pid_t pid, const char *more) {
     }
     close(ends[1]);
     return visit;
+}
+
+/* Begins a command of gleaner's that takes a process. */
+static inline struct visit visit_of(const char *words, pid_t pid) {
+    const char *library = getenv("LD_PRELOAD");
+    char line[4600];
+    CHECK(library && strrchr(library, '/'));
+    snprintf(line, sizeof line, "exec '%.*s/gleaner' %s %d 2>&1", (int)(strrchr(library, '/') - library), library, words, (int)pid);
+    return shell_begin(line);
+}
+
+/* Begins `gleaner check pid`. */
+static inline struct visit visit_begin(pid_t pid, const char *more) {
+    char words[4000];
+    snprintf(words, sizeof words, "check %s", more);
+    return visit_of(words, pid);
 }
 
 /* Its status; what it printed goes to `text`. */
@@ -47,5 +59,9 @@ static inline int visit_end(struct visit visit, char *text, size_t room) {
 
 static inline int visit(pid_t pid, const char *more, char *text, size_t room) {
     return visit_end(visit_begin(pid, more), text, room);
+}
+
+static inline int visit_do(const char *words, pid_t pid, char *text, size_t room) {
+    return visit_end(visit_of(words, pid), text, room);
 }
 #endif

@@ -8,6 +8,7 @@ use crate::names::Places;
 use crate::report::{Colour, Format, Order, Purpose};
 use crate::suppress::ready::Dialect;
 use crate::table::Form;
+use crate::top;
 use clap::builder::PossibleValuesParser;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, ValueHint, value_parser};
@@ -24,6 +25,7 @@ pub enum Command {
     Launch(Launch),
     Report(Order),
     Check(Check),
+    Top(top::Order),
     Suppress(Order, Dialect),
     /// The newer record, then the older one.
     Diff(Order, Order),
@@ -50,6 +52,7 @@ pub fn parse(line: impl Iterator<Item = OsString>) -> Result<Command, Failure> {
         Some(("audit", m)) => Command::Launch(checked(m, &["mode=audit", "verbose=1"])),
         Some(("report", m)) => Command::Report(report(m)),
         Some(("check", m)) => Command::Check(live(m)?),
+        Some(("top", m)) => Command::Top(live_top(m)?),
         Some(("diff", m)) => diff(m),
         Some(("suppress", m)) => suppress(m),
         Some(("completions", m)) => Command::Told(completions(m)),
@@ -112,6 +115,7 @@ fn grammar() -> clap::Command {
             .mut_arg("suppressions", |arg| arg.help("Stacks not to be reported, one leak:PATTERN a line")),
     )
     .subcommand(live_grammar())
+    .subcommand(top_grammar())
     .subcommand(report_grammar())
     .subcommand(diff_grammar())
     .subcommand(suppress_grammar())
@@ -177,6 +181,77 @@ fn live_grammar() -> clap::Command {
                 .required(true)
                 .help("The process; the library must have been preloaded when it started"),
         )
+}
+
+fn top_grammar() -> clap::Command {
+    let sorts = top::Sort::ALL.map(top::Sort::name);
+    command("top", "Watch the memory of a running program, place by place", TOP_EXAMPLES)
+        .arg(
+            Arg::new("interval")
+                .short('i')
+                .long("interval")
+                .value_name("SECONDS")
+                .value_parser(seconds)
+                .default_value("2")
+                .help("From one check to the next"),
+        )
+        .arg(
+            Arg::new("checks")
+                .short('n')
+                .long("checks")
+                .value_name("N")
+                .value_parser(value_parser!(u64).range(1..))
+                .help("So many checks, as lines, then end"),
+        )
+        .arg(
+            Arg::new("once").long("once").action(ArgAction::SetTrue).conflicts_with("checks").help("As -n 1"),
+        )
+        .arg(
+            Arg::new("sites")
+                .long("sites")
+                .value_name("N")
+                .value_parser(value_parser!(u64))
+                .default_value("20")
+                .help("So many places are printed, where lines are"),
+        )
+        .arg(
+            Arg::new("sort")
+                .long("sort")
+                .value_name("BY")
+                .value_parser(PossibleValuesParser::new(sorts))
+                .default_value("bytes")
+                .help("What comes first"),
+        )
+        .arg(
+            Arg::new("timeout")
+                .long("timeout")
+                .value_name("SECONDS")
+                .value_parser(value_parser!(u64).range(1..=86_400))
+                .default_value("60")
+                .help("How long to wait for one check"),
+        )
+        .arg(
+            Arg::new("signal")
+                .long("signal")
+                .value_name("SIGNAL")
+                .help("The program's option signal, where it cannot be read from its environment"),
+        )
+        .arg(
+            path_arg("debug-dir", "DIR")
+                .action(ArgAction::Append)
+                .help("Where separate debug files are, searched before /usr/lib/debug"),
+        )
+        .arg(
+            Arg::new("PID")
+                .value_parser(value_parser!(i32).range(1..))
+                .required(true)
+                .help("The process; the library must have been preloaded when it started"),
+        )
+}
+/// A quarter of a second at least: less would be a burden, and no news.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let told = text.parse::<f64>().ok().filter(|seconds| (0.25..=86_400.0).contains(seconds));
+    told.map(Duration::from_secs_f64).ok_or("between 0.25 and 86400 seconds".to_owned())
 }
 
 fn report_grammar() -> clap::Command {
@@ -355,6 +430,20 @@ fn live(m: &ArgMatches) -> Result<Check, Failure> {
         report: order(m, Purpose::Person, PathBuf::new()),
     })
 }
+fn live_top(m: &ArgMatches) -> Result<top::Order, Failure> {
+    let signal = one::<String>(m, "signal").map(|name| signal(&name)).transpose()?;
+    let sort = one::<String>(m, "sort").unwrap_or_default();
+    Ok(top::Order {
+        pid: one(m, "PID").unwrap_or_default(),
+        signal,
+        interval: one(m, "interval").unwrap_or_default(),
+        timeout: Duration::from_secs(one(m, "timeout").unwrap_or_default()),
+        checks: one(m, "checks").or(m.get_flag("once").then_some(1)),
+        sites: one::<u64>(m, "sites").unwrap_or_default() as usize,
+        sort: top::Sort::ALL.into_iter().find(|one| one.name() == sort).unwrap_or(top::Sort::Bytes),
+        places: Places { debug_dirs: many(m, "debug-dir"), sysroot: None },
+    })
+}
 /// As the option of that name reads it.
 fn signal(name: &str) -> Result<i32, Failure> {
     let mut wrong = false;
@@ -406,6 +495,7 @@ const EXAMPLES: &str = "\
 Examples:
   gleaner leaks -- ./server --port 80      report at exit what ./server leaked
   gleaner check 4711                       what has process 4711 leaked so far?
+  gleaner top 4711                         which places have its memory, and which grow?
   gleaner leaks --record run.%p -- ./prog  record now, then:
   gleaner report --format html -o leaks.html run.4711
   gleaner diff run.4711 run.4712           what is new, what grew
@@ -446,6 +536,15 @@ Examples:
 
 The program must have been started with the library; mode leak has the call stacks. All of its
 threads are stopped while memory is looked at. The exit status is 0 without leaks, 23 with some.";
+const TOP_EXAMPLES: &str = "\
+Examples:
+  gleaner run -m leak -- ./daemon &
+  gleaner top $!                             q quits, ? tells the other keys
+  gleaner top --sort growth --interval 10 $(pidof daemon)
+  gleaner top -n 6 -i 600 $(pidof daemon) > growth.txt      an hour, without a terminal
+
+The program must have been started in mode leak. It is asked as `gleaner check` asks: it is stopped
+for as long as a copy of it takes, at each check.";
 const REPORT_EXAMPLES: &str = "\
 Examples:
   gleaner report leaks.4711

@@ -40,18 +40,39 @@ const TURN: Duration = Duration::from_millis(25);
 
 /// Asks, waits, reports.
 pub fn check(order: Check) -> Result<u8, Failure> {
-    let pid = order.pid;
-    let process = Process::look(pid).map_err(fail)?;
-    let target = Target::open(pid).map_err(|error| fail(process::why_not(pid, &process, &error)))?;
-    let signal = process.reached_by(order.signal).map_err(fail)?;
-    let deadline = Instant::now() + order.timeout;
-    let record = ask(&target, signal, deadline).map_err(fail)?;
+    let asker = Asker::open(order.pid, order.signal).map_err(fail)?;
+    let record = asker.record(order.timeout).map_err(fail)?;
     let path = PathBuf::from(format!("/proc/self/fd/{}", record.as_raw_fd()));
     let mut report = Order { file: path, ..order.report };
     // What the program runs from is surely there, if it is below the root of its own.
-    report.places.sysroot = process.root().or(report.places.sysroot);
+    report.places.sysroot = asker.root().or(report.places.sysroot);
     let left = report::print(&report)?;
     Ok(if left { order.exit_code } else { 0 })
+}
+
+/// A process that can be asked, again and again.
+pub struct Asker {
+    process: Process,
+    target: Target,
+    signal: i32,
+}
+
+impl Asker {
+    /// `told`: by which signal it is reached. An error says in one line why it cannot be asked.
+    pub fn open(pid: i32, told: Option<i32>) -> Result<Asker, String> {
+        let process = Process::look(pid)?;
+        let target = Target::open(pid).map_err(|error| process::why_not(pid, &process, &error))?;
+        let signal = process.reached_by(told)?;
+        Ok(Asker { process, target, signal })
+    }
+    /// What a check finds, as a record.
+    pub fn record(&self, timeout: Duration) -> Result<File, String> {
+        ask(&self.target, self.signal, Instant::now() + timeout)
+    }
+    /// Where its files are, if not where ours are.
+    pub fn root(&self) -> Option<PathBuf> {
+        self.process.root()
+    }
 }
 
 fn fail(text: String) -> Failure {

@@ -11,6 +11,7 @@
 //! suppress  LeakSanitizer's and Valgrind's suppression files, read and written
 //! report    record + names + suppressions → text and the formats of other tools
 //! diff      two records: what is new, gone, grown
+//! top       the places of a running program by what they have allocated, live
 //! doctor    what kernel, libc and processor offer, and what is lost without
 //! table     the option table for people, for README, for the manual
 //! ```
@@ -32,6 +33,7 @@ mod report;
 mod start;
 mod suppress;
 mod table;
+mod top;
 
 use failure::Failure;
 use std::ffi::OsString;
@@ -42,6 +44,7 @@ fn gleaner(line: impl Iterator<Item = OsString>) -> u8 {
         args::Command::Told(text) => failure::print(&text).map(|()| 0),
         args::Command::Launch(order) => launch::launch(&order).map(|never| match never {}),
         args::Command::Check(order) => check::check(order),
+        args::Command::Top(order) => top::top(&order),
         args::Command::Report(order) => report::report(&order),
         args::Command::Diff(order, before) => diff::diff(&order, &before),
         args::Command::Suppress(order, dialect) => report::suppress(&order, dialect),

@@ -14,6 +14,7 @@
 //! hidden <bytes> <objects> <collections> <stack-id of allocation> <stack-id of use> <call>
 //! growth <bytes> <objects> <more bytes> <more objects> <bytes a second> <age, ms> <checks> <rises> <stack-id>
 //! live <when, ms> <bytes> <objects> <unreachable bytes> <stack-id>:<bytes> ...
+//! site <bytes> <objects> <stack-id>
 //! note <text>
 //! suppress leak:<pattern>
 //! end <bytes> <objects>                                    of all leaks and hidden ones
@@ -41,6 +42,7 @@ pub struct Record {
     pub hidden: Vec<Hidden>,
     pub growth: Vec<Growth>,
     pub live: Vec<Live>,
+    pub sites: Vec<Site>,
     pub notes: Vec<String>,
     /// Suppressions of the program's own.
     pub rules: Vec<String>,
@@ -177,6 +179,14 @@ pub struct Live {
     pub top: Vec<(u64, u64)>,
 }
 
+/// Reachable memory of one stack, at a check of a program that goes on; the largest stacks only.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Site {
+    pub bytes: u64,
+    pub objects: u64,
+    pub stack: u64,
+}
+
 /// Every record of a file. The error says why the file is none.
 pub fn parse(text: &[u8]) -> Result<Vec<Record>, String> {
     let mut records: Vec<Record> = Vec::new();
@@ -233,6 +243,11 @@ impl Record {
             "live" => self.live.push(live(rest)?),
             "hidden" => self.hidden.push(hidden(rest)?),
             "growth" => self.growth.push(growth(rest)?),
+            "site" => {
+                let mut words = rest.split_ascii_whitespace();
+                let mut number = || words.next()?.parse().ok();
+                self.sites.push(Site { bytes: number()?, objects: number()?, stack: number()? });
+            }
             "end" => {
                 let (bytes, objects) = rest.split_once(' ')?;
                 self.end = Some((bytes.parse().ok()?, objects.trim().parse().ok()?));

@@ -76,6 +76,16 @@ pub struct Growth {
     full: bool,
 }
 
+/// Live memory of one stack.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Live {
+    pub stack: u32,
+    pub bytes: u64,
+    pub objects: u64,
+}
+/// So many of them are told at most.
+const LARGEST: usize = 150;
+
 const FIRST_ROOM: usize = 4096;
 /// So many sites are told at most.
 const MOST: usize = 40;
@@ -224,6 +234,24 @@ impl Growth {
         told
     }
 }
+
+impl Growth {
+    /// When the check has ended: the stacks that have most, the most first.
+    pub fn largest<'c>(&mut self, critical: &'c Critical) -> List<'c, Live> {
+        let mut told = List::new(critical);
+        for site in self.sites().iter().filter(|site| site.stack != 0 && site.bytes > 0) {
+            let live = Live { stack: site.stack, bytes: site.bytes, objects: site.objects };
+            // Without memory for the list, less is told.
+            if told.push(live).is_err() {
+                break;
+            }
+        }
+        told.sort_unstable_by_key(|site| (core::cmp::Reverse(site.bytes), site.stack));
+        told.truncate(LARGEST);
+        told
+    }
+}
+
 /// At this check, and at two of three since it was first seen.
 fn growing(site: &Site, now_ms: u64) -> Option<Growing> {
     let more = site.bytes.checked_sub(site.last_bytes).filter(|&more| more >= LEAST)?;

@@ -14,6 +14,7 @@
 //! hidden <bytes> <objects> <collections> <stack-id of allocation> <stack-id of use> <call>
 //! growth <bytes> <objects> <more bytes> <more objects> <bytes a second> <age, ms> <checks> <rises> <stack-id>
 //! live <when, ms> <bytes> <objects> <unreachable bytes> <stack-id>:<bytes> ...    of the checks so far, the last being this one
+//! site <bytes> <objects> <stack-id>                        the largest stacks of a program that goes on
 //! note <text>
 //! suppress leak:<pattern>                                   the program's own rules
 //! end <bytes> <objects>                                    of all leaks and hidden ones
@@ -22,7 +23,7 @@
 //! 4 KiB buffer by write(2); about 200 bytes a distinct stack. A line end inside a path becomes `?`.
 use super::depot::{self, MAX_FRAMES};
 use super::group::{Group, Kind, Typed};
-use super::growth::Growing;
+use super::growth::{Growing, Live};
 use super::hidden::Hidden;
 use super::history::{Row, Top};
 use super::modules;
@@ -116,6 +117,8 @@ pub struct Found<'a> {
     pub history: &'a [Row],
     /// Live memory that a check found more of than the one before.
     pub growth: &'a [Growing],
+    /// What most of the live memory is, in a program that goes on.
+    pub sites: &'a [Live],
 }
 impl<'a> From<&'a [Group]> for Found<'a> {
     fn from(leaks: &'a [Group]) -> Found<'a> {
@@ -148,7 +151,8 @@ pub fn write(fd: i32, about: &About<'_>, found: &Found<'_>) -> Result<(), Unwrit
     let leaks = found.leaks.iter().map(|group| group.stack);
     let hidden = found.hidden.iter().flat_map(|row| [row.allocated, row.used]);
     let growth = found.growth.iter().map(|site| site.stack);
-    leaks.chain(hidden).chain(growth).filter(|&id| id != 0).for_each(|id| stack(&mut out, id));
+    let live = found.sites.iter().map(|site| site.stack);
+    leaks.chain(hidden).chain(growth).chain(live).filter(|&id| id != 0).for_each(|id| stack(&mut out, id));
     for group in found.leaks {
         let Group { bytes, objects, stack, .. } = group;
         out.line(format_args!("leak {} {bytes} {objects} {stack}", kind_name(group.kind)));
@@ -181,6 +185,9 @@ pub fn write(fd: i32, about: &About<'_>, found: &Found<'_>) -> Result<(), Unwrit
             "growth {bytes} {objects} {more_bytes} {more_objects} {rate} {age_ms} {checks} {rises} {stack}"
         ));
         typed(&mut out, found.types, *of, format_args!("live 0 1 {stack}"));
+    }
+    for Live { stack, bytes, objects } in found.sites {
+        out.line(format_args!("site {bytes} {objects} {stack}"));
     }
     history(&mut out, found.history);
     for note in about.notes {

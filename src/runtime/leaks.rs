@@ -123,6 +123,8 @@ pub(super) enum Marking {
 pub(super) struct Seen<'c> {
     /// Reachable memory that there is more of at each check.
     pub growth: List<'c, growth::Growing>,
+    /// The largest stacks, whether they grow or not.
+    pub sites: List<'c, growth::Live>,
     /// Of unreachable objects and mappings.
     pub groups: List<'c, Group>,
     /// What is known of their types.
@@ -247,7 +249,15 @@ impl<'c> Seen<'c> {
     pub fn found(&self) -> Found<'_> {
         let (growth, typed, tree) = (&self.growth, &self.typed, &self.tree);
         let history = &self.history;
-        Found { growth, typed, tree, history, types: self.types.names(), ..Found::from(&self.groups[..]) }
+        Found {
+            growth,
+            typed,
+            tree,
+            history,
+            sites: &self.sites,
+            types: self.types.names(),
+            ..Found::from(&self.groups[..])
+        }
     }
 }
 
@@ -262,8 +272,9 @@ fn kept<'c>(
     critical: &'c Critical,
     marked: &Marked,
     shared: Option<&'static Shared>,
-) -> (List<'c, growth::Growing>, List<'c, Row>) {
+) -> (List<'c, growth::Growing>, List<'c, Row>, List<'c, growth::Live>) {
     let (mut growing, mut history) = (List::new(critical), List::new(critical));
+    let mut sites = List::new(critical);
     let reachable = marked.found.reachable();
     let (bytes, objects) = (reachable.bytes as u64, reachable.objects as u64);
     let (ms, lost) = (process::now_ns() / 1_000_000, marked.found.unreachable.bytes as u64);
@@ -273,6 +284,7 @@ fn kept<'c>(
     let done = match shared {
         Some(_) => with_kept(shared, |growth, history| {
             growing = count(critical, marked, growth);
+            sites = growth.largest(critical);
             history.push(Row { top: growth.top(), ..row });
             copy(history.rows())
         }),
@@ -282,7 +294,7 @@ fn kept<'c>(
         }),
     };
     let _: Option<Result<(), Full>> = done;
-    (growing, history)
+    (growing, history, sites)
 }
 
 /// What is pinned still, and what nothing but pins leads to. No leaks, and yet forgotten, perhaps.
@@ -339,7 +351,7 @@ fn find<'c>(
         // The leaks of the heap are told even so.
         let _: Result<(), Abandon> = lost_mappings::find(critical, &marked, host, &mut grouped.groups);
     }
-    let (mut growth, history) = kept(critical, &marked, shared);
+    let (mut growth, history, sites) = kept(critical, &marked, shared);
     for site in growth.iter_mut() {
         site.of = marked.object(site.sample).map_or(types::NONE, |o| type_of(&marked, &o, &mut types));
     }
@@ -347,7 +359,20 @@ fn find<'c>(
     marked.end(critical);
     let marking = Marking::Stopped(None);
     let Grouped { groups, typed, tree } = grouped?;
-    Ok(Seen { groups, typed, tree, history, types, growth, pinned, reachable, lost, stopped_ns: 0, marking })
+    Ok(Seen {
+        groups,
+        typed,
+        tree,
+        history,
+        types,
+        growth,
+        sites,
+        pinned,
+        reachable,
+        lost,
+        stopped_ns: 0,
+        marking,
+    })
 }
 
 /// The type of an object, if it has a vtable. The world is stopped.

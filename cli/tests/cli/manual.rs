@@ -24,9 +24,19 @@ fn the_options_are_those_of_the_table() {
 #[test]
 fn every_command_and_flag_is_described() {
     let (_, text) = page("gleaner.1");
-    for command in
-        ["run", "leaks", "check", "report", "diff", "suppress", "options", "bench", "completions", "doctor"]
-    {
+    for command in [
+        "run",
+        "leaks",
+        "check",
+        "top",
+        "report",
+        "diff",
+        "suppress",
+        "options",
+        "bench",
+        "completions",
+        "doctor",
+    ] {
         assert!(text.contains(&format!(".Cm {command}")), "{command}");
         let help = gleaner(&[command, "--help"], b"").out;
         let words = help.split(|c: char| !(c.is_ascii_lowercase() || c == '-'));
