@@ -83,10 +83,15 @@ int main(void) {
     is_given_back("ended 0\n1\n");
 
     begin(folder);
-    char line[200];
+    char line[400];
     snprintf(line, sizeof line, "kill -TERM $(cat top.%d); rm top.%d", getpid(), getpid());
     CHECK(visit_end(shell_begin(line), text, sizeof text) == 0);
     is_given_back("ended 143\n1\n");
+    /* The terminal goes away. */
+    begin(folder);
+    CHECK(on_tmux("kill-server") == 0);
+    snprintf(line, sizeof line, "p=$(cat top.%d); rm top.%d; for i in $(seq 200); do kill -0 $p 2>/dev/null || exit 0; sleep 0.05; done; kill -9 $p; exit 1", getpid(), getpid());
+    CHECK(visit_end(shell_begin(line), text, sizeof text) == 0);
     for (int i = 0; i < grown; i++) free(kept[i]);
     _exit(0);
 }

@@ -48,8 +48,11 @@ fn site(text: &str) -> Vec<String> {
     let frame = |line: &str| -> Option<String> {
         let line = line.trim();
         let name = match line.strip_prefix('#') {
-            // #0 0x… function file:line:column, or (module+offset)
-            Some(rest) => rest.split_whitespace().skip(2).collect::<Vec<_>>().join(" "),
+            // #0 0x… in function file:line:column, or (module+offset)
+            Some(rest) => {
+                let words: Vec<&str> = rest.split_whitespace().skip(2).collect();
+                words[usize::from(words.first() == Some(&"in"))..].join(" ")
+            }
             // at 0x…: function (file:line), or (in module)
             None => line.split_once(": ")?.1.to_owned(),
         };

@@ -7,9 +7,10 @@ use crate::Failure;
 use crate::failure::{TROUBLE, plain};
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
+use signal_hook::consts::{SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
+use signal_hook::flag;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
@@ -41,9 +42,13 @@ pub enum Wish {
 }
 
 pub fn run(order: &Order, reader: Reader, first: Snapshot) -> Result<u8, Failure> {
-    let signal = Arc::new(AtomicUsize::new(0));
-    for number in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] {
-        let kept = signal_hook::flag::register_usize(number, signal.clone(), number as usize);
+    // Not SIGHUP: then there is no terminal to give back, and reading from one that is gone never ends.
+    let (signal, came) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    for number in [SIGINT, SIGTERM, SIGQUIT] {
+        // The second one ends us, whatever the first found us at.
+        let kept = flag::register_conditional_shutdown(number, 128 + number, came.clone())
+            .and_then(|_| flag::register(number, came.clone()))
+            .and_then(|_| flag::register_usize(number, signal.clone(), number as usize));
         kept.map_err(|error| {
             Failure::new(TROUBLE, format_args!("cannot handle signals: {}", plain(&error)))
         })?;
