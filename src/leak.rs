@@ -29,6 +29,7 @@ pub mod group;
 pub mod growth;
 pub mod hidden;
 pub mod history;
+pub mod holders;
 pub mod mapped;
 pub mod modules;
 pub mod record;

@@ -20,6 +20,7 @@ pub mod exit;
 pub mod follow;
 pub mod foreign;
 pub mod fork;
+mod holders;
 pub mod info;
 pub mod leaks;
 pub mod log;

@@ -107,6 +107,12 @@ impl<'a> Names<'a> {
         self.image(module).class(of.vtable.wrapping_sub(module.bias))
     }
 
+    /// The variable at an address.
+    pub fn variable(&mut self, record: &Record, address: u64) -> Option<String> {
+        let module = &self.modules[record.module_of(address)?];
+        self.image(module).variable(address.wrapping_sub(module.bias))
+    }
+
     /// What kept modules from being named, for the reader of the report.
     pub fn troubles(&self) -> Vec<String> {
         let mut all: Vec<String> = self.images.values().filter_map(|image| image.trouble()).collect();

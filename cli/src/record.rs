@@ -13,6 +13,7 @@
 //! held <node> <node above> <bytes> <objects> <shared bytes> <shared objects> <stack-id>
 //! hidden <bytes> <objects> <collections> <stack-id of allocation> <stack-id of use> <call>
 //! growth <bytes> <objects> <more bytes> <more objects> <bytes a second> <age, ms> <checks> <rises> <stack-id>
+//! way <stack-id of what grows> <sort of root|-> <its address, hex> <stack-id> ...
 //! live <when, ms> <bytes> <objects> <unreachable bytes> <stack-id>:<bytes> ...
 //! site <bytes> <objects> <stack-id>
 //! note <text>
@@ -43,6 +44,7 @@ pub struct Record {
     pub growth: Vec<Growth>,
     pub live: Vec<Live>,
     pub sites: Vec<Site>,
+    pub ways: Vec<Way>,
     pub notes: Vec<String>,
     /// Suppressions of the program's own.
     pub rules: Vec<String>,
@@ -167,6 +169,15 @@ pub struct Growth {
     pub stack: u64,
 }
 
+/// What holds what grows: a root, and stacks from there down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Way {
+    pub to: u64,
+    /// The library's word for it, and its address.
+    pub root: Option<(String, u64)>,
+    pub through: Vec<u64>,
+}
+
 /// How much was live at one of the checks so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Live {
@@ -240,6 +251,7 @@ impl Record {
             "root" => self.nodes.push(root(rest)?),
             "held" => self.nodes.push(held(rest)?),
             "type" => self.types.push(typed(rest)?),
+            "way" => self.ways.push(way(rest)?),
             "live" => self.live.push(live(rest)?),
             "hidden" => self.hidden.push(hidden(rest)?),
             "growth" => self.growth.push(growth(rest)?),
@@ -372,6 +384,14 @@ fn live(rest: &str) -> Option<Live> {
     Some(Live { ms, size: Sum { bytes, objects }, lost, top: top.collect::<Option<_>>()? })
 }
 
+fn way(rest: &str) -> Option<Way> {
+    let mut words = rest.split_ascii_whitespace();
+    let to = words.next()?.parse().ok()?;
+    let (kind, at) = (words.next()?, hex(words.next()?)?);
+    let root = (kind != "-").then(|| (kind.to_owned(), at));
+    Some(Way { to, root, through: words.map(|word| word.parse().ok()).collect::<Option<_>>()? })
+}
+
 fn hidden(rest: &str) -> Option<Hidden> {
     let mut words = rest.splitn(6, ' ');
     let mut number = || words.next()?.parse().ok();
@@ -388,7 +408,7 @@ mod tests {
 
     const SOUND: &str = "gleaner-record 1\npid 42\nexe /a b\nmode leak\n\
         module 1000 2000 1000 0aff /lib/x y.so\nmodule 3000 4000 0 - /bin/z\n\
-        stack 7 1010 !3fff\nleak direct 24 1 7\nleak indirect 8 2 0\ntype direct 24 1 7 1010 1X\ntype live 0 1 7 1010 -\nroot 1 1 1 24 1 7\nheld 2 1 8 2 4 1 0\nlive 5 80 6 9 7:24 0:8\nlive 6 80 6 9\nhidden 48 3 2 7 0 free\nnote a word\nsuppress leak:x y\nlater thing\nend 80 6\n";
+        stack 7 1010 !3fff\nleak direct 24 1 7\nleak indirect 8 2 0\ntype direct 24 1 7 1010 1X\ntype live 0 1 7 1010 -\nroot 1 1 1 24 1 7\nheld 2 1 8 2 4 1 0\nlive 5 80 6 9 7:24 0:8\nlive 6 80 6 9\nway 7 data 1010 0 7\nway 0 - 0\nhidden 48 3 2 7 0 free\nnote a word\nsuppress leak:x y\nlater thing\nend 80 6\n";
 
     #[test]
     fn a_sound_record() {
@@ -417,6 +437,8 @@ mod tests {
         assert_eq!(record.nodes, [root, held]);
         let live = Live { ms: 5, size: size(80, 6), lost: 9, top: vec![(7, 24), (0, 8)] };
         assert_eq!(record.live, [live.clone(), Live { ms: 6, top: vec![], ..live }]);
+        let way = Way { to: 7, root: Some(("data".into(), 0x1010)), through: vec![0, 7] };
+        assert_eq!(record.ways, [way, Way { to: 0, root: None, through: vec![] }]);
         let hidden = Hidden { call: "free".into(), bytes: 48, objects: 3, cycles: 2, allocated: 7, used: 0 };
         assert_eq!(record.hidden, [hidden]);
         assert_eq!((record.module_of(0x1fff), record.module_of(0x2000)), (Some(0), None));
@@ -443,7 +465,7 @@ mod tests {
     }
     proptest! {
         #[test]
-        fn never_panics(lines in prop::collection::vec("(pid|module|stack|leak|type|root|held|live|hidden|end|note|x)( [0-9a-f!-]{0,20}){0,6}", 0..20)) {
+        fn never_panics(lines in prop::collection::vec("(pid|module|stack|leak|type|root|held|live|way|hidden|end|note|x)( [0-9a-f!-]{0,20}){0,6}", 0..20)) {
             let text = format!("gleaner-record 1\n{}", lines.join("\n"));
             prop_assert_eq!(parse(text.as_bytes()).unwrap().len(), 1);
         }

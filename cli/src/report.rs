@@ -13,6 +13,7 @@ use std::rc::Rc;
 
 mod classes;
 mod folded;
+mod held;
 pub mod html;
 pub mod json;
 pub mod output;
@@ -101,6 +102,8 @@ pub struct Grown<'a> {
     pub stack: Vec<Rc<[Frame]>>,
     /// The C++ class of one of the objects, if it has a vtable.
     pub class: Option<String>,
+    /// From a root down: what leads there, each by what it is called.
+    pub held: Vec<String>,
 }
 
 /// Objects that were used in one place although no pointer had led to them.
@@ -263,7 +266,9 @@ pub fn find<'a>(record: &'a Record, rules: &'a mut Suppressions, places: &Places
     }
     let grown = record.growth.iter().map(|of| {
         let stack = stack(record, of.stack).iter().map(|pc| names.frames(record, *pc)).collect();
-        Grown { of, stack, class: classes.live.remove(&of.stack) }
+        let way = record.ways.iter().find(|way| way.to == of.stack);
+        let held = way.map(|way| held::by(record, &mut names, way)).unwrap_or_default();
+        Grown { of, stack, held, class: classes.live.remove(&of.stack) }
     });
     let growth = grown.collect();
     let mut live = HashMap::new();

@@ -13,6 +13,7 @@
 //! held <node> <node above> <bytes> <objects> <shared bytes> <shared objects> <stack-id>
 //! hidden <bytes> <objects> <collections> <stack-id of allocation> <stack-id of use> <call>
 //! growth <bytes> <objects> <more bytes> <more objects> <bytes a second> <age, ms> <checks> <rises> <stack-id>
+//! way <stack-id of what grows> <sort of root|-> <its address, hex> <stack-id> ...    from the root down
 //! live <when, ms> <bytes> <objects> <unreachable bytes> <stack-id>:<bytes> ...    of the checks so far, the last being this one
 //! site <bytes> <objects> <stack-id>                        the largest stacks of a program that goes on
 //! note <text>
@@ -26,10 +27,12 @@ use super::group::{Group, Kind, Typed};
 use super::growth::{Growing, Live};
 use super::hidden::Hidden;
 use super::history::{Row, Top};
+use super::holders::Way;
 use super::modules;
 use super::tree::Node;
 use super::types::Names;
 use super::unwind::EXACT;
+use crate::roots::RootKind;
 use crate::sys::path::Path;
 use crate::sys::{copy, file};
 use core::fmt::{self, Write};
@@ -119,6 +122,8 @@ pub struct Found<'a> {
     pub growth: &'a [Growing],
     /// What most of the live memory is, in a program that goes on.
     pub sites: &'a [Live],
+    /// What holds that.
+    pub ways: &'a [Way],
 }
 impl<'a> From<&'a [Group]> for Found<'a> {
     fn from(leaks: &'a [Group]) -> Found<'a> {
@@ -152,7 +157,9 @@ pub fn write(fd: i32, about: &About<'_>, found: &Found<'_>) -> Result<(), Unwrit
     let hidden = found.hidden.iter().flat_map(|row| [row.allocated, row.used]);
     let growth = found.growth.iter().map(|site| site.stack);
     let live = found.sites.iter().map(|site| site.stack);
-    leaks.chain(hidden).chain(growth).chain(live).filter(|&id| id != 0).for_each(|id| stack(&mut out, id));
+    let ways = found.ways.iter().flat_map(|way| &way.through[..way.len]).copied();
+    let all = leaks.chain(hidden).chain(growth).chain(live).chain(ways);
+    all.filter(|&id| id != 0).for_each(|id| stack(&mut out, id));
     for group in found.leaks {
         let Group { bytes, objects, stack, .. } = group;
         out.line(format_args!("leak {} {bytes} {objects} {stack}", kind_name(group.kind)));
@@ -189,6 +196,7 @@ pub fn write(fd: i32, about: &About<'_>, found: &Found<'_>) -> Result<(), Unwrit
     for Live { stack, bytes, objects } in found.sites {
         out.line(format_args!("site {bytes} {objects} {stack}"));
     }
+    found.ways.iter().for_each(|one| way(&mut out, one));
     history(&mut out, found.history);
     for note in about.notes {
         out.bytes(b"note ");
@@ -203,6 +211,28 @@ pub fn write(fd: i32, about: &About<'_>, found: &Found<'_>) -> Result<(), Unwrit
     let (bytes, objects) = found.totals();
     out.line(format_args!("end {bytes} {objects}"));
     out.finish()
+}
+
+fn way(out: &mut Out, way: &Way) {
+    let home = |at: usize| modules::report_address(at | EXACT, modules::overlay().0);
+    let (kind, at) = way.root.map_or(("-", 0), |(kind, at)| (root_name(kind), home(at)));
+    let _ = write!(out, "way {} {kind} {at:x}", way.to);
+    way.through[..way.len].iter().rev().for_each(|stack| {
+        let _ = write!(out, " {stack}");
+    });
+    out.bytes(b"\n");
+}
+
+fn root_name(kind: RootKind) -> &'static str {
+    match kind {
+        RootKind::Registers => "registers",
+        RootKind::Stack => "stack",
+        RootKind::DeadThread => "ended-thread",
+        RootKind::Anonymous | RootKind::Brk => "mapped",
+        RootKind::Data => "data",
+        RootKind::Shared => "shared",
+        RootKind::Code => "code",
+    }
 }
 
 /// Each check, after the stacks that the one before had not told.

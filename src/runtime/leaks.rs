@@ -6,14 +6,15 @@
 use super::copies::{self, Shared, Why};
 use super::cycle::{self, Held};
 use super::world::{OwnStack, Process, SPARSE};
-use super::{check, exit, log, lost_mappings, lsan, pins, start};
+use super::{check, exit, holders, log, lost_mappings, lsan, pins, start};
 use crate::gc::{self, Abandon, Marked, Settings, Sum, World};
 use crate::ground::critical::Critical;
 use crate::ground::out;
-use crate::heap::{scopes, stacks};
+use crate::heap::stacks;
 use crate::leak::group::{self, Edges, Group, Grouped, Kind, Object, Typed, Words};
 use crate::leak::growth::{self, Growth};
 use crate::leak::history::{History, Row};
+use crate::leak::holders::Way;
 use crate::leak::modules;
 use crate::leak::record::{About, Found};
 use crate::leak::report::{self, Order, Verdict};
@@ -24,7 +25,6 @@ use crate::leak::types::{self, Types};
 use crate::pure::addr::Addr;
 use crate::pure::options::Format;
 use crate::roots::Snapshot;
-use crate::sys::memory::Memory;
 use crate::sys::process;
 use crate::sys::sandbox::{self, Need};
 use crate::threads::{self, WorldStopped};
@@ -81,7 +81,7 @@ pub fn now() -> Outcome {
 fn check(held: &mut Held, sp: usize) -> Outcome {
     let told = look(held, sp, Sort::Last, |critical, seen| match seen {
         Ok(seen) => {
-            tell_pins(critical, seen.pinned, &seen.lost);
+            pins::tell(critical, seen.pinned, &seen.lost);
             tell(critical, "leak", &seen.found())
         }
         Err(why) => not_made(why),
@@ -125,6 +125,8 @@ pub(super) struct Seen<'c> {
     pub growth: List<'c, growth::Growing>,
     /// The largest stacks, whether they grow or not.
     pub sites: List<'c, growth::Live>,
+    /// What holds it.
+    ways: List<'c, Way>,
     /// Of unreachable objects and mappings.
     pub groups: List<'c, Group>,
     /// What is known of their types.
@@ -248,9 +250,10 @@ impl<'c> Seen<'c> {
     /// What the record is made of.
     pub fn found(&self) -> Found<'_> {
         let (growth, typed, tree) = (&self.growth, &self.typed, &self.tree);
-        let history = &self.history;
+        let (history, ways) = (&self.history, &self.ways);
         Found {
             growth,
+            ways,
             typed,
             tree,
             history,
@@ -297,33 +300,6 @@ fn kept<'c>(
     (growing, history, sites)
 }
 
-/// What is pinned still, and what nothing but pins leads to. No leaks, and yet forgotten, perhaps.
-fn tell_pins(critical: &Critical, pinned: Sum, lost: &[u64]) {
-    if !pins::any(critical) {
-        return;
-    }
-    log::with(&mut |fd| {
-        if pinned.objects != 0 {
-            let Sum { objects, bytes } = pinned;
-            out::say(fd, format_args!("only pins lead to {bytes} bytes in {objects} objects"));
-        }
-        pins::report(critical, fd, lost);
-    });
-}
-
-/// Scopes that nobody can close any more. The world is stopped.
-fn lost_scopes(critical: &Critical, marked: &Marked, lost: &mut List<'_, u64>) {
-    let mut memory = None;
-    scopes::each(critical, |scope| {
-        let (memory, mut word) = (memory.get_or_insert_with(Memory::open), [0]);
-        let intact = memory.read_words(Addr(scope.home), &mut word) == Ok(1) && word[0] as u64 == scope.word;
-        if !intact || marked.resolve(scope.home).is_some() {
-            // Without memory for the list it is reported as an open one.
-            let _ = lost.push(scope.word);
-        }
-    });
-}
-
 /// A child of fork ends by `_exit`, as most do that live for a moment: what could not be looked for there is not told.
 pub(super) static MINOR: AtomicBool = AtomicBool::new(false);
 
@@ -344,7 +320,7 @@ fn find<'c>(
     let settings = Settings { checkmark: start::options().checkmark, disguised: false };
     let marked = gc::mark(critical, host, &settings)?;
     let mut lost = List::new(critical);
-    lost_scopes(critical, &marked, &mut lost);
+    pins::lost_scopes(critical, &marked, &mut lost);
     let mut types = Types::new(critical);
     let mut grouped = group_all(critical, &marked, host, &mut types);
     if let Ok(grouped) = &mut grouped {
@@ -355,12 +331,15 @@ fn find<'c>(
     for site in growth.iter_mut() {
         site.of = marked.object(site.sample).map_or(types::NONE, |o| type_of(&marked, &o, &mut types));
     }
+    // Without it what grows is told all the same.
+    let ways = holders::find(critical, &marked, host, &growth).unwrap_or(List::new(critical));
     let (pinned, reachable) = (marked.found.pinned, marked.found.reachable());
     marked.end(critical);
     let marking = Marking::Stopped(None);
     let Grouped { groups, typed, tree } = grouped?;
     Ok(Seen {
         groups,
+        ways,
         typed,
         tree,
         history,
@@ -443,7 +422,7 @@ pub(super) fn tell(critical: &Critical, mode: &str, found: &Found<'_>) -> Outcom
 
 /// Reports without waiting for the names.
 pub(super) fn tell_while_running(critical: &Critical, seen: &Seen<'_>) {
-    tell_pins(critical, seen.pinned, &seen.lost);
+    pins::tell(critical, seen.pinned, &seen.lost);
     tell_until(critical, "leak", &seen.found(), Until::Begin);
     if seen.groups.is_empty() && start::options().verbose > 0 {
         let Sum { objects, bytes } = seen.reachable;

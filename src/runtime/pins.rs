@@ -6,17 +6,20 @@
 //! # Safety
 //! A scope's struct is the caller's: one word.
 #![allow(unsafe_code)]
-use super::memory;
+use super::{log, memory};
+use crate::gc::{Marked, Sum};
 use crate::ground::critical::{self, Critical};
 use crate::ground::out;
 use crate::heap::scopes::{self, Late};
 use crate::heap::special::{self, Fate, Found, Named, Refused, state};
 use crate::heap::{large, resize};
+use crate::leak::scratch::List;
 use crate::leak::unwind::find;
 use crate::pure::addr::{ADDR_BITS, Addr, PAGE_SIZE};
 use crate::spans::map;
 use crate::spans::span::kind;
 use crate::sys::errno;
+use crate::sys::memory::Memory;
 use crate::sys::path::Path;
 use core::ffi::c_int;
 use core::fmt;
@@ -328,4 +331,31 @@ impl fmt::Display for Site {
         let name = core::str::from_utf8(self.path.as_bytes()).unwrap_or("?");
         write!(f, "{:#x} ({name}+{:#x})", self.pc, self.pc.wrapping_sub(self.base))
     }
+}
+
+/// What is pinned still, and what nothing but pins leads to. No leaks, and yet forgotten, perhaps.
+pub(super) fn tell(critical: &Critical, pinned: Sum, lost: &[u64]) {
+    if !any(critical) {
+        return;
+    }
+    log::with(&mut |fd| {
+        if pinned.objects != 0 {
+            let Sum { objects, bytes } = pinned;
+            out::say(fd, format_args!("only pins lead to {bytes} bytes in {objects} objects"));
+        }
+        report(critical, fd, lost);
+    });
+}
+
+/// Scopes that nobody can close any more. The world is stopped.
+pub(super) fn lost_scopes(critical: &Critical, marked: &Marked, lost: &mut List<'_, u64>) {
+    let mut memory = None;
+    scopes::each(critical, |scope| {
+        let (memory, mut word) = (memory.get_or_insert_with(Memory::open), [0]);
+        let intact = memory.read_words(Addr(scope.home), &mut word) == Ok(1) && word[0] as u64 == scope.word;
+        if !intact || marked.resolve(scope.home).is_some() {
+            // Without memory for the list it is reported as an open one.
+            let _ = lost.push(scope.word);
+        }
+    });
 }

@@ -15,6 +15,7 @@ pub struct Image {
     lines: Option<(Context<Slice>, Halves)>,
     symbols: OnceCell<Symbols>,
     vtables: OnceCell<Symbols>,
+    variables: OnceCell<Symbols>,
     trouble: Option<String>,
 }
 
@@ -37,7 +38,15 @@ impl Image {
         let trouble = why.filter(|_| debug.is_none() && module.path.is_absolute());
         let trouble =
             trouble.map(|why| format!("{} {why}: its functions have no names here", module.path.display()));
-        Image { own, debug, lines, symbols: OnceCell::new(), vtables: OnceCell::new(), trouble }
+        Image {
+            own,
+            debug,
+            lines,
+            symbols: OnceCell::new(),
+            vtables: OnceCell::new(),
+            variables: OnceCell::new(),
+            trouble,
+        }
     }
 
     pub fn trouble(&self) -> Option<String> {
@@ -73,6 +82,17 @@ impl Image {
         let vtables = self.vtables.get_or_init(|| Symbols::of(&self.files(), Sort::Vtables));
         let name = String::from_utf8_lossy(vtables.find(address)?);
         types::class(name.strip_prefix(VTABLE)?)
+    }
+
+    /// The variable that `address` of the file lies in.
+    pub fn variable(&self, address: u64) -> Option<String> {
+        let variables = self.variables.get_or_init(|| Symbols::of(&self.files(), Sort::Variables));
+        let name = String::from_utf8_lossy(variables.find(address)?);
+        Some(if name.starts_with("_Z") || name.starts_with("_R") {
+            demangle_auto(name, None).into_owned()
+        } else {
+            name.into_owned()
+        })
     }
 
     fn by_lines(&self, address: u64, bare: &Frame) -> Option<Vec<Frame>> {

@@ -1,4 +1,4 @@
-//! Symbols by address: functions, for code without DWARF, and vtables.
+//! Symbols by address: functions, for code without DWARF, vtables and variables.
 use super::elf::Elf;
 use object::{Object, ObjectSymbol, ObjectSymbolTable, SymbolKind};
 
@@ -18,6 +18,7 @@ pub enum Sort {
     Functions,
     /// Of C++ classes.
     Vtables,
+    Variables,
 }
 /// How a vtable's name begins.
 pub const VTABLE: &str = "_ZTV";
@@ -33,6 +34,7 @@ impl Symbols {
             .filter(|s| !s.is_undefined())
             .filter(|s| match sort {
                 Sort::Functions => s.kind() == SymbolKind::Text,
+                Sort::Variables => s.kind() == SymbolKind::Data && s.size() > 0,
                 Sort::Vtables => s.name_bytes().is_ok_and(|name| name.starts_with(VTABLE.as_bytes())),
             })
             .filter_map(|s| Some((s.address(), s.size(), s.is_global(), s.is_weak(), s.name_bytes().ok()?)))

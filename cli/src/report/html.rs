@@ -204,6 +204,7 @@ impl Making {
                 "rate": one.of.rate,
                 "age": one.of.age_ms,
                 "class": one.class,
+                "held": one.held,
                 "stack": self.stack(found.record, &stack),
                 "own": own.map_or(-1, |own| own as i64),
             })

@@ -146,6 +146,11 @@ fn grown(out: &mut dyn Write, record: &Record, one: &Grown<'_>) -> io::Result<()
     if let Some(class) = &one.class {
         write!(out, "\"class\":{},", Text(class))?;
     }
+    if !one.held.is_empty() {
+        write!(out, "\"held_by\":")?;
+        list(out, &one.held, |out, by| write!(out, "{}", Text(by)))?;
+        write!(out, ",")?;
+    }
     write!(out, "\"stack\":")?;
     stack(out, record, flat(&one.stack))?;
     write!(out, "}}")

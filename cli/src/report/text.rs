@@ -97,6 +97,9 @@ fn grown(out: &mut dyn Write, found: &Findings<'_>, painted: bool) -> io::Result
         if let Some(class) = &one.class {
             writeln!(out, "  one of them is a {}", shown(class))?;
         }
+        if !one.held.is_empty() {
+            writeln!(out, "  held by {}", shown(&one.held.join(" -> ")))?;
+        }
         writeln!(out)?;
     }
     Ok(())

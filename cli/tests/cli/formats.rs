@@ -135,14 +135,16 @@ fn valgrinds_xml() {
 fn classes_in_each_format() {
     let bench = Bench::new("classes");
     let types = "type direct 8 1 1 500000 -\ntype direct 16 1 1 410000 3BoxIN2ns4PartEE\n\
-                 type live 0 1 1 410000 A_6Widget\ngrowth 10 2 5 1 7 9 3 2 1\nend";
+                 type live 0 1 1 410000 A_6Widget\nway 1 stack 7ffe00000000 2 2\ngrowth 10 2 5 1 7 9 3 2 1\nend";
     let record = record(&bench).replace("\nend", &format!("\n{types}"));
     let text = gleaner(&["report"], record.as_bytes()).out;
     assert!(text.contains("\n  1 object of Box<ns::Part>\n\n"), "{text}");
     assert!(text.contains("\n  one of them is a Widget []\n"), "{text}");
+    assert!(text.contains("\n  held by a stack -> libgone<&>.so+0x1234\n"), "{text}");
     let json = gleaner(&["report", "--format=json"], record.as_bytes()).out;
     let value: Value = serde_json::from_str(&json).unwrap();
     assert_valid(&schema("../docs/report.schema.json"), &value);
+    assert_eq!(value["reports"][0]["growth"][0]["held_by"][0], "a stack");
     let class = serde_json::json!([{"name": "Box<ns::Part>", "bytes": 16, "objects": 1}]);
     let report = &value["reports"][0];
     assert_eq!((&report["leaks"][0]["classes"], &report["leaks"][1]["classes"]), (&class, &Value::Null));

@@ -9,7 +9,7 @@ fn record(seconds: u64) -> String {
     let mut record =
         "gleaner-record 1\npid 42\nexe /usr/bin/served\nmode leak\nmodule 1000 9000 0 - /nowhere/cache.so\n\
                       stack 1 1101 5001\nstack 2 1201 5001\nstack 3 1301\nleak direct 24 1 3\n\
-                      growth 90000 90 20000 20 10000 9000 9 8 1\ntype live 0 1 1 1500 N2ns5EntryE\n"
+                      growth 90000 90 20000 20 10000 9000 9 8 1\ntype live 0 1 1 1500 N2ns5EntryE\nway 1 mapped 77770000 2\n"
             .to_owned();
     for n in 0..=seconds {
         let wave = 40_000 + 20_000 * (n % 7);
@@ -79,6 +79,8 @@ fn in_the_page() {
     // What grows.
     assert_eq!(b.text("#growing tbody .class"), "ns::Entry");
     assert_eq!(b.text("#growing tbody td:nth-child(3)"), "+20,000");
+    let held = "held by memory that the program mapped \u{2192} cache.so+0x1200";
+    assert_eq!(b.text("#growing tbody td > :last-child"), held);
     b.picture("timeline");
     b.key("d");
     b.picture("timeline-dark");

@@ -351,7 +351,7 @@
       } else if (list) list.hidden = !open;
     };
     item.openIt = set;
-    set(level <= 1);
+    set(level <= (node.more || node.top ? 2 : 1));
     // Where there is no choice, the way is opened at once.
     if (node.kids.size === 1 && level < 12) set(true);
     line.addEventListener("click", () => { set(item.getAttribute("aria-expanded") !== "true"); item.focus(); });
@@ -366,7 +366,7 @@
   // What holds what: nodes of the record, below each other; those that lead to nothing visible are left out.
   const held = () => {
     const wanted = new Set(visible().map((s) => s.id));
-    const top = { name: "all direct leaks", bytes: 0, objects: 0, kids: new Map() };
+    const top = { name: "all direct leaks", top: true, bytes: 0, objects: 0, kids: new Map() };
     const nodes = data.tree.map(([at, above, bytes, objects, shared]) => {
       const site = sites[at], most = site.classes[0];
       const more = [plural(objects, "object")];
@@ -431,8 +431,9 @@
     const label = (at, down, value, anchor) => { const node = draws("text", { x: at, y: down, "text-anchor": anchor }); node.textContent = value; return node; };
     const step = steps(most, 5);
     for (let at = 0; at <= most; at += step) root.append(draws("line", { x1: L, x2: W - R, y1: y(at), y2: y(at) }, "grid"), label(L - 8, y(at) + 4, size(at), "end"));
-    const ticks = Math.max(2, Math.min(6, Math.floor(W / 130)));
-    for (let at = 0; at <= ticks; at += 1) root.append(label(x(start + ((end - start) * at) / ticks), H - 6, span(Math.round(((end - start) * at) / ticks)), at === 0 ? "start" : at === ticks ? "end" : "middle"));
+    const S = 1000, M = 60 * S, wide = (end - start) / Math.max(2, Math.min(7, Math.floor(W / 120)));
+    const every = [S / 10, S / 5, S / 2, S, 2 * S, 5 * S, 10 * S, 15 * S, 30 * S, M, 2 * M, 5 * M, 10 * M, 15 * M, 30 * M, 60 * M, 120 * M, 180 * M, 360 * M, 720 * M].find((one) => one >= wide) || Math.ceil(wide / (1440 * M)) * 1440 * M;
+    for (let at = 0; at <= end - start; at += every) root.append(label(x(start + at), H - 6, span(at), at === 0 ? "start" : x(start + at) > W - R - 24 ? "end" : "middle"));
     const tint = (at) => `hsl(${HUES[at]} 52% 52%)`;
     const path = (points) => points.map(([a, b], at) => `${at ? "L" : "M"}${a.toFixed(1)} ${b.toFixed(1)}`).join("");
     const floor = new Map(known.map((r) => [r, 0]));
@@ -494,6 +495,7 @@
       const tr = make("tr"), place = make("td", "what"), own = one.own >= 0 ? frames[one.stack[one.own]] : unknown;
       place.append(make("span", "fn mono", own.name), make("span", "at mono", own.short));
       if (one.class) place.append(make("span", "class mono", one.class));
+      if (one.held.length > 0) place.append(make("span", "at", `held by ${one.held.join(" \u2192 ")}`));
       tr.append(place, make("td", "num", short(one.bytes)), make("td", "num up", `+${short(one.more)}`), make("td", "num", size(one.rate)), make("td", "num", span(one.age)));
       return tr;
     });
