@@ -52,7 +52,7 @@ pub fn parse(line: impl Iterator<Item = OsString>) -> Result<Command, Failure> {
         Some(("audit", m)) => Command::Launch(checked(m, &["mode=audit", "verbose=1"])),
         Some(("report", m)) => Command::Report(report(m)),
         Some(("check", m)) => Command::Check(live(m)?),
-        Some(("top", m)) => Command::Top(live_top(m)?),
+        Some(("top", m)) => Command::Top(top::grammar::order(m)?),
         Some(("diff", m)) => diff(m),
         Some(("suppress", m)) => suppress(m),
         Some(("completions", m)) => Command::Told(completions(m)),
@@ -80,7 +80,7 @@ fn told_or_wrong(error: &clap::Error) -> Result<Command, Failure> {
     Err(Failure::new(USAGE, format_args!("{said}; see `gleaner --help`")))
 }
 
-fn command(name: &'static str, about: &'static str, examples: &'static str) -> clap::Command {
+pub fn command(name: &'static str, about: &'static str, examples: &'static str) -> clap::Command {
     clap::Command::new(name).about(about).after_help(examples)
 }
 
@@ -115,7 +115,7 @@ fn grammar() -> clap::Command {
             .mut_arg("suppressions", |arg| arg.help("Stacks not to be reported, one leak:PATTERN a line")),
     )
     .subcommand(live_grammar())
-    .subcommand(top_grammar())
+    .subcommand(top::grammar::grammar())
     .subcommand(report_grammar())
     .subcommand(diff_grammar())
     .subcommand(suppress_grammar())
@@ -181,77 +181,6 @@ fn live_grammar() -> clap::Command {
                 .required(true)
                 .help("The process; the library must have been preloaded when it started"),
         )
-}
-
-fn top_grammar() -> clap::Command {
-    let sorts = top::Sort::ALL.map(top::Sort::name);
-    command("top", "Watch the memory of a running program, place by place", TOP_EXAMPLES)
-        .arg(
-            Arg::new("interval")
-                .short('i')
-                .long("interval")
-                .value_name("SECONDS")
-                .value_parser(seconds)
-                .default_value("2")
-                .help("From one check to the next"),
-        )
-        .arg(
-            Arg::new("checks")
-                .short('n')
-                .long("checks")
-                .value_name("N")
-                .value_parser(value_parser!(u64).range(1..))
-                .help("So many checks, as lines, then end"),
-        )
-        .arg(
-            Arg::new("once").long("once").action(ArgAction::SetTrue).conflicts_with("checks").help("As -n 1"),
-        )
-        .arg(
-            Arg::new("sites")
-                .long("sites")
-                .value_name("N")
-                .value_parser(value_parser!(u64))
-                .default_value("20")
-                .help("So many places are printed, where lines are"),
-        )
-        .arg(
-            Arg::new("sort")
-                .long("sort")
-                .value_name("BY")
-                .value_parser(PossibleValuesParser::new(sorts))
-                .default_value("bytes")
-                .help("What comes first"),
-        )
-        .arg(
-            Arg::new("timeout")
-                .long("timeout")
-                .value_name("SECONDS")
-                .value_parser(value_parser!(u64).range(1..=86_400))
-                .default_value("60")
-                .help("How long to wait for one check"),
-        )
-        .arg(
-            Arg::new("signal")
-                .long("signal")
-                .value_name("SIGNAL")
-                .help("The program's option signal, where it cannot be read from its environment"),
-        )
-        .arg(
-            path_arg("debug-dir", "DIR")
-                .action(ArgAction::Append)
-                .help("Where separate debug files are, searched before /usr/lib/debug"),
-        )
-        .arg(
-            Arg::new("PID")
-                .value_parser(value_parser!(i32).range(1..))
-                .required(true)
-                .help("The process; the library must have been preloaded when it started"),
-        )
-}
-/// A quarter of a second at least: less would be a burden, and no news.
-fn seconds(text: &str) -> Result<Duration, String> {
-    let told = text.parse::<f64>().ok().filter(|seconds| (0.25..=86_400.0).contains(seconds));
-    told.map(Duration::from_secs_f64).ok_or("between 0.25 and 86400 seconds".to_owned())
 }
 
 fn report_grammar() -> clap::Command {
@@ -357,7 +286,7 @@ fn completions(m: &ArgMatches) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
-fn path_arg(name: &'static str, value: &'static str) -> Arg {
+pub fn path_arg(name: &'static str, value: &'static str) -> Arg {
     let hint = if value == "DIR" { ValueHint::DirPath } else { ValueHint::FilePath };
     Arg::new(name).long(name).value_name(value).value_hint(hint).value_parser(value_parser!(PathBuf))
 }
@@ -388,10 +317,10 @@ fn program() -> Arg {
         .help("The program and its arguments, after --")
 }
 
-fn many<T: Clone + Send + Sync + 'static>(m: &ArgMatches, name: &str) -> Vec<T> {
+pub fn many<T: Clone + Send + Sync + 'static>(m: &ArgMatches, name: &str) -> Vec<T> {
     m.get_many(name).map(|values| values.cloned().collect()).unwrap_or_default()
 }
-fn one<T: Clone + Send + Sync + 'static>(m: &ArgMatches, name: &str) -> Option<T> {
+pub fn one<T: Clone + Send + Sync + 'static>(m: &ArgMatches, name: &str) -> Option<T> {
     m.get_one(name).cloned()
 }
 
@@ -430,22 +359,8 @@ fn live(m: &ArgMatches) -> Result<Check, Failure> {
         report: order(m, Purpose::Person, PathBuf::new()),
     })
 }
-fn live_top(m: &ArgMatches) -> Result<top::Order, Failure> {
-    let signal = one::<String>(m, "signal").map(|name| signal(&name)).transpose()?;
-    let sort = one::<String>(m, "sort").unwrap_or_default();
-    Ok(top::Order {
-        pid: one(m, "PID").unwrap_or_default(),
-        signal,
-        interval: one(m, "interval").unwrap_or_default(),
-        timeout: Duration::from_secs(one(m, "timeout").unwrap_or_default()),
-        checks: one(m, "checks").or(m.get_flag("once").then_some(1)),
-        sites: one::<u64>(m, "sites").unwrap_or_default() as usize,
-        sort: top::Sort::ALL.into_iter().find(|one| one.name() == sort).unwrap_or(top::Sort::Bytes),
-        places: Places { debug_dirs: many(m, "debug-dir"), sysroot: None },
-    })
-}
 /// As the option of that name reads it.
-fn signal(name: &str) -> Result<i32, Failure> {
+pub fn signal(name: &str) -> Result<i32, Failure> {
     let mut wrong = false;
     let options = Options::parse(format!("signal={name}").as_bytes(), &mut |_| wrong = true);
     match wrong {
@@ -536,15 +451,6 @@ Examples:
 
 The program must have been started with the library; mode leak has the call stacks. All of its
 threads are stopped while memory is looked at. The exit status is 0 without leaks, 23 with some.";
-const TOP_EXAMPLES: &str = "\
-Examples:
-  gleaner run -m leak -- ./daemon &
-  gleaner top $!                             q quits, ? tells the other keys
-  gleaner top --sort growth --interval 10 $(pidof daemon)
-  gleaner top -n 6 -i 600 $(pidof daemon) > growth.txt      an hour, without a terminal
-
-The program must have been started in mode leak. It is asked as `gleaner check` asks: it is stopped
-for as long as a copy of it takes, at each check.";
 const REPORT_EXAMPLES: &str = "\
 Examples:
   gleaner report leaks.4711

@@ -19,6 +19,7 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 mod asking;
+pub mod grammar;
 mod keys;
 mod lines;
 mod screen;

@@ -1,0 +1,105 @@
+//! The words of `gleaner top`.
+use super::{Order, Sort};
+use crate::Failure;
+use crate::args::{self, command, many, one, path_arg};
+use crate::names::Places;
+use clap::builder::PossibleValuesParser;
+use clap::{Arg, ArgAction, ArgMatches, value_parser};
+use std::time::Duration;
+
+pub fn grammar() -> clap::Command {
+    let sorts = Sort::ALL.map(Sort::name);
+    command("top", "Watch the memory of a running program, place by place", EXAMPLES)
+        .arg(
+            Arg::new("interval")
+                .short('i')
+                .long("interval")
+                .value_name("SECONDS")
+                .value_parser(seconds)
+                .default_value("2")
+                .help("From one check to the next"),
+        )
+        .arg(
+            Arg::new("checks")
+                .short('n')
+                .long("checks")
+                .value_name("N")
+                .value_parser(value_parser!(u64).range(1..))
+                .help("So many checks, as lines, then end"),
+        )
+        .arg(
+            Arg::new("once").long("once").action(ArgAction::SetTrue).conflicts_with("checks").help("As -n 1"),
+        )
+        .arg(
+            Arg::new("sites")
+                .long("sites")
+                .value_name("N")
+                .value_parser(value_parser!(u64))
+                .default_value("20")
+                .help("So many places are printed, where lines are"),
+        )
+        .arg(
+            Arg::new("sort")
+                .long("sort")
+                .value_name("BY")
+                .value_parser(PossibleValuesParser::new(sorts))
+                .default_value("bytes")
+                .help("What comes first"),
+        )
+        .arg(
+            Arg::new("timeout")
+                .long("timeout")
+                .value_name("SECONDS")
+                .value_parser(value_parser!(u64).range(1..=86_400))
+                .default_value("60")
+                .help("How long to wait for one check"),
+        )
+        .arg(
+            Arg::new("signal")
+                .long("signal")
+                .value_name("SIGNAL")
+                .help("The program's option signal, where it cannot be read from its environment"),
+        )
+        .arg(
+            path_arg("debug-dir", "DIR")
+                .action(ArgAction::Append)
+                .help("Where separate debug files are, searched before /usr/lib/debug"),
+        )
+        .arg(
+            Arg::new("PID")
+                .value_parser(value_parser!(i32).range(1..))
+                .required(true)
+                .help("The process; the library must have been preloaded when it started"),
+        )
+}
+/// A quarter of a second at least: less would be a burden, and no news.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let told = text.parse::<f64>().ok().filter(|seconds| (0.25..=86_400.0).contains(seconds));
+    told.map(Duration::from_secs_f64).ok_or("between 0.25 and 86400 seconds".to_owned())
+}
+
+/// What was asked for.
+pub fn order(m: &ArgMatches) -> Result<Order, Failure> {
+    let signal = one::<String>(m, "signal").map(|name| args::signal(&name)).transpose()?;
+    let sort = one::<String>(m, "sort").unwrap_or_default();
+    Ok(Order {
+        pid: one(m, "PID").unwrap_or_default(),
+        signal,
+        interval: one(m, "interval").unwrap_or_default(),
+        timeout: Duration::from_secs(one(m, "timeout").unwrap_or_default()),
+        checks: one(m, "checks").or(m.get_flag("once").then_some(1)),
+        sites: one::<u64>(m, "sites").unwrap_or_default() as usize,
+        sort: Sort::ALL.into_iter().find(|one| one.name() == sort).unwrap_or(Sort::Bytes),
+        places: Places { debug_dirs: many(m, "debug-dir"), sysroot: None },
+    })
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  gleaner run -m leak -- ./daemon &
+  gleaner top $!                             q quits, ? tells the other keys
+  gleaner top --sort growth --interval 10 $(pidof daemon)
+  gleaner top -n 6 -i 600 $(pidof daemon) > growth.txt      an hour, without a terminal
+
+The program must have been started in mode leak. It is asked as `gleaner check` asks: it is stopped
+for as long as a copy of it takes, at each check.";
