@@ -1,11 +1,9 @@
 // The second check tells which reachable memory grew since the first, and the third that it goes on, and all are in the timeline; what stays, or comes and goes, is not told.
 // modes: leak
 // native: no
-#include "check.h"
+#include "plant.h"
 #include "visitor.h"
 
-#define NOINLINE __attribute__((noinline, noclone))
-#define NOTAIL __asm__ volatile("" : : : "memory")
 static void *kept[4][1000];
 static int grown;
 static NOINLINE void grow(int n) {

@@ -1,11 +1,9 @@
 // `gleaner top` as lines: the largest places, how they grow from check to check, what is lost; its errors.
 // modes: leak
 // native: no
-#include "check.h"
+#include "plant.h"
 #include "visitor.h"
 
-#define NOINLINE __attribute__((noinline, noclone))
-#define NOTAIL __asm__ volatile("" : : : "memory")
 static void *kept[2][100000];
 static int grown;
 static uintptr_t hidden[10];
@@ -20,10 +18,6 @@ static NOINLINE void settle(void) {
 static NOINLINE void lose(void) {
     for (int i = 0; i < 10; i++) hidden[i] = ~(uintptr_t)memset(malloc(700), 1, 700);
     NOTAIL;
-}
-static NOINLINE void scrub(void) {
-    volatile char stack[16384];
-    for (size_t i = 0; i < sizeof stack; i++) stack[i] = 0;
 }
 static int goes_on(pid_t pid) {
     siginfo_t info = {0};

@@ -1,11 +1,9 @@
 // `gleaner top` on a terminal, which tmux makes: its keys, another size, and that the terminal is given back at the end, also by a signal.
 // modes: leak
 // native: no
-#include "check.h"
+#include "plant.h"
 #include "visitor.h"
 
-#define NOINLINE __attribute__((noinline, noclone))
-#define NOTAIL __asm__ volatile("" : : : "memory")
 static void *kept[100000];
 static int grown;
 static NOINLINE void grow(void) {

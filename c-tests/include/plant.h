@@ -5,7 +5,7 @@
 #include "check.h"
 
 /* Overwrites the stack below its caller, and the registers that a callee may keep or leave anything in. */
-__attribute__((noinline)) static void scrub(void) {
+__attribute__((noinline, unused)) static void scrub(void) {
     volatile char stack[16384];
     for (size_t i = 0; i < sizeof stack; i++) stack[i] = 0;
     __asm__ volatile("xor %%ebx, %%ebx\n xor %%r12d, %%r12d\n xor %%r13d, %%r13d\n xor %%r14d, %%r14d\n xor %%r15d, %%r15d\n"

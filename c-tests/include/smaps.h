@@ -39,22 +39,20 @@ static inline int has_flag(void *p, const char *flag) {
     return strstr(smaps_of(p).flags, word) != NULL;
 }
 
-/* Whether the kernel gives huge pages to who asks. */
-static inline int huge_pages_to_be_had(void) {
+/* Whether the kernel's setting is that; without one it is "[never]". */
+static inline int huge_pages_are(const char *setting) {
     char text[100] = "";
     int fd = open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY);
-    if (fd < 0) return 0;
-    ssize_t n = read(fd, text, sizeof text - 1);
+    ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
     close(fd);
-    return n > 0 && !strstr(text, "[never]");
+    return strstr(n > 0 ? text : "[never]", setting) != NULL;
+}
+/* Whether it gives them to who asks. */
+static inline int huge_pages_to_be_had(void) {
+    return !huge_pages_are("[never]");
 }
 
-/* Whether the kernel gives them to everybody, asked or not. */
+/* Whether it gives them to everybody, asked or not. */
 static inline int huge_pages_for_all(void) {
-    char text[100] = "";
-    int fd = open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY);
-    if (fd < 0) return 0;
-    ssize_t n = read(fd, text, sizeof text - 1);
-    close(fd);
-    return n > 0 && strstr(text, "[always]");
+    return huge_pages_are("[always]");
 }

@@ -3,7 +3,7 @@
 // leak: lose @once 4096 1 mapping
 // leak: lose_below @below 8192 1 mapping
 // leak: work @thread 12288 1 mapping
-// leak: give @given 28672 1 mapping
+// leak: give @given 16384 1 mapping
 // leak: main @loop 61440 3 mapping
 #include "plant.h"
 #include <pthread.h>
@@ -27,7 +27,7 @@ static NOINLINE void middle(void) {
     NOTAIL;
 }
 static NOINLINE char *give(void) {
-    char *p = MAP(28672); /* @given */
+    char *p = MAP(16384); /* @given */
     CHECK(p != MAP_FAILED);
     NOTAIL;
     return p;

@@ -151,22 +151,39 @@ fn check(name: &'static str, about: &'static str, examples: &'static str) -> cla
         .arg(program())
 }
 
+/// Seconds to wait for a running program.
+pub fn patience(help: &'static str) -> Arg {
+    Arg::new("timeout")
+        .long("timeout")
+        .value_name("SECONDS")
+        .value_parser(value_parser!(u64).range(1..=86_400))
+        .default_value("60")
+        .help(help)
+}
+/// The signal that a running program listens to.
+pub fn own_signal() -> Arg {
+    Arg::new("signal")
+        .long("signal")
+        .value_name("SIGNAL")
+        .help("The program's option signal, where it cannot be read from its environment")
+}
+/// A running program.
+pub fn process() -> Arg {
+    Arg::new("PID")
+        .value_parser(value_parser!(i32).range(1..))
+        .required(true)
+        .help("The process; the library must have been preloaded when it started")
+}
+pub fn debug_dirs() -> Arg {
+    path_arg("debug-dir", "DIR")
+        .action(ArgAction::Append)
+        .help("Where separate debug files are, searched before /usr/lib/debug")
+}
+
 fn live_grammar() -> clap::Command {
     named(command("check", "Check a running program for leaks, now; it goes on running", CHECK_EXAMPLES))
-        .arg(
-            Arg::new("timeout")
-                .long("timeout")
-                .value_name("SECONDS")
-                .value_parser(value_parser!(u64).range(1..=86_400))
-                .default_value("60")
-                .help("How long to wait for the answer"),
-        )
-        .arg(
-            Arg::new("signal")
-                .long("signal")
-                .value_name("SIGNAL")
-                .help("The program's option signal, where it cannot be read from its environment"),
-        )
+        .arg(patience("How long to wait for the answer"))
+        .arg(own_signal())
         .arg(
             Arg::new("exit-code")
                 .long("exit-code")
@@ -175,12 +192,7 @@ fn live_grammar() -> clap::Command {
                 .default_value("23")
                 .help("Exit status if there are leaks"),
         )
-        .arg(
-            Arg::new("PID")
-                .value_parser(value_parser!(i32).range(1..))
-                .required(true)
-                .help("The process; the library must have been preloaded when it started"),
-        )
+        .arg(process())
 }
 
 fn report_grammar() -> clap::Command {
@@ -246,9 +258,7 @@ fn sources() -> [Arg; 4] {
         path_arg("suppressions", "FILE").action(ArgAction::Append).help(
             "Leaks not to be reported, as LeakSanitizer or Valgrind writes them; may be given more than once",
         ),
-        path_arg("debug-dir", "DIR")
-            .action(ArgAction::Append)
-            .help("Where separate debug files are, searched before /usr/lib/debug"),
+        debug_dirs(),
         path_arg("sysroot", "DIR").help("Where the files of the machine lie that the program ran on"),
         path_arg("source-root", "DIR").default_value(".").help("Paths in SARIF begin there"),
     ]

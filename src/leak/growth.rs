@@ -233,9 +233,7 @@ impl Growth {
         told.truncate(MOST);
         told
     }
-}
 
-impl Growth {
     /// When the check has ended: the stacks that have most, the most first.
     pub fn largest<'c>(&mut self, critical: &'c Critical) -> List<'c, Live> {
         let mut told = List::new(critical);

@@ -120,10 +120,10 @@ pub struct Found<'a> {
     pub history: &'a [Row],
     /// Live memory that a check found more of than the one before.
     pub growth: &'a [Growing],
-    /// What most of the live memory is, in a program that goes on.
-    pub sites: &'a [Live],
     /// What holds that.
     pub ways: &'a [Way],
+    /// What most of the live memory is, in a program that goes on.
+    pub sites: &'a [Live],
 }
 impl<'a> From<&'a [Group]> for Found<'a> {
     fn from(leaks: &'a [Group]) -> Found<'a> {

@@ -1,7 +1,8 @@
 //! The option `thp`: what the kernel is told about huge pages in the heap.
 //!
-//! A huge page is 2 MiB at once, be it for one byte. With `auto` a smaller heap than 16 MiB has none, and of a larger one the chunks that small objects are about to fill
-//! are made huge pages, each by its first page fault; whatever a program may leave untouched (larger objects) stays as the system makes it.
+//! A huge page is 2 MiB at once, be it for one byte. With `auto` a smaller heap than 16 MiB has none, and of a larger one
+//! the chunks that small objects are about to fill are made huge pages, each by its first page fault; whatever a program
+//! may leave untouched (larger objects) stays as the system makes it.
 //! With `never` no memory of the heap becomes one. With `always` the heap
 //! asks for them as soon as it is four chunks (a small program stays small), and each object with a mapping of its own that can
 //! hold one; and free pages of a chunk that is mostly used are kept, because giving them back would break its huge page up: the

@@ -4,13 +4,14 @@
 //! place to one of the program's first mappings, which such a word would keep for ever. A word that still is what it was then means nothing of the program's.
 //!
 //! # Safety
-//! ld.so's data stay mapped as long as the process runs; they are read as volatile words.
+//! ld.so is never unloaded, so its data stay mapped: what [`note`] was promised to be such holds for each place in [`WORDS`]. Others
+//! write there; a word is read at once, and as volatile.
 #![allow(unsafe_code)]
 use crate::pure::addr::{ADDR_BITS, Addr};
 use crate::sys::vm;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// As many are known; glibc 2.36 has two.
+/// As many are remembered.
 pub const MOST: usize = 16;
 /// Nothing is mapped below.
 const LOWEST: usize = 64 << 10;
@@ -21,8 +22,10 @@ struct Word {
 }
 static WORDS: [Word; MOST] = [const { Word { at: AtomicUsize::new(0), was: AtomicUsize::new(0) } }; MOST];
 
-fn read(at: usize) -> usize {
-    // SAFETY: a word of ld.so's data.
+/// # Safety
+/// A place in ld.so's data, at a multiple of a word.
+unsafe fn read(at: usize) -> usize {
+    // SAFETY: mapped for ever.
     unsafe { (at as *const usize).read_volatile() }
 }
 
@@ -32,7 +35,8 @@ fn read(at: usize) -> usize {
 pub unsafe fn note(lo: Addr, hi: Addr) {
     let mut free = WORDS.iter();
     for at in (lo.0..hi.0).step_by(size_of::<usize>()) {
-        let word = read(at);
+        // SAFETY: the caller's promise; mappings begin at multiples of a page.
+        let word = unsafe { read(at) };
         if (LOWEST..1 << ADDR_BITS).contains(&word) && !vm::is_mapped(Addr(word)) {
             let Some(noted) = free.next() else { return };
             noted.was.store(word, Relaxed);
@@ -45,7 +49,8 @@ pub unsafe fn note(lo: Addr, hi: Addr) {
 pub fn each(mut each: impl FnMut(Addr)) {
     for word in &WORDS {
         let at = word.at.load(Relaxed);
-        if at != 0 && read(at) == word.was.load(Relaxed) {
+        // SAFETY: only `note` puts places there.
+        if at != 0 && unsafe { read(at) } == word.was.load(Relaxed) {
             each(Addr(at));
         }
     }

@@ -123,10 +123,10 @@ pub(super) enum Marking {
 pub(super) struct Seen<'c> {
     /// Reachable memory that there is more of at each check.
     pub growth: List<'c, growth::Growing>,
-    /// The largest stacks, whether they grow or not.
-    pub sites: List<'c, growth::Live>,
     /// What holds it.
     ways: List<'c, Way>,
+    /// The largest stacks, whether they grow or not.
+    sites: List<'c, growth::Live>,
     /// Of unreachable objects and mappings.
     pub groups: List<'c, Group>,
     /// What is known of their types.

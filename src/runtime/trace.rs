@@ -22,7 +22,7 @@ pub fn take() -> Trace {
 /// The stack of a call that maps memory, and who makes it; `None`: no report is to tell of it.
 pub fn of_mapping() -> Option<(u32, Maker)> {
     let mut maker = Maker::Main;
-    match seen(&mut |frames| maker = mains::maker(frames)) {
+    match without().unwrap_or_else(|| walked(&mut |frames| maker = mains::maker(frames))) {
         stacks::IGNORED => None,
         0 if sandbox::forbids(Need::Collect) => None,
         stack => Some((stack, maker)),
@@ -31,27 +31,33 @@ pub fn of_mapping() -> Option<(u32, Maker)> {
 
 /// The depot's number of the caller's stack; 0 = not taken.
 pub fn stack() -> u32 {
-    let depth = start::options().stacks as usize;
-    if depth == 0 || sandbox::forbids(Need::Collect) || super::lsan::is_disabled() {
-        return seen(&mut |_| ());
+    if let Some(id) = without() {
+        return id;
     }
+    let Some(id) = unwind::memo::number(start::options().stacks as usize) else { return walked(&mut |_| ()) };
     if critical::depth() == 0 {
         mains::passing();
     }
-    unwind::memo::number(depth).unwrap_or_else(|| seen(&mut |_| ()))
+    id
 }
 
-/// The same; the stack is shown to `see`.
-fn seen(see: &mut dyn FnMut(&[usize])) -> u32 {
+/// What stands for the stack where none is wanted.
+fn without() -> Option<u32> {
+    // Nothing will be reported any more, and what a stack is asked of may be forbidden.
+    if sandbox::forbids(Need::Collect) {
+        return Some(0);
+    }
+    if super::lsan::is_disabled() {
+        stacks::ANY_IGNORED.store(true, Ordering::Relaxed);
+        return Some(stacks::IGNORED);
+    }
+    (start::options().stacks == 0).then_some(0)
+}
+
+/// The stack, frame by frame; it is shown to `see`.
+fn walked(see: &mut dyn FnMut(&[usize])) -> u32 {
     match start::options().stacks as usize {
-        // Nothing will be reported any more, and what a stack is asked of may be forbidden.
-        _ if sandbox::forbids(Need::Collect) => 0,
-        _ if super::lsan::is_disabled() => {
-            stacks::ANY_IGNORED.store(true, Ordering::Relaxed);
-            stacks::IGNORED
-        }
-        0 => 0,
-        depth @ 1..=USUAL => take_into(&mut [0; USUAL][..depth], see),
+        depth @ 0..=USUAL => take_into(&mut [0; USUAL][..depth], see),
         depth => take_into(&mut [0; depot::MAX_FRAMES][..depth.min(depot::MAX_FRAMES)], see),
     }
 }

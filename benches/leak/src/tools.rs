@@ -87,9 +87,8 @@ impl Tool {
         let mut text = String::new();
         for file in files {
             if self == Tool::Heaptrack {
-                let arguments =
-                    ["-F/dev/null", "-l1", "-p0", "-a0", "-T0", "--disable-builtin-suppressions", "-f"];
-                let printed = Command::new("heaptrack_print").args(&arguments[1..]).arg(&file).output();
+                let arguments = ["-l1", "-p0", "-a0", "-T0", "--disable-builtin-suppressions", "-f"];
+                let printed = Command::new("heaptrack_print").args(arguments).arg(&file).output();
                 text.push_str(
                     &printed.map(|out| String::from_utf8_lossy(&out.stdout).into_owned()).unwrap_or_default(),
                 );

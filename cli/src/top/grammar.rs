@@ -1,7 +1,7 @@
 //! The words of `gleaner top`.
 use super::{Order, Sort};
 use crate::Failure;
-use crate::args::{self, command, many, one, path_arg};
+use crate::args::{self, command, many, one};
 use crate::names::Places;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
@@ -46,31 +46,10 @@ pub fn grammar() -> clap::Command {
                 .default_value("bytes")
                 .help("What comes first"),
         )
-        .arg(
-            Arg::new("timeout")
-                .long("timeout")
-                .value_name("SECONDS")
-                .value_parser(value_parser!(u64).range(1..=86_400))
-                .default_value("60")
-                .help("How long to wait for one check"),
-        )
-        .arg(
-            Arg::new("signal")
-                .long("signal")
-                .value_name("SIGNAL")
-                .help("The program's option signal, where it cannot be read from its environment"),
-        )
-        .arg(
-            path_arg("debug-dir", "DIR")
-                .action(ArgAction::Append)
-                .help("Where separate debug files are, searched before /usr/lib/debug"),
-        )
-        .arg(
-            Arg::new("PID")
-                .value_parser(value_parser!(i32).range(1..))
-                .required(true)
-                .help("The process; the library must have been preloaded when it started"),
-        )
+        .arg(args::patience("How long to wait for one check"))
+        .arg(args::own_signal())
+        .arg(args::debug_dirs())
+        .arg(args::process())
 }
 /// A quarter of a second at least: less would be a burden, and no news.
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -1,6 +1,7 @@
 //! What holds what, from the record to each format and the page.
 use crate::bench::{Bench, gleaner};
 use crate::browser::Browser;
+use crate::page::page;
 use serde_json::{Value, json};
 
 /// Four stacks of a module that is not there: `one` and `two` lead to `both`, and `one` alone to `list`.
@@ -95,10 +96,7 @@ fn a_damaged_tree_is_no_tree() {
 fn the_retained_tree_in_the_page() {
     let bench = Bench::new("retained");
     let file = bench.file("a.rec", record().as_bytes(), 0o644);
-    let page = bench.path("page.html");
-    let done =
-        gleaner(&["report", file.to_str().unwrap(), "--format=html", "-o", page.to_str().unwrap()], b"");
-    assert!(done.err.is_empty(), "{}", done.err);
+    let page = page(&bench, &["report", file.to_str().unwrap()], "page.html");
     let Some(mut browser) = Browser::open(&bench.path("profile"), &page) else { return };
     let b = &mut browser;
     // By what goes when it is mended.

@@ -37,7 +37,8 @@ fn program(bench: &Bench, names: &[&str]) -> String {
     record
 }
 
-fn page(bench: &Bench, args: &[&str], name: &str) -> std::path::PathBuf {
+/// The page that a command writes.
+pub fn page(bench: &Bench, args: &[&str], name: &str) -> std::path::PathBuf {
     let path = bench.path(name);
     let done = gleaner(&[args, &["--format=html", "-o", path.to_str().unwrap()]].concat(), b"");
     assert!(done.status < 2 && done.err.is_empty(), "{}", done.err);

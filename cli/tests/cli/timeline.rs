@@ -1,6 +1,7 @@
 //! Live bytes over the checks: from records to JSON, and to the page.
 use crate::bench::{Bench, gleaner};
 use crate::browser::Browser;
+use crate::page::page;
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -56,10 +57,7 @@ fn in_json() {
 fn in_the_page() {
     let bench = Bench::new("timeline");
     let file = bench.file("a.rec", record(60).as_bytes(), 0o644);
-    let page = bench.path("page.html");
-    let done =
-        gleaner(&["report", file.to_str().unwrap(), "--format=html", "-o", page.to_str().unwrap()], b"");
-    assert!(done.err.is_empty(), "{}", done.err);
+    let page = page(&bench, &["report", file.to_str().unwrap()], "page.html");
     let Some(mut browser) = Browser::open(&bench.path("profile"), &page) else { return };
     let b = &mut browser;
     b.key("l");
