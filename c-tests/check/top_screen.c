@@ -16,6 +16,7 @@ static NOINLINE void settle(void) {
     __asm__ volatile("" : : "r"(some) : "memory");
 }
 static char text[65536], tmux[200];
+static int servers;
 
 /* A command of tmux's; what it says is in `text`. */
 static int on_tmux(const char *words) {
@@ -39,8 +40,10 @@ static void keys(const char *words, const char *wanted) {
     CHECK(on_tmux(line) == 0);
     screen_shows(wanted);
 }
+/* A server of its own each time: one that was killed may still be there when the next would be met by its name. */
 static void begin(const char *folder) {
     char line[4500];
+    snprintf(tmux, sizeof tmux, "env LC_ALL=C.UTF-8 TERM=screen tmux -L gleaner-top-%d-%d", getpid(), servers++);
     snprintf(line, sizeof line,
              "-u -f /dev/null new-session -d -s x -x 110 -y 30 \"sh -c 'echo \\$\\$ > top.%d; exec %s/gleaner top -i 0.5 %d'; echo ended \\$?; "
              "stty -a | grep -c \\\" icanon\\\"; sleep 100\"",
@@ -61,7 +64,6 @@ int main(void) {
     char folder[4096];
     snprintf(folder, sizeof folder, "%s", getenv("LD_PRELOAD"));
     *strrchr(folder, '/') = 0;
-    snprintf(tmux, sizeof tmux, "env LC_ALL=C.UTF-8 TERM=screen tmux -L gleaner-top-%d", getpid());
     if (visit_end(shell_begin("command -v tmux"), text, sizeof text) != 0) _exit(0);
     settle();
     begin(folder);
@@ -70,7 +72,7 @@ int main(void) {
     keys("s", "by growth");
     keys("Enter", "#0 grow, top_screen.c:");
     keys("q", " q quit  s sort");
-    keys("?", "double or halve the interval");
+    keys("'?'", "double or halve the interval");
     keys("q", " q quit  s sort");
     keys("p", "paused");
     keys("Down", "paused");
