@@ -1,4 +1,12 @@
 //! What the measurements share.
+//!
+//! ```text
+//! run     a process, its end and its costs
+//! table   bounds beside figures, for a terminal or a page
+//! ```
+#![deny(unsafe_code)]
+pub mod run;
+pub mod table;
 
 /// xorshift: the same numbers in every run.
 pub struct Random(pub u64);

@@ -7,7 +7,6 @@
 //! Parts: cost, truth, pause, programs. `scripts/bench leak` builds all that it needs and runs it.
 //!
 //! ```text
-//! run       a process, its end and its costs
 //! tools     how each detector is run, and what it says
 //! work      processor time and memory
 //! truth     planted leaks and live objects
@@ -20,12 +19,12 @@
 mod pause;
 mod programs;
 mod real;
-mod run;
 mod table;
 mod tools;
 mod truth;
 mod work;
 
+use gleaner_benches::table::load;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -142,7 +141,7 @@ fn measured() -> Result<(), String> {
         return Ok(());
     }
     let wanted = |part: &str| line.only.as_deref().is_none_or(|only| only.split(',').any(|one| one == part));
-    let mut figures = table::Figures { before: table::load(), rounds: line.rounds, ..Default::default() };
+    let mut figures = table::Figures { before: load(), rounds: line.rounds, ..Default::default() };
     if wanted("cost") {
         figures.costs = work::measure(&setup, &works, line.rounds, &mut figures.notes)?;
     }
@@ -169,7 +168,7 @@ fn measured() -> Result<(), String> {
     }
     figures.stacks =
         line.stacks.as_deref().map(|path| fs::read_to_string(path).unwrap_or_default()).unwrap_or_default();
-    figures.after = table::load();
+    figures.after = load();
     print!("{}", table::text(&setup, &works, &figures));
     if let Some(path) = &line.markdown {
         write(Some(path), &table::markdown(&setup, &works, &figures))?;

@@ -1,7 +1,7 @@
 //! Unmodified programs of Debian's: which of them run under a tool, and what leaks are told of them.
-use crate::run::{Ran, run};
 use crate::tools::{Aim, Block, Tool, blocks};
 use crate::{Setup, fresh};
+use gleaner_benches::run::{Ran, run};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 

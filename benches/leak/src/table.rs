@@ -5,8 +5,8 @@ use crate::real::Runs;
 use crate::tools::Tool;
 use crate::truth::Judged;
 use crate::work::{Costs, Work};
+use gleaner_benches::table::{self, Row};
 use std::fmt::Write;
-use std::fs;
 
 #[derive(Default)]
 pub struct Figures {
@@ -22,37 +22,17 @@ pub struct Figures {
     pub notes: Vec<String>,
 }
 
-/// What, bound, verdict; then ours and each peer.
-struct Row {
-    what: String,
-    bound: String,
-    met: Option<bool>,
-    cells: Vec<String>,
-}
-
-pub fn load() -> String {
-    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split(' ').next().unwrap_or("?").to_owned()
-}
-
 fn machine(setup: &Setup, figures: &Figures) -> String {
-    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = info
-        .lines()
-        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
-        .map_or("?", |two| two.1);
-    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let kernel = kernel.trim().split('-').next().unwrap_or_default();
-    let processors = std::thread::available_parallelism().map_or(0, usize::from);
     let peers: Vec<&str> = setup.peers.iter().map(|tool| tool.name()).collect();
     let missing: Vec<&str> =
         Tool::PEERS.iter().filter(|tool| !setup.peers.contains(tool)).map(|tool| tool.name()).collect();
     let missing =
         if missing.is_empty() { String::new() } else { format!(" Not installed: {}.", missing.join(", ")) };
     format!(
-        "{model}, {processors} processors, Linux {kernel}; load {} before, {} after; {} rounds, medians (valgrind and liblsan \
+        "{}; load {} before, {} after; {} rounds, medians (valgrind and liblsan \
          with full stacks: one round). Beside: {}.{missing} Ratios are to the native run. Costs include each tool's check at the \
          end, without names; heaptrack's are those in the program alone.",
+        table::machine(),
         figures.before,
         figures.after,
         figures.rounds,
@@ -168,14 +148,6 @@ fn criterion(text: &str, name: &str) -> Option<f64> {
     Some(words.get(2)?.parse::<f64>().ok()? * unit)
 }
 
-fn verdict(row: &Row) -> &'static str {
-    match row.met {
-        Some(true) => "met",
-        Some(false) => "missed",
-        None => "no figure",
-    }
-}
-
 /// What the table has no room for.
 fn details(figures: &Figures) -> Vec<String> {
     let mut lines = figures.notes.clone();
@@ -201,30 +173,13 @@ fn details(figures: &Figures) -> Vec<String> {
     lines
 }
 
-fn head(setup: &Setup) -> Vec<String> {
-    let mut head: Vec<String> = ["", "bound", ""].map(str::to_owned).to_vec();
-    head.extend([Tool::Gleaner].iter().chain(&setup.peers).map(|tool| tool.name().to_owned()));
-    head
+fn names(setup: &Setup) -> Vec<&'static str> {
+    [Tool::Gleaner].iter().chain(&setup.peers).map(|tool| tool.name()).collect()
 }
 
 pub fn text(setup: &Setup, works: &[Work], figures: &Figures) -> String {
     let mut out = format!("{}\n\n", machine(setup, figures));
-    let mut lines = vec![head(setup)];
-    for row in rows(setup, works, figures) {
-        let mut line = vec![row.what.clone(), row.bound.clone(), verdict(&row).to_owned()];
-        line.extend(row.cells);
-        lines.push(line);
-    }
-    let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |at: usize| {
-        lines.iter().filter(|line| line.len() > at + 1 || at < 3).map(|line| line[at].chars().count()).max()
-    };
-    let widths: Vec<usize> = (0..columns).map(|at| width(at).unwrap_or(0)).collect();
-    for line in &lines {
-        let cells: Vec<String> =
-            line.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}", width = *width)).collect();
-        let _ = writeln!(out, "{}", cells.join("  ").trim_end());
-    }
+    out.push_str(&table::text(&names(setup), rows(setup, works, figures)));
     out.push('\n');
     details(figures).iter().for_each(|line| out.push_str(&format!("note: {line}\n")));
     out
@@ -235,15 +190,7 @@ pub fn markdown(setup: &Setup, works: &[Work], figures: &Figures) -> String {
         "# Leak mode beside its peers\n\nWritten by `scripts/bench leak document` from one run; not edited by hand.\n\n",
     );
     let _ = writeln!(out, "{}\n", machine(setup, figures));
-    let head = head(setup);
-    let _ = writeln!(out, "| {} |\n|{}", head.join(" | "), "---|".repeat(head.len()));
-    for row in rows(setup, works, figures) {
-        let met = if row.met == Some(true) { "met".to_owned() } else { format!("**{}**", verdict(&row)) };
-        let mut cells = vec![row.what, row.bound, met];
-        cells.extend(row.cells);
-        cells.resize(head.len(), String::new());
-        let _ = writeln!(out, "| {} |", cells.join(" | "));
-    }
+    out.push_str(&table::markdown(&names(setup), rows(setup, works, figures)));
     out.push_str("\n## Notes\n\n");
     details(figures).iter().for_each(|line| out.push_str(&format!("- {line}\n")));
     out

@@ -1,7 +1,7 @@
 //! Planted leaks and live objects: what each tool tells of them.
-use crate::run::run;
 use crate::tools::{Aim, Tool, blocks};
 use crate::{Setup, fresh};
+use gleaner_benches::run::run;
 use std::process::Command;
 use std::time::Duration;
 

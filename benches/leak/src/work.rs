@@ -1,7 +1,7 @@
 //! What leak mode costs: five programs of Debian's and our own micro-benchmark, interleaved.
-use crate::run::{Ran, median, run, wait};
 use crate::tools::{Aim, Tool};
 use crate::{Setup, fresh};
+use gleaner_benches::run::{Ran, median, run, wait};
 use std::collections::HashMap;
 use std::fs;
 use std::process::{Command, Stdio};
