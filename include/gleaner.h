@@ -124,7 +124,7 @@ static inline const struct gleaner_functions *gleaner_table(void) {
 static inline int gleaner_is_present(void) { return gleaner_table() != NULL; }
 
 /* Collects now, and waits for the end of it: what the caller dropped before has been looked at when it returns.
- * ENOSYS in the mode malloc; EPERM, EBUSY, ETIMEDOUT, ENOMEM, EFAULT, ENOENT: it was not possible. */
+ * ENOSYS in the mode malloc; EPERM, EBUSY, ETIMEDOUT, ENOMEM, EFAULT, ENOENT, EINPROGRESS: it was not possible. */
 static inline int gleaner_collect(void) { return GLEANER_CALL_(GLEANER_ABSENT, collect, ()); }
 
 /* In the mode leak: reports what is lost now. 0: nothing; GLEANER_LEAKS; ENOSYS in other modes. */

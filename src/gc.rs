@@ -5,6 +5,7 @@
 //!  stop the world ──────────────────────────────────────────► resume
 //!   1 derive   which slots are allocated      (bits)            5 reclaim doomed objects,
 //!   2 mark     from the roots                 (mark)              beside the program (reclaim)
+//!     look     for roots that only the kernel has, if anything is white ([`World::beyond`])
 //!   3 check    a simple marker agrees         (checkmark)
 //!     look     for pointers in disguise       (disguise)
 //!   4 limbo    white objects grow older       (limbo)
@@ -77,18 +78,27 @@ pub enum Abandon {
     Forbidden,
     /// The kernel's list of threads could not be read, or is another process's.
     NoProc,
+    /// What the kernel holds for the program could not be read.
+    Kernel,
+    /// It holds operations whose pointers it does not show: those of an io_uring,
+    Ring,
+    /// or libaio's.
+    Aio,
     /// Something else that the caller knows of.
     Other,
 }
 
 impl Abandon {
-    pub const COUNT: usize = 6;
+    pub const COUNT: usize = 9;
     pub const ALL: [Abandon; Abandon::COUNT] = [
         Abandon::Stop,
         Abandon::Unreadable,
         Abandon::NoMemory,
         Abandon::Forbidden,
         Abandon::NoProc,
+        Abandon::Kernel,
+        Abandon::Ring,
+        Abandon::Aio,
         Abandon::Other,
     ];
     /// For messages: "abandoned: …".
@@ -99,6 +109,9 @@ impl Abandon {
             Abandon::NoMemory => "no memory",
             Abandon::Forbidden => "the program's sandbox forbids it",
             Abandon::NoProc => "/proc does not show this process",
+            Abandon::Kernel => "what the kernel holds for the program is not known",
+            Abandon::Ring => "an io_uring may hold pointers that the kernel does not show",
+            Abandon::Aio => "libaio may hold pointers that the kernel does not show",
             Abandon::Other => "other",
         }
     }
@@ -114,6 +127,13 @@ pub trait World {
     /// Calls `scan` with everything that may hold a pointer into the heap and is not heap: the
     /// root set, complete, or an error.
     fn roots(&mut self, scan: &mut Scan<'_>) -> Result<(), Abandon>;
+
+    /// Calls `scan` with roots that cost much to learn. Asked once, and only if something is unreachable without them; from
+    /// then on [`World::roots`] has them, too.
+    fn beyond(&mut self, scan: &mut Scan<'_>) -> Result<(), Abandon> {
+        let _ = scan;
+        Ok(())
+    }
 
     /// Calls `scan` with what of the large object `lo..hi` may hold a pointer. An
     /// implementation leaves out pages that were never touched (reading them would map the

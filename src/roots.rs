@@ -15,6 +15,7 @@
 //! vdso, vvar, devices     nothing
 //! adopted by the program  nothing: an object of its own ([`crate::adopted`])
 //! ld.so's stale words     nothing ([`stale`])
+//! held by the kernel      epoll, timers, queues, rings ([`kernel`]), if something is unreachable without
 //! ```
 //!
 //! Pages never touched, unmodified file pages and the zero page are passed over by asking the
@@ -50,6 +51,7 @@ mod classify;
 mod growing;
 pub mod guarded;
 mod heap;
+pub mod kernel;
 pub mod mappings;
 pub mod regions;
 mod snapshot;
@@ -58,6 +60,7 @@ pub mod stale;
 mod visit;
 
 pub use heap::{visit_heap, visit_region};
+pub use kernel::{Unseen, visit_kernel};
 pub use snapshot::{Access, Snapshot, Summary};
 pub use stacks::RED_ZONE;
 pub use visit::{Nearby, Visited, visit, visit_adopted, visit_shared};
@@ -81,6 +84,8 @@ pub enum RootKind {
     Shared,
     /// Executable memory that was written: pointers stand in instructions, at any byte.
     Code,
+    /// Nowhere: the kernel holds them ([`kernel`]).
+    Kernel,
 }
 
 /// Words to look at: aligned, readable until the visitor returns.

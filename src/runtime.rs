@@ -31,6 +31,7 @@ pub mod mappings;
 pub mod memory;
 pub mod nested;
 pub mod next;
+pub mod notices;
 pub mod old_signals;
 pub mod pins;
 pub mod request;

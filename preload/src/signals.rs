@@ -5,8 +5,8 @@
 #![allow(clippy::missing_safety_doc)]
 use crate::malloc::family;
 use core::ffi::{c_int, c_void};
-use gleaner_core::runtime::{old_signals, signals};
-use libc::{sigaction as Action, siginfo_t, sigset_t, stack_t, timespec};
+use gleaner_core::runtime::{notices, old_signals, signals};
+use libc::{sigaction as Action, sigevent, siginfo_t, sigset_t, stack_t, timespec};
 
 family! {
     fn sigaction(signal: c_int, new: *const Action, old: *mut Action) -> c_int =
@@ -56,4 +56,7 @@ family! {
     fn epoll_pwait2(epoll: c_int, events: *mut c_void, n: c_int, time: *const timespec,
                     set: *const sigset_t) -> c_int =
         signals::epoll_pwait2(epoll, events, n, time, set);
+    fn mq_notify(queue: c_int, event: *const sigevent) -> c_int = notices::mq_notify(queue, event);
+    fn timer_create(clock: c_int, event: *mut sigevent, timer: *mut c_void) -> c_int =
+        notices::timer_create(clock, event, timer);
 }

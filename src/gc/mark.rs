@@ -94,13 +94,12 @@ pub fn run(
     };
     let mut checker = if settings.checkmark { Checker::new(critical, bits) } else { None };
     let mut marker = Marker::new(queue, later, bits, protected);
-    let mut done = world.roots(&mut |lo, hi| {
-        marker.roots(lo, hi);
-        if let Some(checker) = &mut checker {
-            checker.scan(lo, hi);
-        }
-    });
+    let mut done = world.roots(&mut |lo, hi| root(&mut marker, &mut checker, lo, hi));
     done = done.and_then(|()| marker.finish(world));
+    if done.is_ok() && disguise::due(marker.adopted.as_ref()).is_some() {
+        done = world.beyond(&mut |lo, hi| root(&mut marker, &mut checker, lo, hi));
+        done = done.and_then(|()| marker.finish(world));
+    }
     done = done.and_then(|()| {
         marker.found.pinned = special::mark(&mut marker, &mut checker, world)?;
         Ok(())
@@ -127,6 +126,13 @@ pub fn run(
     found.broken_lists = bits.broken_lists;
     slab::for_each(|span| found.unreachable.add(left_white(span), span.size.get()));
     Ok(found)
+}
+
+fn root(marker: &mut Marker<'_>, checker: &mut Option<Checker>, lo: Addr, hi: Addr) {
+    marker.roots(lo, hi);
+    if let Some(checker) = checker {
+        checker.scan(lo, hi);
+    }
 }
 
 /// How many objects of `span` stay white. None do where the free lists made no sense: among the

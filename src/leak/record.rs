@@ -232,6 +232,7 @@ fn root_name(kind: RootKind) -> &'static str {
         RootKind::Data => "data",
         RootKind::Shared => "shared",
         RootKind::Code => "code",
+        RootKind::Kernel => "kernel",
     }
 }
 

@@ -3,6 +3,7 @@ use super::RootError;
 use super::RootKind;
 use super::classify::{Class, classify, is_plain};
 use super::growing::Growing;
+use super::kernel::Mapped;
 use super::mappings::Reconcile;
 use crate::adopted;
 use crate::ground::critical::Critical;
@@ -82,6 +83,8 @@ pub(super) struct List {
     pub gathered: bool,
     /// Some of our memory is shared, by the host's doing.
     heap_shared: bool,
+    /// Rings of operations.
+    mapped: Mapped,
 }
 
 /// Room for a visit.
@@ -110,6 +113,7 @@ impl Snapshot {
             odd_listed: 0,
             gathered: false,
             heap_shared: false,
+            mapped: Mapped::default(),
         };
         let work = Work {
             holes: Growing::new(critical, HOLES)?,
@@ -129,6 +133,7 @@ impl Snapshot {
                 entries: &mut list.entries,
                 odd: &mut list.odd,
                 heap_shared: false,
+                mapped: Mapped::default(),
                 summary: Summary::default(),
                 at: Addr::NULL,
                 short: (0, 0),
@@ -136,6 +141,7 @@ impl Snapshot {
             list.odd_listed = reading.read(self.text.as_mut_slice())?;
             let (short, mut summary) = (reading.short, reading.summary);
             (list.gathered, list.heap_shared) = (false, reading.heap_shared);
+            list.mapped = reading.mapped;
             if short == (0, 0) {
                 (summary.escaped, summary.dropped) = record.finish();
                 let evictable = list.entries.as_slice().iter().any(|e| e.perms.has(Perms::SHARED));
@@ -151,6 +157,11 @@ impl Snapshot {
             }
             record.restart();
         }
+    }
+
+    /// For a look at what the kernel holds: the rings, and room for text.
+    pub(super) fn for_kernel(&mut self) -> (Mapped, &mut [u8]) {
+        (self.list.mapped, self.text.as_mut_slice())
     }
 
     /// Whether all of our memory is as we mapped it.
@@ -207,6 +218,7 @@ struct Reading<'s, 'r, 'c> {
     entries: &'s mut Growing<Entry>,
     odd: &'s mut Growing<Odd>,
     heap_shared: bool,
+    mapped: Mapped,
     summary: Summary,
     /// The end of the last line.
     at: Addr,
@@ -291,6 +303,9 @@ impl Reading<'_, '_, '_> {
     fn hosts(&mut self, lo: Addr, hi: Addr, m: &Mapping<'_>) {
         let shared = m.perms.has(Perms::SHARED);
         self.record.seen(lo, hi, m.perms.bits() & 7, shared);
+        if shared {
+            self.mapped.note(m.name, m.inode);
+        }
         if !is_plain(m) {
             self.record.strange(lo, hi);
         }

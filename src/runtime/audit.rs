@@ -55,7 +55,7 @@ pub fn at_exit() -> Outcome {
         return Outcome::Clean;
     }
     modules::refresh(&critical);
-    leaks::tell(&critical, "audit", &Found { hidden: &rows, ..Found::default() })
+    leaks::tell(&critical, "audit", &Found { hidden: &rows, ..Found::default() }, &[])
 }
 
 /// What the silence is worth.

@@ -268,7 +268,9 @@ fn written(critical: &Critical, seen: &Seen<'_>, record: &Fd) -> Option<()> {
         _ => "",
     };
     let marking = marking(seen);
-    let notes = [sizes.as_bytes(), marking.as_bytes(), pinned.as_bytes(), stackless.as_bytes()];
+    let unseen = seen.unseen.unwrap_or_default();
+    let notes =
+        [sizes.as_bytes(), marking.as_bytes(), pinned.as_bytes(), stackless.as_bytes(), unseen.as_bytes()];
     // All of them are ASCII.
     let mut notes = notes.map(|note| core::str::from_utf8(note).unwrap_or_default());
     notes.sort_unstable_by_key(|note| note.is_empty());

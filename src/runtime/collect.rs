@@ -12,7 +12,7 @@
 //! The pacer belongs to the holder of the cycle's lock.
 #![allow(unsafe_code)]
 use super::cycle::{self, Held};
-use super::world::{OwnStack, Process};
+use super::world::{Gaps, OwnStack, Process};
 use super::{audit, log, start};
 use crate::adopted::{self, Aged};
 use crate::gc::limbo::{Doom, Moved};
@@ -263,7 +263,7 @@ fn stopped_part(critical: &Critical, snapshot: &mut Snapshot, sp: usize) -> Resu
     let asked = now_ns();
     let stopped = threads::stop_world(critical, deadline)?;
     let frozen = now_ns();
-    let mut process = Process::new(critical, &stopped, snapshot, OwnStack { sp })?;
+    let mut process = Process::new(critical, &stopped, snapshot, OwnStack { sp }, Gaps::Abandon)?;
     let listed = now_ns();
     let settings = Settings { checkmark: options.checkmark, disguised: options.disguised };
     let marked = gc::mark(critical, &mut process, &settings)?;

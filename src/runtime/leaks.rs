@@ -5,7 +5,7 @@
 #![allow(unsafe_code)]
 use super::copies::{self, Shared, Why};
 use super::cycle::{self, Held};
-use super::world::{OwnStack, Process, SPARSE};
+use super::world::{Gaps, OwnStack, Process, SPARSE};
 use super::{check, exit, holders, log, lost_mappings, lsan, pins, start};
 use crate::gc::{self, Abandon, Marked, Settings, Sum, World};
 use crate::ground::critical::Critical;
@@ -82,7 +82,7 @@ fn check(held: &mut Held, sp: usize) -> Outcome {
     let told = look(held, sp, Sort::Last, |critical, seen| match seen {
         Ok(seen) => {
             pins::tell(critical, seen.pinned, &seen.lost);
-            tell(critical, "leak", &seen.found())
+            tell(critical, "leak", &seen.found(), seen.unseen.as_slice())
         }
         Err(why) => not_made(why),
     });
@@ -138,6 +138,8 @@ pub(super) struct Seen<'c> {
     /// What only pins lead to.
     pub pinned: Sum,
     pub reachable: Sum,
+    /// Why some of what is told may be held by the kernel.
+    pub unseen: Option<&'static str>,
     /// Pin scopes that nobody can close any more.
     lost: List<'c, u64>,
     /// How long the program was stopped.
@@ -200,7 +202,7 @@ fn while_stopped<'c>(
     let stopped = threads::stop_world(critical, deadline)?;
     let (_, hi) = stopped.me().stack();
     let own = OwnStack { sp: exit::live_from(sp, if hi == 0 { usize::MAX } else { hi }) };
-    let mut host = Process::new(critical, &stopped, snapshot, own)?;
+    let mut host = Process::new(critical, &stopped, snapshot, own, Gaps::Told)?;
     let copied = wish.and_then(|work| in_copy(critical, &stopped, &mut host, work, tell).map_err(Some));
     let Err(why) = copied else { return Ok(None) };
     if let Some(why) = why {
@@ -348,6 +350,7 @@ fn find<'c>(
         sites,
         pinned,
         reachable,
+        unseen: host.unseen(),
         lost,
         stopped_ns: 0,
         marking,
@@ -416,14 +419,14 @@ fn group_all<'c>(
 }
 
 /// Reports what was found in this mode, if anything was.
-pub(super) fn tell(critical: &Critical, mode: &str, found: &Found<'_>) -> Outcome {
-    tell_until(critical, mode, found, Until::End)
+pub(super) fn tell(critical: &Critical, mode: &str, found: &Found<'_>, notes: &[&str]) -> Outcome {
+    tell_until(critical, mode, found, notes, Until::End)
 }
 
 /// Reports without waiting for the names.
 pub(super) fn tell_while_running(critical: &Critical, seen: &Seen<'_>) {
     pins::tell(critical, seen.pinned, &seen.lost);
-    tell_until(critical, "leak", &seen.found(), Until::Begin);
+    tell_until(critical, "leak", &seen.found(), seen.unseen.as_slice(), Until::Begin);
     if seen.groups.is_empty() && start::options().verbose > 0 {
         let Sum { objects, bytes } = seen.reachable;
         log::with(&mut |fd| {
@@ -432,7 +435,7 @@ pub(super) fn tell_while_running(critical: &Critical, seen: &Seen<'_>) {
     }
 }
 
-fn tell_until(critical: &Critical, mode: &str, found: &Found<'_>, until: Until) -> Outcome {
+fn tell_until(critical: &Critical, mode: &str, found: &Found<'_>, notes: &[&str], until: Until) -> Outcome {
     let options = start::options();
     let mut outcome = Outcome::Clean;
     // A program that goes on is not told at each check that there is nothing.
@@ -447,7 +450,7 @@ fn tell_until(critical: &Critical, mode: &str, found: &Found<'_>, until: Until) 
             until,
             format: options.format,
         };
-        let about = About { mode, notes: &[], rules: lsan::rules() };
+        let about = About { mode, notes, rules: lsan::rules() };
         if report::finish(critical, &order, &about, found) == Verdict::Leaks {
             outcome = Outcome::Leaked;
         }

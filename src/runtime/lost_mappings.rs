@@ -33,6 +33,7 @@ pub fn find<'c>(
     }
     host.each_dead_stack(&mut |lo, last| mapped.keep(lo, last));
     adopted::each_range(&mut |lo, last| mapped.keep(lo, last));
+    host.look_beyond()?;
     host.show_all(&mut Look(&mut mapped))?;
     if !mapped.is_settled() {
         heap(marked, host, &mut mapped)?;

@@ -3,7 +3,7 @@
 //! For tests, and for programs that know a quiet moment. In gc and audit mode it is a whole cycle; in leak mode the
 //! world is stopped and marked, and nothing comes of it; in malloc mode there is nothing to call.
 use super::cycle::{self, Held};
-use super::world::{OwnStack, Process};
+use super::world::{Gaps, OwnStack, Process};
 use super::{collect, start};
 use crate::gc::{self, Abandon, Settings};
 use crate::ground::critical;
@@ -58,6 +58,7 @@ fn number(why: Abandon) -> c_int {
         Abandon::NoMemory => libc::ENOMEM,
         Abandon::Forbidden => libc::EPERM,
         Abandon::NoProc => libc::ENOENT,
+        Abandon::Kernel | Abandon::Ring | Abandon::Aio => libc::EINPROGRESS,
     }
 }
 
@@ -67,7 +68,7 @@ fn mark(held: &mut Held, sp: usize) -> Result<(), Abandon> {
     let options = start::options();
     let deadline = process::now_ns() + options.deadline as u64 * 1_000_000;
     let stopped = threads::stop_world(critical, deadline)?;
-    let mut host = Process::new(critical, &stopped, snapshot, OwnStack { sp })?;
+    let mut host = Process::new(critical, &stopped, snapshot, OwnStack { sp }, Gaps::Told)?;
     let settings = Settings { checkmark: options.checkmark, disguised: false };
     let marked = gc::mark(critical, &mut host, &settings)?;
     drop(host);

@@ -146,6 +146,7 @@ pub fn process() {
     }
     look_around();
     super::foreign::resolve();
+    super::notices::resolve();
     super::fork::register();
     super::exit::register();
     let signal = (options().mode != Mode::Malloc).then_some(options().signal as i32);

@@ -14,7 +14,7 @@ use crate::pages::metadata;
 use crate::pure::addr::{Addr, PAGE_SIZE, round_up};
 use crate::roots::{
     self, Access, DeadStack, Ending, Frames, Nearby, RootError, RootKind, RootVisitor, Snapshot, StackInput,
-    Words,
+    Unseen, Words,
 };
 use crate::sys::{process, signal};
 use crate::threads::{self, StackKind, Stopped, WorldStopped};
@@ -36,6 +36,21 @@ pub struct Process<'a> {
     nearby: Option<Nearby>,
     /// Words of shared memory that may be addresses, and where they stand: gathered for a copy of the process.
     gathered: Option<List<'a, (usize, usize)>>,
+    /// What only the kernel holds, once somebody asked.
+    held: Option<List<'a, usize>>,
+    /// Why that is not known to be all.
+    unseen: Option<Unseen>,
+    /// Whether the cycle ends then.
+    gaps: Gaps,
+}
+
+/// What becomes of a cycle if the kernel may hold more than it shows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Gaps {
+    /// It ends: something would be freed.
+    Abandon,
+    /// It goes on, and the report says so.
+    Told,
 }
 
 #[derive(Clone, Copy)]
@@ -52,6 +67,16 @@ impl From<RootError> for Abandon {
         match e {
             RootError::NoMemory => Abandon::NoMemory,
             _ => Abandon::Unreadable,
+        }
+    }
+}
+
+impl From<Unseen> for Abandon {
+    fn from(why: Unseen) -> Abandon {
+        match why {
+            Unseen::Ring => Abandon::Ring,
+            Unseen::Aio => Abandon::Aio,
+            Unseen::Unreadable | Unseen::Notice => Abandon::Kernel,
         }
     }
 }
@@ -134,12 +159,35 @@ impl<'a> Process<'a> {
         stopped: &'a WorldStopped<'a>,
         snapshot: &'a mut Snapshot,
         own: OwnStack,
+        gaps: Gaps,
     ) -> Result<Process<'a>, Abandon> {
         snapshot.take(critical)?;
-        Ok(Process { critical, stopped, snapshot, own, nearby: None, gathered: None })
+        let (nearby, gathered, held, unseen) = (None, None, None, None);
+        Ok(Process { critical, stopped, snapshot, own, nearby, gathered, held, unseen, gaps })
     }
 
-    /// Before a copy of the process is made: what shared memory holds now, for that goes on changing. `false`: there is
+    /// Learns what only the kernel holds, once. From then on it belongs to the roots.
+    pub fn look_beyond(&mut self) -> Result<(), Abandon> {
+        if self.held.is_none() {
+            let (mut held, mut full) = (List::new(self.critical), false);
+            let seen = roots::visit_kernel(self.snapshot, &mut |word| full |= held.push(word).is_err());
+            if full {
+                return Err(Abandon::NoMemory);
+            }
+            (self.held, self.unseen) = (Some(held), seen.err());
+        }
+        match (self.unseen, self.gaps) {
+            (Some(why), Gaps::Abandon) => Err(why.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Why the kernel may hold more than was learnt, for messages.
+    pub fn unseen(&self) -> Option<&'static str> {
+        self.unseen.map(|why| Abandon::from(why).reason())
+    }
+
+    /// Before a copy of the process is made: what the kernel holds, for that is not copied, and what shared memory holds now, for that goes on changing. `false`: there is
     /// some that is not looked at as a whole, but as a stack, an object or a named root.
     pub fn gather(&mut self) -> Result<bool, Abandon> {
         let snapshot = &*self.snapshot;
@@ -155,6 +203,7 @@ impl<'a> Process<'a> {
             return Ok(false);
         }
         let mut words = Gathering { words: List::new(self.critical), full: false };
+        self.look_beyond()?;
         roots::visit_shared(self.snapshot, &mut words)?;
         if words.full {
             return Err(Abandon::NoMemory);
@@ -215,6 +264,11 @@ impl<'a> Process<'a> {
             let lo = Addr::of(word);
             let hi = lo.add(size_of::<usize>());
             visitor.words(Words { lo, hi, home: Addr(*home), kind: RootKind::Shared });
+        }
+        for word in self.held.iter().flat_map(|words| words.iter()) {
+            let lo = Addr::of(word);
+            let hi = lo.add(size_of::<usize>());
+            visitor.words(Words { lo, hi, home: Addr::NULL, kind: RootKind::Kernel });
         }
         let mut regions = Ok(());
         roots::regions::each(self.critical, |lo, hi| {
@@ -295,6 +349,15 @@ fn of(t: &Stopped) -> Live {
 impl gc::World for Process<'_> {
     fn roots(&mut self, scan: &mut Scan<'_>) -> Result<(), Abandon> {
         self.show_roots(&mut Pass::new(scan))
+    }
+
+    fn beyond(&mut self, scan: &mut Scan<'_>) -> Result<(), Abandon> {
+        self.look_beyond()?;
+        for word in self.held.iter().flat_map(|words| words.iter()) {
+            let lo = Addr::of(word);
+            scan(lo, lo.add(size_of::<usize>()));
+        }
+        Ok(())
     }
 
     fn large(&mut self, lo: Addr, hi: Addr, scan: &mut Scan<'_>) -> Result<(), Abandon> {

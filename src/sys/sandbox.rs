@@ -33,8 +33,10 @@ pub enum Need {
     Answer = 128,
     /// Make a copy of the process, which marks while the process goes on.
     Copy = 256,
+    /// Ask what a descriptor is.
+    Probe = 512,
 }
-const EVERYTHING: u32 = 511;
+const EVERYTHING: u32 = 1023;
 
 static FORBIDDEN: AtomicU32 = AtomicU32::new(0);
 
@@ -77,6 +79,7 @@ fn judge(program: &[Instruction]) -> u32 {
         (Need::Map, MAP),
         (Need::Answer, ANSWER),
         (Need::Copy, COPY),
+        (Need::Probe, PROBE),
     ];
     all.into_iter().filter(|(_, calls)| kills(calls)).fold(0, |bits, (need, _)| bits | need as u32)
 }
@@ -130,6 +133,7 @@ const COLLECT: Calls = &[
     (libc::SYS_mprotect, [0x1000, 4096, libc::PROT_NONE as u64, 0, 0, 0]),
     (libc::SYS_munmap, [0x1000, 4096, 0, 0, 0, 0]),
 ];
+const PROBE: Calls = &[plain(libc::SYS_fstat)];
 const RELEASE: Calls = &[(libc::SYS_madvise, [0x1000, 4096, libc::MADV_DONTNEED as u64, 0, 0, 0])];
 const UNMAP: Calls = &[(libc::SYS_munmap, [0x1000, 4096, 0, 0, 0, 0])];
 const MAP: Calls = &[(libc::SYS_mmap, [0, 4096, READ_WRITE, ANON, u64::MAX, 0])];

@@ -30,6 +30,7 @@ fn place(record: &Record, kind: &str, address: u64) -> String {
         "registers" => "a register".into(),
         "stack" => "a stack".into(),
         "ended-thread" => "a thread that ended".into(),
+        "kernel" => "the kernel (epoll, a timer)".into(),
         "shared" => "shared memory".into(),
         _ => "memory that the program mapped".into(),
     }
