@@ -6,6 +6,7 @@
 //! malloc ─ unwind::capture ─ depot::intern ─► id, kept out of line by the heap
 //! mmap   ─ the same ─► id, kept with the mapping (roots::mappings::made)
 //! exit   ─ gc marks ─ group::run(unreachable objects) ─► groups by (stack, direct|indirect)
+//!        ─ possible: which of them are held in disguise
 //!        ─ tree: what the direct ones lead to, stack below stack
 //!        ─ types: which of them are C++ objects of which class
 //!        ─ mapped: mappings that no word leads to ─► groups by stack
@@ -32,6 +33,7 @@ pub mod history;
 pub mod holders;
 pub mod mapped;
 pub mod modules;
+pub mod possible;
 pub mod record;
 pub mod report;
 pub mod scratch;

@@ -34,6 +34,7 @@ pub mod next;
 pub mod notices;
 pub mod old_signals;
 pub mod pins;
+mod possible;
 pub mod request;
 pub mod sandbox;
 pub mod shortage;

@@ -84,7 +84,7 @@ impl<'a> Side<'a> {
     fn new(all: &'a [Findings<'_>]) -> Side<'a> {
         let mut side = Side { keys: HashMap::new(), all: Vec::new() };
         for found in all {
-            for leak in &found.leaks {
+            for leak in found.leaks.iter().filter(|leak| leak.kind.is_sure()) {
                 let (record, kind) = (found.record, kind_name(leak.kind));
                 let (frames, classes) = (leak.frames().collect(), &leak.classes[..]);
                 side.add(Place { record, kind, frames, classes }, leak.bytes, leak.objects);

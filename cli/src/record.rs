@@ -7,8 +7,8 @@
 //! mode <mode>
 //! module <start> <end> <load-bias> <build-id|-> <path>      numbers in hex
 //! stack <id> <pc> <pc> ...         innermost first; return addresses, or exact with a '!' before
-//! leak <direct|indirect|mapping> <bytes> <objects> <stack-id>
-//! type <direct|indirect|live> <bytes> <objects> <stack-id> <vtable, hex> <mangled name|->
+//! leak <direct|indirect|mapping|possible> <bytes> <objects> <stack-id>
+//! type <direct|indirect|possible|live> <bytes> <objects> <stack-id> <vtable, hex> <mangled name|->
 //! root <node> <family> <cycles> <bytes> <objects> <stack-id>
 //! held <node> <node above> <bytes> <objects> <shared bytes> <shared objects> <stack-id>
 //! hidden <bytes> <objects> <collections> <stack-id of allocation> <stack-id of use> <call>
@@ -94,6 +94,15 @@ pub enum Kind {
     Indirect,
     /// Memory that the program mapped, and nothing points to.
     Mapping,
+    /// Only words in disguise lead to it: tagged or unaligned ones. It may well be in use, and is in no sum.
+    Possible,
+}
+
+impl Kind {
+    /// Whether it was lost for sure.
+    pub fn is_sure(self) -> bool {
+        self != Kind::Possible
+    }
 }
 
 /// Leaked objects of one stack.
@@ -317,6 +326,7 @@ fn kind(word: &str) -> Option<Kind> {
         "direct" => Some(Kind::Direct),
         "indirect" => Some(Kind::Indirect),
         "mapping" => Some(Kind::Mapping),
+        "possible" => Some(Kind::Possible),
         _ => None,
     }
 }

@@ -119,6 +119,7 @@ pub fn kind_name(kind: Kind) -> &'static str {
         Kind::Direct => "direct",
         Kind::Indirect => "indirect",
         Kind::Mapping => "mapping",
+        Kind::Possible => "possible",
     }
 }
 
@@ -141,11 +142,20 @@ impl Findings<'_> {
         self.sizes().fold(0, |sum, size| sum.saturating_add(size.1))
     }
     fn sizes(&self) -> impl Iterator<Item = (u64, u64)> {
-        let leaks = self.leaks.iter().map(|leak| (leak.bytes, leak.objects));
+        let leaks =
+            self.leaks.iter().filter(|leak| leak.kind.is_sure()).map(|leak| (leak.bytes, leak.objects));
         leaks.chain(self.hidden.iter().map(|one| (one.of.bytes, one.of.objects)))
     }
+    /// Whether nothing was lost for sure.
     pub fn is_empty(&self) -> bool {
-        self.leaks.is_empty() && self.hidden.is_empty()
+        self.hidden.is_empty() && !self.leaks.iter().any(|leak| leak.kind.is_sure())
+    }
+    /// Bytes and objects that may be in use.
+    pub fn possible(&self) -> Sum {
+        let mut sum = Sum::default();
+        let possible = self.leaks.iter().filter(|leak| !leak.kind.is_sure());
+        possible.for_each(|leak| tree::add(&mut sum, Sum { bytes: leak.bytes, objects: leak.objects }));
+        sum
     }
 }
 
@@ -364,7 +374,7 @@ fn shown<'a>(record: &'a Record, frames: impl Iterator<Item = &'a Frame>) -> Vec
 }
 
 fn cut_short(record: &Record) -> Option<String> {
-    let leaks = record.leaks.iter().map(|leak| (leak.bytes, leak.objects));
+    let leaks = record.leaks.iter().filter(|leak| leak.kind.is_sure()).map(|leak| (leak.bytes, leak.objects));
     let sizes = leaks.chain(record.hidden.iter().map(|hidden| (hidden.bytes, hidden.objects)));
     let (bytes, objects) =
         sizes.fold((0u64, 0u64), |sum, one| (sum.0.saturating_add(one.0), sum.1.saturating_add(one.1)));

@@ -43,7 +43,7 @@ pub struct Object {
     pub stack: u32,
     /// The number of its type ([`super::types`]), or none.
     pub of: u16,
-    /// Set by [`run`]; any value before.
+    /// Possible, or set by [`run`].
     pub kind: Kind,
 }
 
@@ -53,6 +53,8 @@ pub enum Kind {
     Indirect,
     /// Not of the heap: mappings of the program's ([`super::mapped`]).
     Mapping,
+    /// Something in disguise leads to them ([`super::possible`]); they are not lost for sure.
+    Possible,
 }
 
 /// Objects of one stack and kind.
@@ -119,18 +121,20 @@ impl Edges for Words {
     }
 }
 
-/// Sorts `objects` into groups: most bytes first, direct before indirect. Afterwards `objects` is in
-/// no particular order, with `kind` set. Without memory for the search all objects count as direct.
+/// Sorts `objects` into groups: most bytes first, direct before indirect. Those that are possible stay so, and lead
+/// nowhere. Afterwards `objects` is in no particular order, with `kind` set. Without memory for the search all objects count as direct.
 pub fn run<'c>(
     critical: &'c Critical,
     objects: &mut [Object],
     edges: &dyn Edges,
 ) -> Result<Grouped<'c>, Full> {
-    objects.sort_unstable_by_key(|object| object.addr);
-    let tree = match classify(critical, objects, edges) {
-        Ok(()) => tree::grow(critical, objects, edges).unwrap_or(List::new(critical)),
+    objects.sort_unstable_by_key(|object| (object.kind == Kind::Possible, object.addr));
+    let lost = objects.partition_point(|object| object.kind != Kind::Possible);
+    let lost = &mut objects[..lost];
+    let tree = match classify(critical, lost, edges) {
+        Ok(()) => tree::grow(critical, lost, edges).unwrap_or(List::new(critical)),
         Err(Full) => {
-            objects.iter_mut().for_each(|object| object.kind = Kind::Direct);
+            lost.iter_mut().for_each(|object| object.kind = Kind::Direct);
             List::new(critical)
         }
     };
@@ -196,14 +200,14 @@ fn classify(critical: &Critical, objects: &mut [Object], edges: &dyn Edges) -> R
 }
 
 /// One search over the graph, in the order of a work list.
-struct Search<'c> {
+pub(super) struct Search<'c> {
     visited: List<'c, u64>,
     /// Room for every object: it never grows while searching.
     work: List<'c, u32>,
 }
 
 impl<'c> Search<'c> {
-    fn new(critical: &'c Critical, objects: usize) -> Result<Search<'c>, Full> {
+    pub fn new(critical: &'c Critical, objects: usize) -> Result<Search<'c>, Full> {
         if u32::try_from(objects).is_err() {
             return Err(Full);
         }
@@ -214,7 +218,8 @@ impl<'c> Search<'c> {
     fn begin_again(&mut self) {
         self.visited.fill(0);
     }
-    fn mark(&mut self, index: usize) -> bool {
+    /// Whether it was not marked yet.
+    pub fn mark(&mut self, index: usize) -> bool {
         let (word, bit) = (&mut self.visited[index / 64], 1 << (index % 64));
         let new = *word & bit == 0;
         *word |= bit;

@@ -7,8 +7,8 @@
 //! mode <mode>
 //! module <start> <end> <load-bias> <build-id|-> <path>      numbers in hex
 //! stack <id> <pc> <pc> ...         innermost first; return addresses, or exact with a '!' before
-//! leak <direct|indirect|mapping> <bytes> <objects> <stack-id>
-//! type <direct|indirect|live> <bytes> <objects> <stack-id> <vtable, hex> <mangled name|->
+//! leak <direct|indirect|mapping|possible> <bytes> <objects> <stack-id>
+//! type <direct|indirect|possible|live> <bytes> <objects> <stack-id> <vtable, hex> <mangled name|->
 //! root <node> <family> <cycles> <bytes> <objects> <stack-id>
 //! held <node> <node above> <bytes> <objects> <shared bytes> <shared objects> <stack-id>
 //! hidden <bytes> <objects> <collections> <stack-id of allocation> <stack-id of use> <call>
@@ -18,7 +18,7 @@
 //! site <bytes> <objects> <stack-id>                        the largest stacks of a program that goes on
 //! note <text>
 //! suppress leak:<pattern>                                   the program's own rules
-//! end <bytes> <objects>                                    of all leaks and hidden ones
+//! end <bytes> <objects>                                    of all leaks and hidden ones, without possible ones
 //! ```
 //! Text, because a record may be read on another machine, years later, by eye. Written through a
 //! 4 KiB buffer by write(2); about 200 bytes a distinct stack. A line end inside a path becomes `?`.
@@ -134,9 +134,13 @@ impl Found<'_> {
     pub fn is_empty(&self) -> bool {
         self.leaks.is_empty() && self.hidden.is_empty()
     }
-    /// Bytes and objects of all.
+    /// Bytes and objects of all that is lost, or was used by hidden pointers.
     pub fn totals(&self) -> (u64, u64) {
-        let leaks = self.leaks.iter().map(|leak| (leak.bytes, leak.objects));
+        let leaks = self
+            .leaks
+            .iter()
+            .filter(|leak| leak.kind != Kind::Possible)
+            .map(|leak| (leak.bytes, leak.objects));
         let hidden = self.hidden.iter().map(|row| (row.bytes, row.objects));
         leaks.chain(hidden).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
     }
@@ -258,6 +262,7 @@ fn kind_name(kind: Kind) -> &'static str {
         Kind::Direct => "direct",
         Kind::Indirect => "indirect",
         Kind::Mapping => "mapping",
+        Kind::Possible => "possible",
     }
 }
 

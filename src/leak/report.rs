@@ -27,7 +27,9 @@ use core::fmt::Write;
 /// The command's status when each leak was suppressed.
 const NOTHING_LEFT: u8 = 3;
 /// The headline of an audit that found something.
-const HIDES: &str = "gleaner: the program hides pointers";
+const HIDES: &str = "ERROR: gleaner: the program hides pointers";
+/// The headline of a check that found nothing for sure.
+const POSSIBLE: &str = "gleaner: nothing is lost for sure; only words in disguise lead to what follows";
 /// A cold disk and a large program: names may take seconds. Then the plain report must do.
 const DEADLINE_MS: u64 = 60_000;
 
@@ -64,7 +66,7 @@ pub fn finish(critical: &Critical, order: &Order<'_>, about: &About<'_>, found: 
     let _errno = errno::Saved::new();
     // Names and suppressions come later, perhaps on another machine: `gleaner report`.
     if order.symbolizer == b"record" && record::write(order.out, about, found).is_ok() {
-        return Verdict::Leaks;
+        return if found.totals().1 > 0 { Verdict::Leaks } else { Verdict::Clean };
     }
     match named(critical, order, about, found) {
         Some(verdict) => verdict,
@@ -160,15 +162,25 @@ pub fn plain(critical: &Critical, order: &Order<'_>, about: &About<'_>, found: &
     }
     let (mut out, pid) = (Out::new(order.out), copy::told_pid());
     let audit = about.mode == "audit";
-    let head = if audit { HIDES } else { "LeakSanitizer: detected memory leaks" };
+    let lost = || leaks().filter(|group| group.kind != Kind::Possible);
+    let sure = lost().next().is_some() || hidden().next().is_some();
+    let head = match (audit, sure) {
+        (true, _) => HIDES,
+        (false, true) => "ERROR: LeakSanitizer: detected memory leaks",
+        (false, false) => POSSIBLE,
+    };
     out.bytes(b"\n=================================================================\n");
-    out.line(format_args!("=={pid}==ERROR: {head}\n"));
+    out.line(format_args!("=={pid}=={head}\n"));
     for note in about.notes {
         out.line(format_args!("=={pid}==gleaner: {note}"));
     }
     leaks().for_each(|group| leak(&mut out, &group));
     hidden().for_each(|row| used(&mut out, row));
-    let (bytes, objects) = leaks().fold((0, 0), |(b, o), g| (b + g.bytes, o + g.objects));
+    if !sure {
+        let _: Result<(), Unwritten> = out.finish();
+        return Verdict::Clean;
+    }
+    let (bytes, objects) = lost().fold((0, 0), |(b, o), g| (b + g.bytes, o + g.objects));
     let (bytes, objects) = hidden().fold((bytes, objects), |(b, o), row| (b + row.bytes, o + row.objects));
     match audit {
         false => out
@@ -195,6 +207,7 @@ fn leak(out: &mut Out, group: &Group) {
         Kind::Direct => ("Direct leak", "object(s) allocated"),
         Kind::Indirect => ("Indirect leak", "object(s) allocated"),
         Kind::Mapping => ("Leaked mapping", "mapping(s) mapped"),
+        Kind::Possible => ("Possible leak", "object(s) allocated"),
     };
     out.line(format_args!("{kind} of {bytes} byte(s) in {objects} {what} from:"));
     stack_of(out, group.stack);

@@ -6,12 +6,12 @@
 use super::copies::{self, Shared, Why};
 use super::cycle::{self, Held};
 use super::world::{Gaps, OwnStack, Process, SPARSE};
-use super::{check, exit, holders, log, lost_mappings, lsan, pins, start};
-use crate::gc::{self, Abandon, Marked, Settings, Sum, World};
+use super::{check, exit, holders, log, lost_mappings, lsan, pins, possible, start};
+use crate::gc::{self, Abandon, Marked, Settings, Sum};
 use crate::ground::critical::Critical;
 use crate::ground::out;
 use crate::heap::stacks;
-use crate::leak::group::{self, Edges, Group, Grouped, Kind, Object, Typed, Words};
+use crate::leak::group::{self, Group, Grouped, Kind, Object, Typed, Words};
 use crate::leak::growth::{self, Growth};
 use crate::leak::history::{History, Row};
 use crate::leak::holders::Way;
@@ -406,15 +406,11 @@ fn group_all<'c>(
     let words = unsafe { Words::new() };
     let host = RefCell::new(host);
     let edges = |o: &Object, each: &mut dyn FnMut(usize)| {
-        let (lo, hi) = (Addr(o.addr), Addr(o.addr).add(o.size));
-        if o.size < SPARSE && marked.is_readable(lo, o.size) {
-            return words.each(o, each);
-        }
-        // Gigabytes may be leaked of which nothing was ever touched.
-        let read = host.borrow_mut().large(lo, hi, &mut |lo, hi| words.each_of(lo, hi, each));
-        // What cannot be read leads nowhere: then more objects are called direct.
-        let _: Result<(), Abandon> = read;
+        possible::parts(marked, &host, o, &mut |lo, hi| words.each_of(lo, hi, each));
     };
+    objects.sort_unstable_by_key(|object| object.addr);
+    // If not all can be read, what was found is told as lost: as it was without this.
+    let _: Result<(), Abandon> = possible::find(critical, marked, &host, &mut objects, &edges);
     group::run(critical, &mut objects, &edges).map_err(|_| Abandon::NoMemory)
 }
 

@@ -15,7 +15,7 @@
 //! // stdout: text                   one line; `*` stands for anything; absent: not looked at
 //! // stderr: text                   one line; absent: stderr must be empty; `...`: any lines
 //! // told: text                   some line of stderr
-//! // leak: function @mark bytes objects direct|indirect|mapping
+//! // leak: function @mark bytes objects direct|indirect|mapping|possible
 //! ```
 //! A key may be narrowed to a mode: `// status[leak]: 23`. A file with `leak:` lines ends with 23 in
 //! leak mode, and its stderr is read as the report: each line needs its group, and there must be no

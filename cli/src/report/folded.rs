@@ -55,7 +55,11 @@ fn tamed(lines: Vec<String>) -> Vec<String> {
 fn lines(all: &[Findings<'_>], size: impl Fn(u64, u64) -> u64) -> Vec<String> {
     let mut sums: BTreeMap<String, u64> = BTreeMap::new();
     for found in all {
-        let leaks = found.leaks.iter().map(|Finding { stack, bytes, objects, .. }| (stack, *bytes, *objects));
+        let leaks = found
+            .leaks
+            .iter()
+            .filter(|leak| leak.kind.is_sure())
+            .map(|Finding { stack, bytes, objects, .. }| (stack, *bytes, *objects));
         let hidden = found.hidden.iter().map(|one| (&one.allocated, one.of.bytes, one.of.objects));
         for (stack, bytes, objects) in leaks.chain(hidden) {
             let frames: Vec<&Frame> = flat(stack).collect();

@@ -4,7 +4,7 @@
 //! { "format": "gleaner-report", "version": 1, "reports": [ {
 //!     "pid", "exe", "mode", "complete": bool,
 //!     "summary": { "bytes", "objects" },
-//!     "leaks": [ { "kind": "direct"|"indirect"|"mapping", "bytes", "objects", "fingerprint", "own"?: index, "rule"?,
+//!     "leaks": [ { "kind": "direct"|"indirect"|"mapping"|"possible", "bytes", "objects", "fingerprint", "own"?: index, "rule"?,
 //!         "classes"?: [ { "name", "bytes", "objects" } ],
 //!         "keeps"?: { "bytes", "objects" }, "shares"?: { "bytes", "objects" }, "cycles"?,
 //!         "stack": [ { "pc", "function"?, "linkage"?, "file"?, "line"?, "column"?,

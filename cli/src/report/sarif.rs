@@ -13,7 +13,7 @@ use std::path::{Component, Path, PathBuf};
 
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 /// (id, name, short, full)
-const RULES: [(&str, &str, &str, &str); 4] = [
+const RULES: [(&str, &str, &str, &str); 5] = [
     (
         "leak/direct",
         "DirectLeak",
@@ -31,6 +31,12 @@ const RULES: [(&str, &str, &str, &str); 4] = [
         "LeakedMapping",
         "A mapping was lost",
         "The program mapped this memory, and no word of it points there any more.",
+    ),
+    (
+        "leak/possible",
+        "PossibleLeak",
+        "Memory may be lost",
+        "Only words in disguise (unaligned, or with something above the address) lead to this memory: it may be in use.",
     ),
     (
         "hidden/pointer",
@@ -75,7 +81,11 @@ fn rule(id: &str, name: &str, short: &str, full: &str) -> Value {
 }
 
 fn level(rule: &str) -> &'static str {
-    if rule == "leak/indirect" { "warning" } else { "error" }
+    match rule {
+        "leak/indirect" => "warning",
+        "leak/possible" => "note",
+        _ => "error",
+    }
 }
 
 /// Stacks by what they are of.
@@ -84,7 +94,8 @@ type Stacks<'a> = Vec<(&'a str, Vec<&'a Frame>)>;
 fn results(found: &Findings<'_>, root: &Root, seen: &mut HashMap<String, u32>) -> Vec<Value> {
     let leaks = found.leaks.iter().map(|leak| {
         let rule = format!("leak/{}", kind_name(leak.kind));
-        let mut what = format!("{} byte(s) in {} object(s) were lost", leak.bytes, leak.objects);
+        let how = if leak.kind.is_sure() { "were lost" } else { "may be lost" };
+        let mut what = format!("{} byte(s) in {} object(s) {how}", leak.bytes, leak.objects);
         let mut size = json!({"bytes": leak.bytes, "objects": leak.objects, "pid": found.record.pid});
         if !leak.classes.is_empty() {
             let told: Vec<String> = leak.classes.iter().take(3).map(classes::told).collect();

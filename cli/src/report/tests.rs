@@ -39,7 +39,7 @@ fn stack() -> impl Strategy<Value = Vec<Rc<[Frame]>>> {
     prop::collection::vec(prop::collection::vec(frame(), 1..3).prop_map(Rc::from), 0..4)
 }
 fn leaks() -> impl Strategy<Value = Vec<Finding>> {
-    let kind = prop::sample::select(&[Kind::Direct, Kind::Indirect, Kind::Mapping][..]);
+    let kind = prop::sample::select(&[Kind::Direct, Kind::Indirect, Kind::Mapping, Kind::Possible][..]);
     let size = prop_oneof![0..5u64, Just(u64::MAX), any::<u64>()];
     let class = (text(), any::<u64>(), 0..9u64);
     let class = class.prop_map(|(name, bytes, objects)| Class { name, bytes, objects });

@@ -21,18 +21,10 @@ pub fn write(out: &mut dyn Write, found: &Findings<'_>, style: &Style) -> io::Re
     let (purpose, painted) = (style.purpose, style.painted);
     let pid = found.record.pid;
     let paint = |code: &'static str| if painted { code } else { "" };
-    let (red, blue, plain) = (paint("\x1b[1m\x1b[31m"), paint("\x1b[1m\x1b[34m"), paint("\x1b[1m\x1b[0m"));
+    let (blue, plain) = (paint("\x1b[1m\x1b[34m"), paint("\x1b[1m\x1b[0m"));
     let leaked = !found.is_empty();
     let audit = found.record.mode == "audit";
-    if leaked {
-        let what = if audit {
-            "gleaner: the program hides pointers"
-        } else {
-            "LeakSanitizer: detected memory leaks"
-        };
-        writeln!(out, "\n{RULE}\n{red}=={pid}==ERROR: {what}{plain}\n")?;
-        verdict(out, found, painted)?;
-    }
+    headline(out, found, painted)?;
     notes(out, found, purpose, leaked)?;
     for leak in &found.leaks {
         let (bytes, objects) = (leak.bytes, leak.objects);
@@ -40,6 +32,7 @@ pub fn write(out: &mut dyn Write, found: &Findings<'_>, style: &Style) -> io::Re
             Kind::Direct => ("Direct leak", "object(s) allocated"),
             Kind::Indirect => ("Indirect leak", "object(s) allocated"),
             Kind::Mapping => ("Leaked mapping", "mapping(s) mapped"),
+            Kind::Possible => ("Possible leak", "object(s) allocated"),
         };
         writeln!(out, "{blue}{kind} of {bytes} byte(s) in {objects} {what} from:{plain}")?;
         stack(out, found.record, leak.frames(), painted)?;
@@ -80,6 +73,27 @@ pub fn write(out: &mut dyn Write, found: &Findings<'_>, style: &Style) -> io::Re
     }
 }
 
+/// What is the matter, if anything is.
+fn headline(out: &mut dyn Write, found: &Findings<'_>, painted: bool) -> io::Result<()> {
+    let (red, plain) = if painted { ("\x1b[1m\x1b[31m", "\x1b[1m\x1b[0m") } else { ("", "") };
+    let (pid, Sum { bytes, objects }) = (found.record.pid, found.possible());
+    if found.is_empty() && objects > 0 {
+        return writeln!(
+            out,
+            "\n=={pid}==gleaner: nothing is lost for sure; {bytes} byte(s) in {objects} object(s) may be: only words in \
+             disguise lead there\n"
+        );
+    } else if found.is_empty() {
+        return Ok(());
+    }
+    let what = match found.record.mode.as_str() {
+        "audit" => "gleaner: the program hides pointers",
+        _ => "LeakSanitizer: detected memory leaks",
+    };
+    writeln!(out, "\n{RULE}\n{red}=={pid}==ERROR: {what}{plain}\n")?;
+    verdict(out, found, painted)
+}
+
 /// What is reachable and more at each check.
 fn grown(out: &mut dyn Write, found: &Findings<'_>, painted: bool) -> io::Result<()> {
     let (blue, plain) = if painted { ("\x1b[1m\x1b[34m", "\x1b[1m\x1b[0m") } else { ("", "") };
@@ -111,6 +125,7 @@ fn verdict(out: &mut dyn Write, found: &Findings<'_>, painted: bool) -> io::Resu
     let leaks = found
         .leaks
         .iter()
+        .filter(|leak| leak.kind.is_sure())
         .map(|leak| (leak.frames().collect(), Sum { bytes: leak.bytes, objects: leak.objects }));
     let hidden = found
         .hidden

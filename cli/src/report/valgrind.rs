@@ -1,6 +1,6 @@
 //! The report as Valgrind's XML, protocol 4: what CI plug-ins for Memcheck read.
 //!
-//! Direct leaks and mappings are Leak_DefinitelyLost, indirect ones Leak_IndirectlyLost. Several records give
+//! Direct leaks and mappings are Leak_DefinitelyLost, indirect ones Leak_IndirectlyLost, possible ones Leak_PossiblyLost. Several records give
 //! one document, since it has one root. An audit's finding is an error of the kind InvalidFree, with the
 //! stack of its allocation as the second one.
 use super::{Finding, Findings, classes, flat, tree};
@@ -93,6 +93,7 @@ fn error(
     let (kind, how) = match leak.kind {
         Kind::Direct | Kind::Mapping => ("Leak_DefinitelyLost", "definitely"),
         Kind::Indirect => ("Leak_IndirectlyLost", "indirectly"),
+        Kind::Possible => ("Leak_PossiblyLost", "possibly"),
     };
     let (bytes, blocks) = (leak.bytes, leak.objects);
     let what = if leak.kind == Kind::Mapping { "mappings" } else { "blocks" };

@@ -17,6 +17,7 @@ pub struct Stack {
 enum Word {
     Definite,
     Indirect,
+    Possible,
     /// Kinds that are never in a record.
     Other,
 }
@@ -76,14 +77,19 @@ fn words(word: &str) -> Vec<Word> {
     match word.trim() {
         "definite" => vec![Word::Definite],
         "indirect" => vec![Word::Indirect],
-        "all" => vec![Word::Definite, Word::Indirect, Word::Other],
+        "possible" => vec![Word::Possible],
+        "all" => vec![Word::Definite, Word::Indirect, Word::Possible, Word::Other],
         _ => vec![Word::Other],
     }
 }
 
 impl Stack {
     pub fn holds(&self, stack: &[Shown<'_>], kind: Kind) -> bool {
-        let word = if kind == Kind::Indirect { Word::Indirect } else { Word::Definite };
+        let word = match kind {
+            Kind::Indirect => Word::Indirect,
+            Kind::Possible => Word::Possible,
+            Kind::Direct | Kind::Mapping => Word::Definite,
+        };
         if !self.kinds.is_empty() && !self.kinds.contains(&word) {
             return false;
         }

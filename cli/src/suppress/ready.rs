@@ -70,7 +70,11 @@ pub fn lines(found: &Findings<'_>, most: usize) -> (Vec<String>, bool) {
 const FRAMES: usize = 24;
 
 fn braces(record: &Record, kind: Kind, frames: &[&Frame], label: &str) -> String {
-    let kinds = if kind == Kind::Indirect { "indirect" } else { "definite" };
+    let kinds = match kind {
+        Kind::Indirect => "indirect",
+        Kind::Possible => "possible",
+        Kind::Direct | Kind::Mapping => "definite",
+    };
     let mut text = format!("{{\n   {}\n   Memcheck:Leak\n   match-leak-kinds: {kinds}\n", plain(label));
     // There a stack begins in malloc itself, or in operator new, which calls malloc here.
     let new = |frame: &&Frame| frame.linkage.as_deref().is_some_and(|name| name.starts_with("_Zn"));

@@ -81,7 +81,7 @@
     }
     tile(size(data.total.bytes), data.audit ? "hidden" : "lost in all");
     tile(number(data.total.objects), "objects");
-    for (const [kind, label] of [["direct", "lost directly"], ["indirect", "lost with them"], ["mapping", "in mappings"]]) {
+    for (const [kind, label] of [["direct", "lost directly"], ["indirect", "lost with them"], ["mapping", "in mappings"], ["possible", "possibly lost"]]) {
       if (of(kind) > 0) tile(size(of(kind)), label);
     }
     if (sites.length > 0) {
