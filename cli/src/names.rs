@@ -8,17 +8,19 @@
 //! A name is never guessed: a file whose build-id is not the recorded one was changed since, and
 //! is not asked.
 use crate::record::{Module, Pc, Record, Typed};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 mod elf;
 mod image;
+mod progress;
 mod search;
 mod split;
 mod symbols;
 mod types;
 use image::Image;
+use progress::Progress;
 pub use search::hex;
 
 /// One line of a report's stack.
@@ -61,6 +63,7 @@ pub struct Names<'a> {
     /// By path and build-id: a module that is mapped twice is opened once.
     images: HashMap<(&'a Path, Option<&'a [u8]>), Rc<Image>>,
     known: HashMap<u64, Rc<[Frame]>>,
+    progress: Option<Progress>,
 }
 
 impl<'a> Names<'a> {
@@ -68,7 +71,22 @@ impl<'a> Names<'a> {
         let mut places = places.clone();
         places.debug_dirs.extend(places.sysroot.iter().map(|root| root.join("usr/lib/debug")));
         places.debug_dirs.push(PathBuf::from("/usr/lib/debug"));
-        Names { modules: &record.modules, places, images: HashMap::new(), known: HashMap::new() }
+        Names {
+            modules: &record.modules,
+            places,
+            images: HashMap::new(),
+            known: HashMap::new(),
+            progress: None,
+        }
+    }
+
+    /// Somebody waits: says how far it is, until [`Names::waited`].
+    pub fn wait_for(&mut self, record: &Record) {
+        let all: HashSet<u64> = record.stacks.values().flatten().map(|pc| pc.lookup()).collect();
+        self.progress = Some(Progress::begin(all.len() as u64));
+    }
+    pub fn waited(&mut self) {
+        self.progress = None;
     }
 
     /// The frames of one address, innermost first; at least one.
@@ -86,6 +104,9 @@ impl<'a> Names<'a> {
         let unknown = Frame { pc, function: None, linkage: None, source: None, place: None, inlined: false };
         let Some(index) = record.module_of(pc) else { return vec![unknown] };
         let module = &self.modules[index];
+        if let Some(progress) = &self.progress {
+            progress.next(&module.path.to_string_lossy());
+        }
         let address = pc.wrapping_sub(module.bias);
         let bare = Frame { place: Some((index, address)), ..unknown };
         let named = self.image(module).frames(address, &bare);

@@ -259,6 +259,7 @@ pub fn read(file: &Path) -> Result<(Vec<u8>, String), Failure> {
 /// bytes first.
 pub fn find<'a>(record: &'a Record, rules: &'a mut Suppressions, places: &Places) -> Findings<'a> {
     let mut names = Names::new(record, places);
+    names.wait_for(record);
     let mut classes = classes::all(record, &mut names);
     let (leaks, tree, left_out) = leaks(record, &mut names, &mut classes, rules);
     let mut hidden = Vec::new();
@@ -286,6 +287,7 @@ pub fn find<'a>(record: &'a Record, rules: &'a mut Suppressions, places: &Places
         live.entry(*id)
             .or_insert_with(|| stack(record, *id).iter().map(|pc| names.frames(record, *pc)).collect());
     }
+    names.waited();
     let mut notes = record.notes.clone();
     notes.extend(left_out);
     notes.extend(names.troubles());

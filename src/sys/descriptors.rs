@@ -5,7 +5,7 @@
 #![allow(unsafe_code)]
 use super::file::Fd;
 use super::lines;
-use super::raw::{Errno, check, syscall2, syscall3, syscall4};
+use super::raw::{Errno, check, syscall3, syscall4, syscall5};
 use super::sandbox::{self, Need};
 use core::ffi::CStr;
 use core::ops::ControlFlow;
@@ -123,17 +123,20 @@ fn places() -> Option<u64> {
     places.filter(|_| read.is_ok())
 }
 
-/// Whether `fd` is open, and no socket, pipe, folder or device: those of the kernel's own sorts have no type at all.
+/// Whether `fd` is open, and no socket, pipe, folder or device: those of the kernel's own sorts have no type at all. A server
+/// of files is not asked: it may be gone, or this very program, which is stopped.
 fn may_be_other(fd: i32) -> bool {
-    // SAFETY: zeros are such a structure, which the kernel writes.
+    let (how, wanted) = (libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC, libc::STATX_TYPE);
+    // SAFETY: zeros are such a structure, which the kernel writes; the name is empty.
     let (status, asked) = unsafe {
-        let mut status: libc::stat = core::mem::zeroed();
-        let asked = check(syscall2(libc::SYS_fstat, fd as usize, &raw mut status as usize));
+        let mut status: libc::statx = core::mem::zeroed();
+        let (name, out) = (c"".as_ptr() as usize, &raw mut status as usize);
+        let asked = check(syscall5(libc::SYS_statx, fd as usize, name, how as usize, wanted as usize, out));
         (status, asked)
     };
     let plain = [libc::S_IFSOCK, libc::S_IFIFO, libc::S_IFDIR, libc::S_IFCHR, libc::S_IFBLK];
     match asked {
-        Ok(_) => !plain.contains(&(status.st_mode & libc::S_IFMT)),
+        Ok(_) => !plain.contains(&(u32::from(status.stx_mode) & libc::S_IFMT)),
         Err(Errno(error)) => error != libc::EBADF,
     }
 }

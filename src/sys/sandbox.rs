@@ -133,7 +133,7 @@ const COLLECT: Calls = &[
     (libc::SYS_mprotect, [0x1000, 4096, libc::PROT_NONE as u64, 0, 0, 0]),
     (libc::SYS_munmap, [0x1000, 4096, 0, 0, 0, 0]),
 ];
-const PROBE: Calls = &[plain(libc::SYS_fstat)];
+const PROBE: Calls = &[plain(libc::SYS_statx)];
 const RELEASE: Calls = &[(libc::SYS_madvise, [0x1000, 4096, libc::MADV_DONTNEED as u64, 0, 0, 0])];
 const UNMAP: Calls = &[(libc::SYS_munmap, [0x1000, 4096, 0, 0, 0, 0])];
 const MAP: Calls = &[(libc::SYS_mmap, [0, 4096, READ_WRITE, ANON, u64::MAX, 0])];
