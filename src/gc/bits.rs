@@ -228,27 +228,18 @@ pub unsafe fn add_grey(span: &Span, index: u32) -> bool {
     false
 }
 
-/// The span becomes idle; calls `each` with what was grey, a word of 64 slots at a time. What turns grey
-/// meanwhile may be among it, or queues the span again.
+/// Takes what is grey among 64 slots. The span was made idle; what turns grey meanwhile may be among it, or queues
+/// the span again.
 ///
 /// # Safety
-/// See [`grey_state`]; the state is `Many`.
+/// See [`grey_state`]; the state was `Many`, `at` is below the span's words.
 #[inline(always)]
-pub unsafe fn take_grey_words(span: &Span, mut each: impl FnMut(usize, u64)) {
+pub unsafe fn take_grey_word(span: &Span, at: usize) -> u64 {
     // SAFETY: the caller's promise.
-    unsafe {
-        set_idle(span);
-        let grey = span.white_bits.get().add(words(span));
-        for at in 0..words(span) {
-            let word = core::mem::take(&mut *grey.add(at));
-            if word != 0 {
-                each(at, word);
-            }
-        }
-    }
+    unsafe { core::mem::take(&mut *span.white_bits.get().add(words(span) + at)) }
 }
 
-/// The same, slot by slot and in any state.
+/// The span becomes idle; calls `each` with what was grey, slot by slot.
 ///
 /// # Safety
 /// See [`grey_state`].
@@ -259,12 +250,14 @@ pub unsafe fn take_grey(span: &Span, mut each: impl FnMut(u32)) {
             set_idle(span);
             return each(index);
         }
-        take_grey_words(span, |at, mut word| {
+        set_idle(span);
+        for at in 0..words(span) {
+            let mut word = take_grey_word(span, at);
             while word != 0 {
                 each(at as u32 * 64 + word.trailing_zeros());
                 word &= word - 1;
             }
-        });
+        }
     }
 }
 

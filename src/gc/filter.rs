@@ -2,11 +2,11 @@
 //!
 //! Most words of most programs are no pointers into the heap. A block of 64 bytes is compared
 //! with AVX2 at about the speed of memory (two loads, two subtractions, two comparisons); only
-//! blocks with a hit come back to the marker. Without AVX2 (asked once, by cpuid) the marker looks
-//! at each word itself.
+//! blocks with a hit come back to the marker. With AVX-512 ([`wide`]) small objects are looked at that way, too. Without
+//! either (asked once, by cpuid) the marker looks at each word itself.
 //!
 //! # Safety
-//! `next_hit` reads whole blocks inside the range that its caller may read. AVX2 code runs
+//! `next_hit` reads whole blocks inside the range that its caller may read. Code for a [`Level`] runs
 //! only after cpuid and xgetbv said that processor and kernel have it.
 #![allow(unsafe_code)]
 use core::arch::x86_64::*;
@@ -33,34 +33,64 @@ impl Window {
 /// Bytes of a block.
 pub const BLOCK: usize = 64;
 
+/// What processor and kernel have.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[repr(u8)]
+pub enum Level {
+    Words = 1,
+    /// [`next_hit`] may be called.
+    Avx2,
+    /// The functions of [`wide`] too.
+    Avx512,
+}
 const UNKNOWN: u8 = 0;
-const NO: u8 = 1;
-const YES: u8 = 2;
-static AVX2: AtomicU8 = AtomicU8::new(UNKNOWN);
+static LEVEL: AtomicU8 = AtomicU8::new(UNKNOWN);
 
-/// Whether [`next_hit`] may be called.
-pub fn available() -> bool {
-    match AVX2.load(Ordering::Relaxed) {
-        UNKNOWN => {
-            let has = detect();
-            AVX2.store(if has { YES } else { NO }, Ordering::Relaxed);
-            has
-        }
-        known => known == YES,
+pub fn level() -> Level {
+    if LEVEL.load(Ordering::Relaxed) == UNKNOWN {
+        LEVEL.store(detect() as u8, Ordering::Relaxed);
+    }
+    match LEVEL.load(Ordering::Relaxed) {
+        3 => Level::Avx512,
+        2 => Level::Avx2,
+        _ => Level::Words,
     }
 }
 
-fn detect() -> bool {
-    const OSXSAVE: u32 = 1 << 27;
-    const AVX: u32 = 1 << 28;
+/// For tests: from now on no more than `most` is used of what there is.
+pub fn limit(most: Level) {
+    LEVEL.store(most.min(detect()) as u8, Ordering::Relaxed);
+}
+
+/// Whether [`next_hit`] may be called.
+pub fn available() -> bool {
+    level() >= Level::Avx2
+}
+
+fn detect() -> Level {
+    // OSXSAVE and AVX; beyond them POPCNT.
+    const BASE: u32 = 1 << 27 | 1 << 28;
+    const POPCNT: u32 = 1 << 23;
     const AVX2: u32 = 1 << 5;
+    // BMI1, BMI2, AVX512F, DQ, BW, VL.
+    const WIDE: u32 = 1 << 3 | 1 << 8 | 1 << 16 | 1 << 17 | 1 << 30 | 1 << 31;
+    const LZCNT: u32 = 1 << 5;
+    // What the kernel keeps: SSE and AVX; opmasks and both parts of the wide registers.
+    const STATE: u64 = 6;
+    const WIDE_STATE: u64 = 7 << 5;
     let features = __cpuid(1).ecx;
-    if __cpuid(0).eax < 7 || features & (OSXSAVE | AVX) != OSXSAVE | AVX {
-        return false;
+    if __cpuid(0).eax < 7 || features & BASE != BASE {
+        return Level::Words;
     }
-    // SAFETY: OSXSAVE says that xgetbv exists. The kernel keeps SSE and AVX state: bits 1 and 2.
-    let kept = unsafe { _xgetbv(0) } & 6 == 6;
-    kept && __cpuid_count(7, 0).ebx & AVX2 != 0
+    // SAFETY: OSXSAVE says that xgetbv exists.
+    let kept = unsafe { _xgetbv(0) };
+    let more = __cpuid_count(7, 0).ebx;
+    if kept & STATE != STATE || more & AVX2 == 0 {
+        return Level::Words;
+    }
+    let extended = __cpuid(0x8000_0000).eax > 0x8000_0000 && __cpuid(0x8000_0001).ecx & LZCNT != 0;
+    let wide = more & WIDE == WIDE && kept & WIDE_STATE == WIDE_STATE;
+    if wide && extended && features & POPCNT != 0 { Level::Avx512 } else { Level::Avx2 }
 }
 
 /// The first block of `[at, end)` with a word in the window: its address, and a bit for
@@ -90,6 +120,8 @@ pub unsafe fn next_hit(mut at: usize, end: usize, window: Window) -> Option<(usi
     }
     None
 }
+
+pub mod wide;
 
 #[cfg(test)]
 mod tests;

@@ -22,9 +22,12 @@
 //! an index comes from the reciprocal of an address inside the span, or is 0. A batch's lengths never exceed
 //! its arrays: see [`Batch`].
 #![allow(unsafe_code)]
-use super::bits::{self, Bits, GreyState, words};
+mod scan;
+mod trail;
+
+use super::bits::{self, Bits, words};
 use super::checkmark::Checker;
-use super::filter::{self, BLOCK, Window};
+use super::filter::{self, Level, Window};
 use super::object::{self, Colour};
 use super::protected::Protected;
 use super::queue::Queue;
@@ -45,10 +48,6 @@ const DIRECT_MAX: usize = 32 * PAGE_SIZE;
 const BATCH: usize = 256;
 /// Words that are looked at between two questions whether the batch has room for them.
 const CHUNK: usize = 64;
-/// Grey objects that are being prefetched.
-const AHEAD: usize = 8;
-/// Ranges from this size on go through the filter, bytes.
-const FILTERED: usize = 4 * BLOCK;
 
 /// Words that passed the windows. `len <= BATCH`; whoever adds up to `CHUNK` words asks first.
 struct Batch {
@@ -70,7 +69,7 @@ pub(super) struct Marker<'a> {
     batch: Batch,
     queue: Queue,
     later: Queue,
-    filter: bool,
+    level: Level,
     unpadded: bool,
     protected: &'a Protected,
     /// Adopted ranges, if there are any: one question for each batch.
@@ -169,7 +168,7 @@ impl<'a> Marker<'a> {
             batch: Batch { len: 0, words: [const { MaybeUninit::uninit() }; BATCH] },
             queue,
             later,
-            filter: filter::available(),
+            level: filter::level(),
             unpadded: bits.unpadded,
             protected,
             adopted,
@@ -221,124 +220,6 @@ impl<'a> Marker<'a> {
     #[inline(always)]
     pub(super) fn is_for_world(&self, lo: Addr, hi: Addr) -> bool {
         hi.since(lo) > DIRECT_MAX || self.protected.touches(lo, hi)
-    }
-
-    /// Scans what is grey, and what that leads to.
-    fn drain(&mut self) {
-        loop {
-            while let Some(span) = self.queue.pop() {
-                self.prefetch_ahead();
-                self.scan_grey(span);
-            }
-            if self.batch.len == 0 {
-                return;
-            }
-            self.flush();
-        }
-    }
-
-    /// Begins to fetch what the next pops will need, each step for a span that is nearer.
-    #[inline(always)]
-    fn prefetch_ahead(&self) {
-        if let Some(far) = self.queue.peek(3 * AHEAD) {
-            prefetch(Addr::of(far));
-            prefetch(Addr::of(far).add(64));
-        }
-        if let Some(nearer) = self.queue.peek(2 * AHEAD) {
-            prefetch(bits::header(nearer));
-        }
-        if let Some(next) = self.queue.peek(AHEAD)
-            // SAFETY: the world is stopped; a span from the queue has its bits.
-            && let GreyState::One(index) = unsafe { bits::grey_state(next) }
-        {
-            prefetch(next.slot(index));
-        }
-    }
-
-    /// Scans the grey objects of `span`.
-    #[inline(always)]
-    fn scan_grey(&mut self, span: &'static Span) {
-        // SAFETY: the world is stopped; a span from the queue has its bits.
-        unsafe {
-            if let GreyState::One(index) = bits::grey_state(span) {
-                bits::set_idle(span);
-                let (lo, hi) = range(span, index);
-                return self.scan(lo, hi);
-            }
-            let size = span.size.get();
-            bits::take_grey_words(span, |at, mut grey| {
-                let first = span.slot(at as u32 * 64);
-                let nth = |mask: u64| first.add(mask.trailing_zeros() as usize * size);
-                let mut ahead = grey;
-                for _ in 0..AHEAD {
-                    if ahead != 0 {
-                        prefetch(nth(ahead));
-                        ahead &= ahead - 1;
-                    }
-                }
-                while grey != 0 {
-                    if ahead != 0 {
-                        prefetch(nth(ahead));
-                        ahead &= ahead - 1;
-                    }
-                    let lo = nth(grey);
-                    grey &= grey - 1;
-                    self.scan(lo, lo.add(size));
-                }
-            });
-        }
-    }
-
-    #[inline(always)]
-    fn scan(&mut self, lo: Addr, hi: Addr) {
-        if self.filter && hi.since(lo) >= FILTERED {
-            return self.scan_filtered(lo, hi);
-        }
-        self.scan_each(lo, hi);
-    }
-
-    /// Gathers the words of `lo..hi` that the windows hold.
-    #[inline(always)]
-    fn scan_each(&mut self, lo: Addr, hi: Addr) {
-        let mut at = lo.0;
-        while at + 8 <= hi.0 {
-            self.make_room();
-            let stop = hi.0.min(at + CHUNK * 8);
-            let mut len = self.batch.len;
-            while at + 8 <= stop {
-                // SAFETY: allocated memory of the heap, or a readable range by `World`'s contract. There
-                // is room for as many words as are read here.
-                unsafe {
-                    let word = Addr(at).ptr::<usize>().read_unaligned();
-                    self.batch.words.get_unchecked_mut(len).write(word);
-                    len += self.near.holds(word) as usize;
-                }
-                at += 8;
-            }
-            self.batch.len = len;
-        }
-    }
-
-    #[inline(never)]
-    fn scan_filtered(&mut self, lo: Addr, hi: Addr) {
-        let end = lo.add(hi.since(lo) / BLOCK * BLOCK);
-        let mut at = lo.0;
-        // SAFETY: as for `scan_each`; the filter is available.
-        while let Some((block, mut mask)) = unsafe { filter::next_hit(at, end.0, self.near) } {
-            self.make_room();
-            while mask != 0 {
-                let word = Addr(block + mask.trailing_zeros() as usize * 8);
-                mask &= mask - 1;
-                // SAFETY: as for `scan_each`; a block has fewer words than there is room for.
-                unsafe {
-                    let word = word.ptr::<usize>().read_unaligned();
-                    self.batch.words.get_unchecked_mut(self.batch.len).write(word);
-                }
-                self.batch.len += 1;
-            }
-            at = block + BLOCK;
-        }
-        self.scan_each(end, hi);
     }
 
     /// Afterwards `CHUNK` words fit, and one that is written and not kept.
@@ -456,16 +337,22 @@ impl<'a> Marker<'a> {
 
     /// Marks slot `index` of `span`, if it is white.
     pub(super) fn reach(&mut self, span: &'static Span, index: u32) {
+        if Self::claim(span, index) {
+            self.shade(span, index);
+        }
+    }
+
+    /// Whether slot `index` of `span` was white, which it is no more.
+    #[inline(always)]
+    fn claim(span: &'static Span, index: u32) -> bool {
         let mask = 1u64 << (index % 64);
         // SAFETY: see the chapter above.
         unsafe {
             let word = span.white_bits.get().add(index as usize / 64);
-            if *word & mask == 0 {
-                return;
-            }
-            *word &= !mask;
+            let white = *word;
+            *word = white & !mask;
+            white & mask != 0
         }
-        self.shade(span, index);
     }
 
     /// Slot `index` was white: it is to be scanned.

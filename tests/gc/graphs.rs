@@ -1,8 +1,9 @@
 //! MS1, MS2: exactly what the model reaches is marked, whatever the graph and the pointers' form.
 use crate::fixture::*;
 use gleaner_core::gc::Settings;
+use gleaner_core::gc::filter::{self, Level};
 use proptest::prelude::*;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 /// Sizes in words from every kind of object.
 fn words(random: &mut Random) -> usize {
@@ -87,8 +88,11 @@ fn first(a: &BTreeSet<usize>, b: &BTreeSet<usize>) -> Vec<usize> {
     a.difference(b).take(4).copied().collect()
 }
 
+const LEVELS: [Level; 3] = [Level::Words, Level::Avx2, Level::Avx512];
+
 fn run(seed: u64, count: usize, root_count: usize, settings: Settings) {
     let _turn = turn();
+    filter::limit(LEVELS[seed as usize % LEVELS.len()]);
     let mut random = Random(seed | 1);
     let graph = build(&mut random, count);
     let mut world = Roots::default();
@@ -131,8 +135,44 @@ fn objects_of_one_span_that_turn_grey_while_it_is_scanned() {
             put(at, 0, all[(i * 37 + 11) % count]);
             put(at, 1, all[(i + 1) % count]);
         }
-        let (garbage, _) = unreachable(&mut roots(&[all[count / 2]]), CHECKED);
-        assert!(garbage.is_empty(), "{count}");
+        for level in LEVELS {
+            filter::limit(level);
+            let (garbage, _) = unreachable(&mut roots(&[all[count / 2]]), CHECKED);
+            assert!(garbage.is_empty(), "{count}, {level:?}");
+        }
+        all.into_iter().for_each(free);
+    }
+}
+
+#[test]
+fn more_of_one_span_than_a_trail_has_places_for() {
+    // Each node leads to as many as it has words: of its own span, of others, of both; whatever has no place waits.
+    let _turn = turn();
+    for (words, far) in [(2usize, 0), (6, 0), (14, 0), (30, 0), (31, 1), (14, 3), (6, 2)] {
+        let all: Vec<usize> = (0..6000).map(|_| zeroed(words * 8)).collect();
+        let mut random = Random(words as u64 * 7 + 1);
+        for (i, &at) in all.iter().enumerate() {
+            for word in 0..words {
+                // The next ones in breadth, so that a trail fills; `far` of four lead anywhere.
+                let next = words * i + word + 1;
+                let to = if random.below(4) < far { random.below(all.len()) } else { next % 40 + i };
+                put(at, word, *all.get(if next < all.len() && word == 0 { next } else { to }).unwrap_or(&0));
+            }
+        }
+        let numbers: HashMap<usize, usize> = all.iter().enumerate().map(|(i, &at)| (at, i)).collect();
+        let mut reached = vec![false; all.len()];
+        let mut todo = vec![0];
+        while let Some(i) = todo.pop() {
+            if !core::mem::replace(&mut reached[i], true) {
+                todo.extend((0..words).filter_map(|word| numbers.get(&get(all[i], word))));
+            }
+        }
+        let live = reached.iter().filter(|one| **one).count();
+        for level in LEVELS {
+            filter::limit(level);
+            let (garbage, _) = unreachable(&mut roots(&[all[0]]), CHECKED);
+            assert_eq!(garbage.len(), all.len() - live, "{words} words, {far} far, {level:?}");
+        }
         all.into_iter().for_each(free);
     }
 }
