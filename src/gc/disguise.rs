@@ -17,14 +17,16 @@
 //! hold a capacity or a flag would keep each other alive, one after the other.
 //!
 //! Cost: nothing while there is no garbage; else one more reading of what is live, four words at a time
-//! where the processor has AVX2, with all guises compared to the one window of what may be found. Leak mode
+//! where the processor has AVX2, eight with AVX-512 ([`wide`]), with all guises compared to the one window of what may be found. Leak mode
 //! does without: there a true leak must not hide behind a number.
 //!
 //! # Safety
 //! As for `mark`.
 #![allow(unsafe_code)]
+mod wide;
+
 use super::bits::words;
-use super::filter::{self, Window};
+use super::filter::{self, Level, Window};
 use super::mark::Marker;
 use super::object::{self, Colour, Object};
 use super::{Abandon, World};
@@ -74,7 +76,7 @@ pub(super) fn look(
     window: Window,
 ) -> Result<Disguised, Abandon> {
     let mut found = Disguised::default();
-    let mut look = Look { window, filter: filter::available(), chained: false, hits: 0 };
+    let mut look = Look { window, level: filter::level(), chained: false, hits: 0 };
     world.roots(&mut |lo, hi| look.at(marker, lo, hi, None))?;
     for _ in 0..PASSES {
         look.heap(marker, world)?;
@@ -93,7 +95,7 @@ pub(super) fn look(
 struct Look {
     /// Where there is something to be found.
     window: Window,
-    filter: bool,
+    level: Level,
     /// What is read may have been found in disguise itself.
     chained: bool,
     hits: usize,
@@ -104,7 +106,7 @@ impl Look {
     fn heap(&mut self, marker: &mut Marker<'_>, world: &mut dyn World) -> Result<(), Abandon> {
         let mut done = self.adopted(marker, world);
         slab::for_each(|span| {
-            object::each_of(span, Colour::Black, &mut |object: Object| {
+            object::each_fetched(span, Colour::Black, &mut |object: Object| {
                 let (lo, hi) = (object.addr(), object.addr().add(object.size()));
                 if done.is_err() {
                 } else if marker.is_for_world(lo, hi) {
@@ -138,7 +140,15 @@ impl Look {
     #[inline(always)]
     fn at(&mut self, marker: &mut Marker<'_>, lo: Addr, hi: Addr, base: Option<Addr>) {
         let mut at = lo;
-        if self.filter {
+        if self.level >= Level::Avx512 {
+            // SAFETY: readable, as for the marker; AVX-512 is available.
+            while let Some(near) = unsafe { wide::next_near(at, hi, base, self.window) } {
+                at = near.add(filter::BLOCK).min(hi);
+                self.each(marker, near, at, hi, base);
+            }
+            return;
+        }
+        if self.level >= Level::Avx2 {
             // SAFETY: readable, as for the marker; the filter is available.
             while let Some(near) = unsafe { next_near(at, hi, base, self.window) } {
                 at = near.add(LANES * WORD);

@@ -1,11 +1,17 @@
 //! Pointers in disguise keep objects, and numbers do not keep many.
 use crate::fixture::*;
 use gleaner_core::gc::Settings;
+use gleaner_core::gc::filter::{self, Level};
 
 const LOOKING: Settings = Settings { checkmark: true, disguised: true };
 
 fn garbage(words: &[usize]) -> usize {
-    unreachable(&mut roots(words), LOOKING).0.len()
+    let [one, two, three] = [Level::Words, Level::Avx2, Level::Avx512].map(|level| {
+        filter::limit(level);
+        unreachable(&mut roots(words), LOOKING).0.len()
+    });
+    assert_eq!((one, two), (two, three));
+    one
 }
 
 #[test]
