@@ -11,8 +11,8 @@ fn leads(words: &[usize], i: usize, spare: usize, base: Option<Addr>, window: Wi
     let digits = word & ((1 << DIGIT) - 1) | word >> 32 << DIGIT;
     let tall = word >> 48 != 0 && window.holds(word & ADDRESS);
     let packed = (i + 1 < words.len() || spare >= WORD / 2).then(|| {
-        // SAFETY: the caller says that it is there.
         let bytes = words.as_ptr().wrapping_add(i).wrapping_byte_add(WORD / 2);
+        // SAFETY: the caller says that it is there.
         unsafe { bytes.read_unaligned() }
     });
     word != 0 && (offsets || window.holds(digits) || tall) || packed.is_some_and(|word| window.holds(word))
@@ -28,8 +28,8 @@ proptest! {
             return Ok(());
         }
         let window = Window { low, reach };
-        // Two more than are told of: what is read behind the end would be seen.
-        let mut words = vec![0usize; near.len() + 2];
+        // Two more than are told of: what is read behind the end would be seen, as a packed word, too.
+        let mut words = vec![low >> 32; near.len() + 2];
         let lo = words.as_ptr() as usize;
         let start = base.then_some(Addr(lo));
         for (i, &(guise, by, noise)) in near.iter().enumerate() {
