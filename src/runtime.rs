@@ -29,6 +29,7 @@ pub mod lsan;
 pub mod mains;
 pub mod mappings;
 pub mod memory;
+pub mod metrics;
 pub mod nested;
 pub mod next;
 pub mod notices;

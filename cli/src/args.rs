@@ -6,6 +6,7 @@ use crate::failure::USAGE;
 use crate::launch::Launch;
 use crate::names::Places;
 use crate::report::{Colour, Format, Order, Purpose};
+use crate::stat;
 use crate::suppress::ready::Dialect;
 use crate::table::Form;
 use crate::top;
@@ -25,6 +26,7 @@ pub enum Command {
     Launch(Launch),
     Report(Order),
     Check(Check),
+    Stat(stat::Order),
     Top(top::Order),
     Suppress(Order, Dialect),
     /// The newer record, then the older one.
@@ -52,6 +54,7 @@ pub fn parse(line: impl Iterator<Item = OsString>) -> Result<Command, Failure> {
         Some(("audit", m)) => Command::Launch(checked(m, &["mode=audit", "verbose=1"])),
         Some(("report", m)) => Command::Report(report(m)),
         Some(("check", m)) => Command::Check(live(m)?),
+        Some(("stat", m)) => Command::Stat(stat::grammar::order(m)?),
         Some(("top", m)) => Command::Top(top::grammar::order(m)?),
         Some(("diff", m)) => diff(m),
         Some(("suppress", m)) => suppress(m),
@@ -115,6 +118,7 @@ fn grammar() -> clap::Command {
             .mut_arg("suppressions", |arg| arg.help("Stacks not to be reported, one leak:PATTERN a line")),
     )
     .subcommand(live_grammar())
+    .subcommand(stat::grammar::grammar())
     .subcommand(top::grammar::grammar())
     .subcommand(report_grammar())
     .subcommand(diff_grammar())
@@ -420,6 +424,7 @@ const EXAMPLES: &str = "\
 Examples:
   gleaner leaks -- ./server --port 80      report at exit what ./server leaked
   gleaner check 4711                       what has process 4711 leaked so far?
+  gleaner stat 4711                        what does its collector do?
   gleaner top 4711                         which places have its memory, and which grow?
   gleaner leaks --record run.%p -- ./prog  record now, then:
   gleaner report --format html -o leaks.html run.4711

@@ -16,6 +16,7 @@ use crate::report::{self, Order};
 use post::{Mail, Mailbox, Target};
 use process::Process;
 use std::fs::File;
+use std::io::Read;
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -67,7 +68,14 @@ impl Asker {
     }
     /// What a check finds, as a record.
     pub fn record(&self, timeout: Duration) -> Result<File, String> {
-        ask(&self.target, self.signal, Instant::now() + timeout)
+        ask(&self.target, self.signal, Question::Check, Instant::now() + timeout)
+    }
+    /// What the library tells of itself: a line of JSON. The program is not stopped for it.
+    pub fn figures(&self, timeout: Duration) -> Result<String, String> {
+        let mut file = ask(&self.target, self.signal, Question::Figures, Instant::now() + timeout)?;
+        let mut text = String::new();
+        file.read_to_string(&mut text).map_err(|error| said(&error))?;
+        Ok(text)
     }
     /// Where its files are, if not where ours are.
     pub fn root(&self) -> Option<PathBuf> {
@@ -79,13 +87,36 @@ fn fail(text: String) -> Failure {
     Failure::new(TROUBLE, text)
 }
 
-/// The record, or in one line why there is none.
-fn ask(target: &Target, signal: i32, deadline: Instant) -> Result<File, String> {
-    let pid = target.pid;
+/// What a process is asked for.
+#[derive(Clone, Copy)]
+enum Question {
+    Check,
+    Figures,
+}
+impl Question {
+    /// In the name of the socket.
+    fn word(self) -> &'static str {
+        match self {
+            Question::Check => "check",
+            Question::Figures => "stat",
+        }
+    }
+    /// What it is to do.
+    fn deed(self) -> &'static str {
+        match self {
+            Question::Check => "check for leaks",
+            Question::Figures => "tell its figures",
+        }
+    }
+}
+
+/// The answer, or in one line why there is none.
+fn ask(target: &Target, signal: i32, question: Question, deadline: Instant) -> Result<File, String> {
+    let (pid, deed) = (target.pid, question.deed());
     // A check that another one's cut short, or that could not stop the threads, may well succeed the next time.
     loop {
-        let mut mailbox = Mailbox::new(pid)?;
-        begin(target, &mailbox, signal, deadline)?;
+        let mut mailbox = Mailbox::new(pid, question.word())?;
+        begin(target, &mailbox, signal, deed, deadline)?;
         let mail = match mailbox.wait(target, deadline) {
             Mail::Copied(pipe) => post::listen(pipe, deadline).map_err(|error| said(&error))?,
             // Not yet taken up, from here on: the copy had nothing to say.
@@ -97,12 +128,10 @@ fn ask(target: &Target, signal: i32, deadline: Instant) -> Result<File, String> 
             // The next check will be made without a copy.
             Mail::Begun if Instant::now() + TURN < deadline => {}
             Mail::Refused(why) if Instant::now() + TURN < deadline && why.contains("did not stop") => {}
-            Mail::Refused(why) => return Err(format!("process {pid} could not check for leaks: {why}")),
+            Mail::Refused(why) => return Err(format!("process {pid} could not {deed}: {why}")),
             Mail::Ended => return Err(format!("process {pid} ended during the check")),
             Mail::Begun | Mail::Copied(_) | Mail::None => {
-                return Err(format!(
-                    "process {pid} began to check for leaks, and is not done in time; see --timeout"
-                ));
+                return Err(format!("process {pid} began to {deed}, and is not done in time; see --timeout"));
             }
         }
         mailbox.renew();
@@ -110,7 +139,13 @@ fn ask(target: &Target, signal: i32, deadline: Instant) -> Result<File, String> 
 }
 
 /// Until a thread of the program has taken the request up.
-fn begin(target: &Target, mailbox: &Mailbox, signal: i32, deadline: Instant) -> Result<(), String> {
+fn begin(
+    target: &Target,
+    mailbox: &Mailbox,
+    signal: i32,
+    deed: &str,
+    deadline: Instant,
+) -> Result<(), String> {
     let pid = target.pid;
     let (mut wait, mut reached) = (TURN, false);
     while Instant::now() < deadline {
@@ -126,13 +161,13 @@ fn begin(target: &Target, mailbox: &Mailbox, signal: i32, deadline: Instant) -> 
             }
             match mailbox.wait(target, deadline.min(Instant::now() + wait)) {
                 Mail::Begun => return Ok(()),
-                Mail::Ended => return Err(format!("process {pid} ended before it could check for leaks")),
+                Mail::Ended => return Err(format!("process {pid} ended before it could {deed}")),
                 _ if Instant::now() >= deadline => break,
                 _ => {}
             }
         }
         if target.has_ended() {
-            return Err(format!("process {pid} ended before it could check for leaks"));
+            return Err(format!("process {pid} ended before it could {deed}"));
         }
         // Nobody there but threads that are busy in the allocator: no hurry.
         wait = (wait * 2).min(Duration::from_millis(400));

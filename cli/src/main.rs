@@ -11,6 +11,7 @@
 //! suppress  LeakSanitizer's and Valgrind's suppression files, read and written
 //! report    record + names + suppressions → text and the formats of other tools
 //! diff      two records: what is new, gone, grown
+//! stat      the library's own figures in a running program
 //! top       the places of a running program by what they have allocated, live
 //! doctor    what kernel, libc and processor offer, and what is lost without
 //! table     the option table for people, for README, for the manual
@@ -31,6 +32,7 @@ mod names;
 mod record;
 mod report;
 mod start;
+mod stat;
 mod suppress;
 mod table;
 mod top;
@@ -44,6 +46,7 @@ fn gleaner(line: impl Iterator<Item = OsString>) -> u8 {
         args::Command::Told(text) => failure::print(&text).map(|()| 0),
         args::Command::Launch(order) => launch::launch(&order).map(|never| match never {}),
         args::Command::Check(order) => check::check(order),
+        args::Command::Stat(order) => stat::stat(&order),
         args::Command::Top(order) => top::top(&order),
         args::Command::Report(order) => report::report(&order),
         args::Command::Diff(order, before) => diff::diff(&order, &before),

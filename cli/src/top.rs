@@ -41,7 +41,7 @@ pub struct Order {
     pub sort: sites::Sort,
     pub places: Places,
 }
-pub use sites::Sort;
+pub use sites::{Sort, rate, size};
 
 pub fn top(order: &Order) -> Result<u8, Failure> {
     let fail = |text: String| Failure::new(TROUBLE, text);

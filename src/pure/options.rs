@@ -18,7 +18,7 @@ mod split;
 mod value;
 pub use signals::{Faults, Signals, signal_name};
 pub use split::Shown;
-pub use value::{Fault, Format, Kind, Mappings, Marking, Mode, Path, Thp, Value};
+pub use value::{Fault, Format, Kind, Mappings, Marking, Mode, Path, Stats, Thp, Value};
 
 #[cfg(test)]
 mod tests;
@@ -109,8 +109,9 @@ table! {
         "Whether a program that goes on is stopped while a leak check marks its memory. \
          stopped stops it; snapshot marks a copy of it, made as fork makes one, while the program goes on; \
          auto does so where there is much to mark. Where no copy can be made, the program is stopped.";
-    stats: bool = false, Kind::Switch,
-        "Print statistics to the log when the program ends.";
+    stats: Stats = Stats::No, Kind::Stats,
+        "Print statistics to the log when the program ends. \
+         json prints one line, of what gleaner stat tells of a running program.";
     verbose: u8 = 0, Kind::Count { low: 0, high: 3, unit: "" },
         "How much to tell in the log. \
          0 tells only what must be told, 1 each abandoned collection, 2 each collection, 3 its phases.";

@@ -14,10 +14,12 @@
 //! gleaner-check 1 copied               with a pipe's: a copy of the process writes the record into it
 //! gleaner-check 1 refused <reason>
 //! ```
+//! Whoever wants figures only (`gleaner stat`) listens at a name with `stat` for `check`: nobody is stopped, and
+//! what is enclosed is a line of JSON ([`metrics`]).
 use super::copies::{self, Shared};
 use super::cycle::{self, Held};
 use super::leaks::{self, Marking, Seen, Sort, Work};
-use super::{exit, fork, lsan, pins, start};
+use super::{exit, fork, lsan, metrics, pins, start};
 use crate::gc::Abandon;
 use crate::ground::critical::Critical;
 use crate::ground::out::Line;
@@ -34,13 +36,24 @@ use core::fmt::Write;
 use core::sync::atomic::{AtomicI32, AtomicU64, Ordering::Relaxed};
 
 /// Where the visitor may listen: in the network namespace, or as a file.
-const PLACES: &[&[u8]] = &[
-    b"\0gleaner-check-",
-    b"/tmp/.gleaner-check-",
-    b"/dev/shm/.gleaner-check-",
-    b"/run/.gleaner-check-",
-    b"/var/tmp/.gleaner-check-",
-];
+const PLACES: &[&[u8]] =
+    &[b"\0gleaner-", b"/tmp/.gleaner-", b"/dev/shm/.gleaner-", b"/run/.gleaner-", b"/var/tmp/.gleaner-"];
+
+/// What a visitor wants.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Wish {
+    Check,
+    Figures,
+}
+impl Wish {
+    /// In the name of its socket.
+    fn word(self) -> &'static [u8] {
+        match self {
+            Wish::Check => b"check-",
+            Wish::Figures => b"stat-",
+        }
+    }
+}
 
 /// The visit that was taken up last. Written under the cycle's lock.
 static TAKEN: AtomicU64 = AtomicU64::new(0);
@@ -162,26 +175,44 @@ fn requested(number: u64) -> bool {
     if TAKEN.load(Relaxed) == number {
         return true;
     }
-    // The visitor repeats it.
-    if copies::is_worth_waiting_for() {
-        return false;
-    }
-    TAKEN.store(number, Relaxed);
+    // Who wants a check repeats it.
+    let wishes: &[Wish] =
+        if copies::is_worth_waiting_for() { &[Wish::Figures] } else { &[Wish::Check, Wish::Figures] };
     let done = held.run(|held, sp| {
-        if let Some(visitor) = find_visitor(number) {
-            answer(held, sp, &visitor);
+        match find_visitor(number, wishes) {
+            Some((visitor, Wish::Check)) => answer(held, sp, &visitor),
+            Some((visitor, Wish::Figures)) => figures(&visitor),
+            None if !wishes.contains(&Wish::Check) => return false,
+            None => {}
         }
+        TAKEN.store(number, Relaxed);
+        true
     });
-    done.is_some()
+    done == Some(true)
 }
 
 /// The first place where somebody listens; he is told.
 #[inline(never)]
-fn find_visitor(number: u64) -> Option<Address> {
+fn find_visitor(number: u64, wishes: &[Wish]) -> Option<(Address, Wish)> {
     let mut name = Line::new();
     let _ = write!(name, "{number:016x}");
-    let places = PLACES.iter().filter_map(|place| Address::new(&[place, name.as_bytes()]));
-    places.into_iter().find(|place| say(place, format_args!("begun"), None))
+    let places = PLACES.iter().flat_map(|place| wishes.iter().map(move |wish| (place, *wish)));
+    let mut all = places
+        .filter_map(|(place, wish)| Some((Address::new(&[place, wish.word(), name.as_bytes()])?, wish)));
+    all.find(|(place, _)| say(place, format_args!("begun"), None))
+}
+
+#[inline(never)]
+fn figures(visitor: &Address) {
+    let written = letter::paper(c"gleaner-stat").ok().filter(|paper| {
+        let mut done = true;
+        metrics::json(&mut |text| done &= paper.write_all(text).is_ok());
+        done && file::rewind(paper.raw()).is_ok()
+    });
+    match written {
+        Some(paper) => drop(say(visitor, format_args!("done"), Some(&paper))),
+        None => drop(say(visitor, format_args!("refused {}", Abandon::NoMemory.reason()), None)),
+    }
 }
 
 /// Whether it arrived.

@@ -365,6 +365,11 @@ pub fn is_whole(critical: &Critical, snapshot: &Snapshot) -> Result<(), Why> {
     if whole { Ok(()) } else { Err(Why::Absent) }
 }
 
+/// How many checks were made by copies.
+pub fn made() -> u64 {
+    MADE.get()
+}
+
 /// Writes the counters, if there is anything to tell.
 pub fn print(fd: i32) {
     if MADE.get() != 0 {

@@ -17,12 +17,13 @@
 //! matter.
 #![allow(unsafe_code)]
 use super::next::Next;
-use super::{audit, fork, leaks, log, lsan, mains, start, stats};
+use super::{audit, fork, leaks, log, lsan, mains, metrics, start, stats};
 use crate::ground::critical;
 use crate::heap::secure;
-use crate::pure::options::Mode;
+use crate::pure::options::{Mode, Stats};
+use crate::sys::raw::Errno;
 use crate::sys::sandbox::{self, Need};
-use crate::sys::{process, tasks, tls};
+use crate::sys::{file, process, tasks, tls};
 use crate::threads;
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
@@ -106,7 +107,7 @@ pub extern "C" fn immediately(status: c_int, sp: usize) -> ! {
         Some(real) => unsafe { real(status) },
         None => process::exit_group(status),
     };
-    let wanted = start::watched() || start::options().stats;
+    let wanted = start::watched() || start::options().stats != Stats::No;
     // Where a filter may kill for a question, none is asked.
     if !wanted
         || sandbox::forbids(Need::Collect)
@@ -140,7 +141,7 @@ fn is_moment() -> bool {
 /// Whether there is something to be done at the end, and has not been.
 fn is_due() -> bool {
     let options = start::options();
-    if !start::watched() && !options.stats || !options.follow && fork::is_child() {
+    if !start::watched() && options.stats == Stats::No || !options.follow && fork::is_child() {
         return false;
     }
     let pid = if sandbox::forbids(Need::Collect) { threads::pid() } else { process::pid() };
@@ -158,8 +159,14 @@ fn ending(patience: leaks::Patience) -> c_int {
         Mode::Audit => audit::at_exit(),
         _ => leaks::Outcome::Clean,
     };
-    if options.stats {
-        log::with(&mut |fd| stats::print(fd));
+    match options.stats {
+        Stats::No => {}
+        Stats::Yes => log::with(&mut |fd| stats::print(fd)),
+        Stats::Json => log::with(&mut |fd| {
+            metrics::json(&mut |text| {
+                let _: Result<(), Errno> = file::write_all(fd, text);
+            });
+        }),
     }
     if found == leaks::Outcome::Leaked { lsan::exit_status() } else { 0 }
 }

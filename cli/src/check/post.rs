@@ -89,14 +89,14 @@ pub struct Mailbox {
     paths: Vec<PathBuf>,
 }
 
-const PREFIX: &str = "gleaner-check-";
 /// Directories that both may see, as the library tries them.
 const PLACES: &[&str] = &["tmp", "dev/shm", "run", "var/tmp"];
 
 impl Mailbox {
-    pub fn new(pid: i32) -> Result<Mailbox, String> {
+    /// `what` is asked for: a word that the library looks for in the sockets' names.
+    pub fn new(pid: i32, what: &str) -> Result<Mailbox, String> {
         let mut mailbox = Mailbox { number: number()?, pid, sockets: Vec::new(), paths: Vec::new() };
-        mailbox.open().map_err(|error| format!("cannot listen for the answer: {}", said(&error)))?;
+        mailbox.open(what).map_err(|error| format!("cannot listen for the answer: {}", said(&error)))?;
         Ok(mailbox)
     }
 
@@ -106,8 +106,8 @@ impl Mailbox {
         self.paths.drain(..).for_each(|path| drop(fs::remove_file(path)));
     }
 
-    fn open(&mut self) -> io::Result<()> {
-        let name = format!("{PREFIX}{:016x}", self.number);
+    fn open(&mut self, what: &str) -> io::Result<()> {
+        let name = format!("gleaner-{what}-{:016x}", self.number);
         self.add(UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name)?)?)?;
         let network = |who: &str| fs::read_link(format!("/proc/{who}/ns/net")).ok();
         let theirs = network(&self.pid.to_string());

@@ -52,7 +52,7 @@ pub fn grammar() -> clap::Command {
         .arg(args::process())
 }
 /// A quarter of a second at least: less would be a burden, and no news.
-fn seconds(text: &str) -> Result<Duration, String> {
+pub fn seconds(text: &str) -> Result<Duration, String> {
     let told = text.parse::<f64>().ok().filter(|seconds| (0.25..=86_400.0).contains(seconds));
     told.map(Duration::from_secs_f64).ok_or("between 0.25 and 86400 seconds".to_owned())
 }

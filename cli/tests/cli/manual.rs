@@ -28,6 +28,7 @@ fn every_command_and_flag_is_described() {
         "run",
         "leaks",
         "check",
+        "stat",
         "top",
         "report",
         "diff",

@@ -31,7 +31,7 @@ fn the_defaults() {
             && o.mappings == Mappings::Lost
             && o.marking == Marking::Auto
             && o.disguised
-            && !o.stats
+            && o.stats == Stats::No
             && !o.checkmark
             && !o.idle_timer
             && o.log.is_empty()
@@ -42,7 +42,7 @@ fn the_defaults() {
 #[test]
 fn every_kind_of_value() {
     let o = good("mode=leak:exitcode=0:stats=1:follow=no:stacks=256:min_growth=64k:collect_every=3g");
-    assert_eq!((o.mode, o.exitcode, o.stats, o.follow, o.stacks), (Mode::Leak, 0, true, false, 256));
+    assert_eq!((o.mode, o.exitcode, o.stats, o.follow, o.stacks), (Mode::Leak, 0, Stats::Yes, false, 256));
     assert_eq!((o.min_growth, o.collect_every), (65536, 3 << 30));
     assert_eq!(good("signal=USR2").signal, 12);
     assert_eq!(good("signal=SIGUSR2").signal, 12);
@@ -60,7 +60,8 @@ fn colons_quotes_backslashes_blanks() {
     assert!(good(r#"log=/tmp/"a:b":mode=leak"#).log.is("/tmp/a:b"));
     assert!(good(r#"log="a\"b""#).log.is("a\"b"));
     assert!(good("log=a=b").log.is("a=b"));
-    assert!(good(":: mode=leak ::\n stats=yes :").stats);
+    assert_eq!(good(":: mode=leak ::\n stats=yes :").stats, Stats::Yes);
+    assert_eq!(good("stats=json").stats, Stats::Json);
     assert!(good(r"log=a\ :stats=1").log.is("a "));
     assert_eq!(good("mode=leak:mode=malloc").mode, Mode::Malloc);
 }
@@ -71,7 +72,7 @@ fn one_clear_line_for_each_fault() {
     assert_eq!(bad("mode=safe"), "GLEANER: mode=safe is not built yet; using gc");
     assert_eq!(bad("exitcode=256"), "GLEANER: exitcode=256 is not a number from 0 to 255; using 23");
     assert_eq!(bad("stacks=-1"), "GLEANER: stacks=-1 is not a number from 0 to 256 (frames); using 64");
-    assert_eq!(bad("stats=maybe"), "GLEANER: stats=maybe is not yes or no; using no");
+    assert_eq!(bad("stats=maybe"), "GLEANER: stats=maybe is not yes, json or no; using no");
     assert_eq!(
         bad("min_growth=99999999999t"),
         "GLEANER: min_growth=99999999999t is not a size from 64k to 64t (4096, 64k, 16m, 1g); using 16m"
@@ -94,7 +95,7 @@ fn one_clear_line_for_each_fault() {
     assert!(bad(&long).ends_with("... is longer than 510 bytes; using stderr"));
     let (options, lines) = parse(b"mode=\xff\n:stats=1");
     assert_eq!(lines, ["GLEANER: mode=\\xff is not malloc, leak, gc or audit; using gc"]);
-    assert!(options.stats, "what follows a bad item still counts");
+    assert_eq!(options.stats, Stats::Yes, "what follows a bad item still counts");
     assert_eq!(parse(b"mode=leak:mode=x").0.mode, Mode::Gc, "the default, not what stood before");
 }
 
@@ -165,7 +166,8 @@ fn options() -> impl Strategy<Value = Options> {
                     check_signal: Signals((collect_every as u64 & 1) << 63),
                     check_every: deadline,
                     marking: Marking::ALL[usize::from(limbo) % 3],
-                    stats,
+                    stats: [Stats::No, Stats::Yes, Stats::Json]
+                        [usize::from(stats) + usize::from(stats && checkmark)],
                     verbose,
                     stacks,
                     mappings,

@@ -59,6 +59,29 @@ impl Thp {
     }
 }
 
+/// Whether and how statistics are printed at the end; see the table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stats {
+    No,
+    Yes,
+    Json,
+}
+impl Value for Stats {
+    fn read(text: &[u8], kind: &Kind) -> Result<Stats, Fault> {
+        match text {
+            b"json" => Ok(Stats::Json),
+            _ => bool::read(text, kind).map(|yes| if yes { Stats::Yes } else { Stats::No }),
+        }
+    }
+    fn emit(&self, _: &Kind, out: &mut dyn FnMut(&[u8])) {
+        out(match self {
+            Stats::No => b"no",
+            Stats::Yes => b"yes",
+            Stats::Json => b"json",
+        });
+    }
+}
+
 /// What a report is written as; see the table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Format {
@@ -184,6 +207,7 @@ pub enum Kind {
     Mappings,
     Marking,
     Thp,
+    Stats,
     Format,
     Switch,
     Count { low: u64, high: u64, unit: &'static str },
@@ -201,6 +225,7 @@ impl Kind {
             Kind::Mappings => "yes|lost|no",
             Kind::Marking => "WAY",
             Kind::Thp => "auto|system|never|always",
+            Kind::Stats => "yes|json|no",
             Kind::Format => "FORMAT",
             Kind::Switch => "yes|no",
             Kind::Count { .. } => "N",
@@ -256,6 +281,7 @@ impl fmt::Display for Allowed<'_> {
             Kind::Mappings => f.write_str("yes, lost or no"),
             Kind::Marking => f.write_str("auto, stopped or snapshot"),
             Kind::Thp => f.write_str("auto, system, never or always"),
+            Kind::Stats => f.write_str("yes, json or no"),
             Kind::Format => f.write_str("text, json, sarif, valgrind-xml, pprof, folded, svg or html"),
             Kind::Switch => f.write_str("yes or no"),
             Kind::Count { low, high, unit: "" } => write!(f, "a number from {low} to {high}"),
@@ -427,6 +453,7 @@ fn number(text: &[u8], kind: &Kind) -> Option<u64> {
         | Kind::Mappings
         | Kind::Marking
         | Kind::Thp
+        | Kind::Stats
         | Kind::Format
         | Kind::Switch
         | Kind::Path { .. }
