@@ -1,7 +1,10 @@
 //! Free lists that make no sense, free slots with pointers to them, unpadded, large, huge and protected
 //! objects.
 use crate::fixture::*;
+use gleaner_core::gc::filter::{self, Level};
 use gleaner_core::gc::{Abandon, Settings};
+use gleaner_core::pure::addr::Addr;
+use gleaner_core::spans::map;
 use std::collections::BTreeSet;
 
 #[test]
@@ -77,6 +80,40 @@ fn a_pointer_to_a_slot_keeps_the_unpadded_one_before() {
         let next = all.contains(&(at + 4096)) as usize;
         assert_eq!(garbage.len(), all.len() - 1 - next);
     }
+}
+
+#[test]
+fn no_number_is_a_slot_where_something_is_unpadded() {
+    let _turn = turn();
+    let whole = alloc_aligned(4096, 4096);
+    // A span of 512 slots, as many as its bits have room for; the next bit says whether its first slot is grey.
+    let all: Vec<usize> = (0..2048).map(|_| zeroed(120)).collect();
+    let mut home: Vec<usize> = Vec::new();
+    for span in all.iter().filter_map(|&at| map::lookup(Addr(at))) {
+        let own = all.iter().filter(|&&at| (span.base().0..span.limit().0).contains(&at));
+        home = own.copied().collect();
+        if home.len() == 512 {
+            break;
+        }
+    }
+    assert_eq!(home.len(), 512);
+    home.sort_unstable();
+    home.iter().for_each(|&at| (0..15).for_each(|word| put(at, word, usize::MAX)));
+    // Enough words for the batch to be worked off while the span is scanned: its first slot turns grey, and waits while others are
+    // scanned that hold numbers.
+    let far: Vec<usize> = (0..13).map(|_| zeroed(500)).collect();
+    for &at in &home[1..30] {
+        [home[0], home[300]].iter().chain(&far).enumerate().for_each(|(word, &to)| put(at, word, to));
+    }
+    let child = zeroed(500);
+    put(home[0], 14, child);
+    for level in [Level::Words, Level::Avx2, Level::Avx512] {
+        filter::limit(level);
+        let (garbage, _) = unreachable(&mut roots(&home[1..100]), CHECKED);
+        assert!(!garbage.contains(&child), "{level:?}");
+        assert_eq!(garbage.len(), all.len() - 101 + 1, "{level:?}");
+    }
+    [whole, child].into_iter().chain(far).chain(all).for_each(free);
 }
 
 #[test]

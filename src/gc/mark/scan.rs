@@ -82,7 +82,7 @@ impl Marker<'_> {
     /// the other often points to the next, and is read in that order, without the way through batch and queue.
     #[inline(always)]
     fn scan_grey<const WIDE: bool>(&mut self, span: &'static Span) {
-        let home = if self.unpadded { trail::NOWHERE } else { trail::home(span) };
+        let home = trail::home(span, self.unpadded);
         let mut trail = Trail::EMPTY;
         // SAFETY: the world is stopped; a span from the queue has its bits.
         unsafe {
@@ -123,16 +123,18 @@ impl Marker<'_> {
         &mut self,
         span: &'static Span,
         mut lo: Addr,
-        home: Window,
+        home: Option<Window>,
         trail: &mut Trail,
     ) {
         let size = span.size.get();
         loop {
-            if size >= FILTERED {
-                self.scan(lo, lo.add(size));
-            } else {
+            if let Some(home) = home
+                && size < FILTERED
+            {
                 let own = if WIDE { self.gather_wide(lo, size, home) } else { self.gather(lo, size, home) };
                 self.follow(span, lo, own, trail);
+            } else {
+                self.scan(lo, lo.add(size));
             }
             match trail.pop() {
                 Some(index) => {

@@ -10,18 +10,24 @@
 #![allow(unsafe_code)]
 use crate::gc::filter::Window;
 use crate::spans::Span;
+use crate::spans::span::flag;
 use core::mem::MaybeUninit;
+use core::sync::atomic::Ordering;
 
 /// Objects that wait. What has no place here goes the long way.
 const PLACES: usize = 32;
 
-/// A window that holds no pointer.
-pub const NOWHERE: Window = Window { low: usize::MAX, reach: 0 };
-
-/// Where the slots of `span` are.
+/// Where the slots of `span` are, if pointers there are followed at once. Where a pointer to a slot may be one past the end of the
+/// slot before it, which is so where something is `unpadded`, it goes the way that knows of that: so go all of such a span, and
+/// pointers to the beginning of the others, before which such a one may end.
 #[inline(always)]
-pub fn home(span: &Span) -> Window {
-    Window { low: span.base.get(), reach: span.slots.get() as usize * span.size.get() - 1 }
+pub fn home(span: &Span, unpadded: bool) -> Option<Window> {
+    let (low, reach) = (span.base.get(), span.slots.get() as usize * span.size.get() - 1);
+    match unpadded {
+        false => Some(Window { low, reach }),
+        true if span.flags.load(Ordering::Relaxed) & flag::UNPADDED != 0 => None,
+        true => Some(Window { low: low + 1, reach: reach - 1 }),
+    }
 }
 
 /// Marked objects of the span that is being scanned, the newest first. What has no place here goes the long way.
