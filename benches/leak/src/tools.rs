@@ -43,7 +43,7 @@ impl Tool {
         matches!(self, Tool::Valgrind | Tool::LsanFull)
     }
 
-    /// `words` under this tool; what it writes goes to `folder`.
+    /// `words` under this tool; what it writes goes to `folder`. The status stays the program's, which those that started it ask for.
     pub fn command(self, setup: &Setup, words: &[String], aim: Aim, folder: &Path) -> Command {
         let log = folder.join("log");
         let mut command = Command::new(&words[0]);
@@ -51,7 +51,7 @@ impl Tool {
             Tool::Native => {}
             Tool::Gleaner => {
                 let how = if aim == Aim::Cost { ":symbolizer=record" } else { "" };
-                let options = format!("mode=leak:on_signal=TERM{how}:log={}.%p", log.display());
+                let options = format!("mode=leak:on_signal=TERM:exitcode=0{how}:log={}.%p", log.display());
                 command.env("GLEANER", options).env("LD_PRELOAD", &setup.library);
             }
             Tool::Valgrind => {
@@ -63,8 +63,10 @@ impl Tool {
             Tool::Lsan | Tool::LsanFull => {
                 let fast = u8::from(self == Tool::Lsan);
                 let names = u8::from(aim == Aim::Report);
-                let options =
-                    format!("fast_unwind_on_malloc={fast}:symbolize={names}:log_path={}", log.display());
+                let options = format!(
+                    "fast_unwind_on_malloc={fast}:symbolize={names}:exitcode=0:log_path={}",
+                    log.display()
+                );
                 command.env("LSAN_OPTIONS", options).env("LD_PRELOAD", &setup.lsan);
             }
             Tool::Heaptrack if aim == Aim::Cost => {
@@ -131,7 +133,8 @@ pub fn blocks(tool: Tool, report: &str) -> Vec<Block> {
                 _ => bare.split(" of ").nth(1).and_then(|rest| rest.split(' ').next()),
             };
             let bytes = number.and_then(|word| word.replace(',', "").parse().ok()).unwrap_or(0);
-            all.push(Block { definite: !bare.contains("possibly lost"), bytes, text: String::new() });
+            let definite = !bare.contains("possibly lost") && !bare.starts_with("Possible leak of ");
+            all.push(Block { definite, bytes, text: String::new() });
             open = true;
         } else if bare.is_empty() && tool != Tool::Heaptrack || bare.starts_with("SUMMARY") {
             open = false;
