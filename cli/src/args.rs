@@ -164,6 +164,20 @@ pub fn patience(help: &'static str) -> Arg {
         .default_value("60")
         .help(help)
 }
+/// From one question to the next.
+pub fn interval(help: &'static str) -> Arg {
+    Arg::new("interval")
+        .short('i')
+        .long("interval")
+        .value_name("SECONDS")
+        .value_parser(interval_seconds)
+        .help(help)
+}
+/// A quarter of a second at least: less would be a burden, and no news.
+fn interval_seconds(text: &str) -> Result<Duration, String> {
+    let told = text.parse::<f64>().ok().filter(|seconds| (0.25..=86_400.0).contains(seconds));
+    told.map(Duration::from_secs_f64).ok_or("between 0.25 and 86400 seconds".to_owned())
+}
 /// The signal that a running program listens to.
 pub fn own_signal() -> Arg {
     Arg::new("signal")

@@ -18,7 +18,7 @@
 //!
 //! Cost: nothing while there is no garbage; else one more reading of what is live, four words at a time
 //! where the processor has AVX2, eight with AVX-512 ([`wide`]), with all guises compared to the one window of what may be found. Leak mode
-//! does without: there a true leak must not hide behind a number.
+//! has a look of its own ([`crate::leak::possible`]), without the numbers: behind those a true leak could hide.
 //!
 //! # Safety
 //! As for `mark`.
@@ -26,7 +26,7 @@
 mod wide;
 
 use super::bits::words;
-use super::filter::{self, Level, Window};
+use super::filter::{self, Bounds, Level, Window};
 use super::mark::Marker;
 use super::object::{self, Colour, Object};
 use super::{Abandon, World};
@@ -229,11 +229,7 @@ impl Look {
 unsafe fn next_near(mut at: Addr, hi: Addr, base: Option<Addr>, window: Window) -> Option<Addr> {
     const BLOCK: usize = LANES * WORD;
     let zero = _mm256_setzero_si256();
-    let sign = _mm256_set1_epi64x(i64::MIN);
-    let low = _mm256_set1_epi64x(window.low as i64);
-    let limit = _mm256_xor_si256(_mm256_set1_epi64x(window.reach as i64), sign);
-    let outside =
-        |words: __m256i| _mm256_cmpgt_epi64(_mm256_xor_si256(_mm256_sub_epi64(words, low), sign), limit);
+    let bounds = Bounds::new(window);
     let address_bits = _mm256_set1_epi64x(ADDRESS as i64);
     let digit_bits = _mm256_set1_epi64x((1 << DIGIT) - 1);
     let bases = _mm256_set1_epi64x(base.map_or(0, |base| base.0) as i64);
@@ -251,17 +247,17 @@ unsafe fn next_near(mut at: Addr, hi: Addr, base: Option<Addr>, window: Window) 
         };
         // Without anything above its low 48 bits a word is what marking saw already.
         let plain = _mm256_cmpeq_epi64(_mm256_srli_epi64::<48>(words), zero);
-        let address = _mm256_or_si256(plain, outside(_mm256_and_si256(words, address_bits)));
+        let address = _mm256_or_si256(plain, bounds.outside(_mm256_and_si256(words, address_bits)));
         let high_digit = _mm256_slli_epi64::<{ DIGIT as i32 }>(_mm256_srli_epi64::<32>(words));
-        let digits = outside(_mm256_or_si256(_mm256_and_si256(words, digit_bits), high_digit));
+        let digits = bounds.outside(_mm256_or_si256(_mm256_and_si256(words, digit_bits), high_digit));
         // A zero leads nowhere; it would be everybody's offset to itself.
         let nowhere = _mm256_or_si256(no_base, _mm256_cmpeq_epi64(words, zero));
         let offsets = _mm256_and_si256(
-            outside(_mm256_add_epi64(words, bases)),
-            outside(_mm256_add_epi64(words, places)),
+            bounds.outside(_mm256_add_epi64(words, bases)),
+            bounds.outside(_mm256_add_epi64(words, places)),
         );
         let all = _mm256_and_si256(
-            _mm256_and_si256(outside(packed), address),
+            _mm256_and_si256(bounds.outside(packed), address),
             _mm256_and_si256(digits, _mm256_or_si256(offsets, nowhere)),
         );
         if _mm256_movemask_epi8(all) != -1 {

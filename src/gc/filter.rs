@@ -93,6 +93,29 @@ fn detect() -> Level {
     if wide && extended && features & POPCNT != 0 { Level::Avx512 } else { Level::Avx2 }
 }
 
+/// A window as AVX2 compares with it: unsigned by signed, both sides moved by half of the range.
+#[derive(Clone, Copy)]
+pub(crate) struct Bounds {
+    low: __m256i,
+    limit: __m256i,
+    sign: __m256i,
+}
+impl Bounds {
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub(crate) fn new(window: Window) -> Bounds {
+        let sign = _mm256_set1_epi64x(i64::MIN);
+        let limit = _mm256_xor_si256(_mm256_set1_epi64x(window.reach as i64), sign);
+        Bounds { low: _mm256_set1_epi64x(window.low as i64), limit, sign }
+    }
+    /// All bits of each word that is not in the window.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub(crate) fn outside(self, words: __m256i) -> __m256i {
+        _mm256_cmpgt_epi64(_mm256_xor_si256(_mm256_sub_epi64(words, self.low), self.sign), self.limit)
+    }
+}
+
 /// The first block of `[at, end)` with a word in the window: its address, and a bit for
 /// each such word. `end - at` is a multiple of [`BLOCK`].
 ///
@@ -100,17 +123,12 @@ fn detect() -> Level {
 /// The range is readable, and [`available`].
 #[target_feature(enable = "avx2")]
 pub unsafe fn next_hit(mut at: usize, end: usize, window: Window) -> Option<(usize, u32)> {
-    // Unsigned comparison by signed ones: both sides moved by half of the range.
-    let sign = _mm256_set1_epi64x(i64::MIN);
-    let low = _mm256_set1_epi64x(window.low as i64);
-    let limit = _mm256_xor_si256(_mm256_set1_epi64x(window.reach as i64), sign);
-    let outside =
-        |words: __m256i| _mm256_cmpgt_epi64(_mm256_xor_si256(_mm256_sub_epi64(words, low), sign), limit);
+    let bounds = Bounds::new(window);
     while at < end {
         let p: *const __m256i = core::ptr::with_exposed_provenance(at);
         // SAFETY: a whole block inside the range.
         let (first, second) = unsafe { (_mm256_loadu_si256(p), _mm256_loadu_si256(p.add(1))) };
-        let (first, second) = (outside(first), outside(second));
+        let (first, second) = (bounds.outside(first), bounds.outside(second));
         if _mm256_movemask_epi8(_mm256_and_si256(first, second)) != -1 {
             let low = _mm256_movemask_pd(_mm256_castsi256_pd(first)) as u32;
             let high = _mm256_movemask_pd(_mm256_castsi256_pd(second)) as u32;

@@ -19,7 +19,7 @@
 #![allow(unsafe_code)]
 use super::group::{Edges, Kind, Object, Search, holder};
 use super::scratch::{Full, List};
-use crate::gc::filter::{self, Window};
+use crate::gc::filter::{self, Bounds, Window};
 use crate::ground::critical::Critical;
 use crate::pure::addr::Addr;
 use core::arch::x86_64::*;
@@ -145,11 +145,7 @@ unsafe fn each_word(mut at: Addr, end: Addr, hi: Addr, window: Window, each: &mu
 /// `at..hi` is readable; AVX2 is available.
 #[target_feature(enable = "avx2")]
 unsafe fn next_near(mut at: Addr, hi: Addr, window: Window) -> Option<Addr> {
-    let sign = _mm256_set1_epi64x(i64::MIN);
-    let low = _mm256_set1_epi64x(window.low as i64);
-    let limit = _mm256_xor_si256(_mm256_set1_epi64x(window.reach as i64), sign);
-    let outside =
-        |words: __m256i| _mm256_cmpgt_epi64(_mm256_xor_si256(_mm256_sub_epi64(words, low), sign), limit);
+    let bounds = Bounds::new(window);
     let address = _mm256_set1_epi64x(ADDRESS as i64);
     let zero = _mm256_setzero_si256();
     while at.add(LANES + WORD - 1) <= hi {
@@ -158,10 +154,10 @@ unsafe fn next_near(mut at: Addr, hi: Addr, window: Window) -> Option<Addr> {
         let words = unsafe { _mm256_loadu_si256(p) };
         // Without anything above its low 48 bits a word is what marking saw already.
         let plain = _mm256_cmpeq_epi64(_mm256_srli_epi64::<48>(words), zero);
-        let mut all = _mm256_or_si256(plain, outside(_mm256_and_si256(words, address)));
+        let mut all = _mm256_or_si256(plain, bounds.outside(_mm256_and_si256(words, address)));
         for beyond in 1..WORD {
             // SAFETY: as above.
-            all = _mm256_and_si256(all, outside(unsafe { _mm256_loadu_si256(p.byte_add(beyond)) }));
+            all = _mm256_and_si256(all, bounds.outside(unsafe { _mm256_loadu_si256(p.byte_add(beyond)) }));
         }
         if _mm256_movemask_epi8(all) != -1 {
             return Some(at);

@@ -4,8 +4,8 @@
 //! The world is stopped, or this is a copy of it. What the roots show can be read; so can objects of the heap, but in pages that
 //! the program protected, which are copied.
 #![allow(unsafe_code)]
-use super::world::{Process, SPARSE};
-use crate::gc::{Abandon, Marked, Object, World};
+use super::world::Process;
+use crate::gc::{Abandon, Marked, Object};
 use crate::ground::critical::Critical;
 use crate::heap::stacks;
 use crate::leak::growth::Growing;
@@ -85,14 +85,11 @@ impl RootVisitor for Look<'_, '_> {
 fn heap(marked: &Marked, host: &mut Process<'_>, holders: &mut Holders<'_>) -> Result<(), Abandon> {
     let mut done = Ok(());
     marked.each_reachable(|object| {
-        let (lo, hi, from) = (object.addr(), object.addr().add(object.size()), From::Stack(origin(&object)));
-        // SAFETY: an object of the heap, readable; or a copy of it.
+        let from = From::Stack(origin(&object));
+        // SAFETY: what the host shows of an object can be read.
         let mut look = |lo: Addr, hi: Addr| unsafe { words(marked, holders, from, (lo, hi), lo) };
-        if done.is_err() {
-        } else if object.size() < SPARSE && marked.is_readable(lo, object.size()) {
-            look(lo, hi);
-        } else {
-            done = host.large(lo, hi, &mut look);
+        if done.is_ok() {
+            done = host.object(marked, object.addr(), object.size(), &mut look);
         }
     });
     done

@@ -5,9 +5,9 @@
 //! protected, which are copied.
 #![allow(unsafe_code)]
 use super::start;
-use super::world::{Process, SPARSE};
+use super::world::Process;
 use crate::adopted;
-use crate::gc::{Abandon, Marked, World};
+use crate::gc::{Abandon, Marked};
 use crate::ground::critical::Critical;
 use crate::leak::group::Group;
 use crate::leak::mapped::{Mains, Mapped};
@@ -79,17 +79,12 @@ impl RootVisitor for Look<'_, '_> {
 fn heap(marked: &Marked, host: &mut Process<'_>, mapped: &mut Mapped<'_>) -> Result<(), Abandon> {
     let mut done = Ok(());
     marked.each_allocated(|object| {
-        let (lo, hi) = (object.addr(), object.addr().add(object.size()));
         if done.is_err() || mapped.is_settled() {
             return;
         }
-        // SAFETY: an object of the heap (no mapping of the program's), readable; or a copy of it.
+        // SAFETY: what the host shows of an object (no mapping of the program's) can be read.
         let mut look = |lo, hi| unsafe { mapped.words(lo, hi, lo, size_of::<usize>()) };
-        if object.size() < SPARSE && marked.is_readable(lo, object.size()) {
-            look(lo, hi);
-        } else {
-            done = host.large(lo, hi, &mut look);
-        }
+        done = host.object(marked, object.addr(), object.size(), &mut look);
     });
     done
 }

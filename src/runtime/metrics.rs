@@ -15,18 +15,9 @@ use crate::threads;
 use core::fmt::Write;
 use core::sync::atomic::Ordering::Relaxed;
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Sort {
-    /// It may fall.
-    Gauge,
-    Counter,
-}
-
 /// One figure, or several of one name by reason.
 pub struct Metric<'a> {
     pub name: &'static str,
-    pub sort: Sort,
-    pub help: &'static str,
     pub values: Values<'a>,
 }
 pub enum Values<'a> {
@@ -36,55 +27,42 @@ pub enum Values<'a> {
 
 /// Calls `tell` with all of them.
 pub fn each(tell: &mut dyn FnMut(&Metric<'_>)) {
-    let mut gauge = |name, help, value: u64| {
-        tell(&Metric { name, sort: Sort::Gauge, help, values: Values::One(value) });
-    };
+    let mut one = |name, value: u64| tell(&Metric { name, values: Values::One(value) });
     let f = info::figures();
-    gauge("heap_live_bytes", "Bytes in objects", f.live as u64);
-    gauge("heap_free_bytes", "Bytes that are free and resident", f.free as u64);
-    gauge("heap_mapped_bytes", "Address space of the page allocator", f.mapped as u64);
-    gauge("heap_spans", "Runs of pages with objects", f.spans as u64);
-    gauge("heap_huge_objects", "Objects with mappings of their own", f.huge as u64);
-    gauge("heap_huge_bytes", "Their bytes", f.huge_bytes as u64);
-    gauge("reachable_objects", "Reachable at the last collection", STATS.reachable.objects.get());
-    gauge("reachable_bytes", "Their bytes", STATS.reachable.bytes.get());
-    gauge("root_bytes", "Bytes of roots read by the last collection", STATS.root_bytes.get());
-    gauge("limbo_objects", "Found unreachable and not yet reclaimed", STATS.limbo.objects.get());
-    gauge("limbo_bytes", "Their bytes", STATS.limbo.bytes.get());
-    gauge(
-        "pause_last_microseconds",
-        "How long the last collection stopped the program",
-        us(&STATS.pause_last),
-    );
-    gauge("pause_longest_microseconds", "The longest such stop", us(&STATS.pause_longest));
-    gauge("reclaims", "Whether unreachable objects are reclaimed", u64::from(reclaims()));
-    let mut count = |name, help, value: u64| {
-        tell(&Metric { name, sort: Sort::Counter, help, values: Values::One(value) });
-    };
-    count("cycles", "Complete collections", STATS.cycles.get());
-    count("pause_microseconds", "All stops for collections together", us(&STATS.pause_total));
-    count("reclaim_microseconds", "Time of freeing, beside the program", us(&STATS.reclaim_total));
-    count("reclaimed_objects", "Reclaimed", STATS.reclaimed.objects.get());
-    count("reclaimed_bytes", "Their bytes", STATS.reclaimed.bytes.get());
-    count("revived_objects", "Found reachable again in limbo", STATS.revived.objects.get());
-    count(
-        "resurrected_objects",
-        "Used by the program in limbo: it hides pointers",
-        live::RESURRECTED.load(Relaxed),
-    );
-    count("disguised_objects", "Kept for a pointer in disguise", STATS.disguised.get());
+    one("heap_live_bytes", f.live as u64);
+    one("heap_free_bytes", f.free as u64);
+    one("heap_mapped_bytes", f.mapped as u64);
+    one("heap_spans", f.spans as u64);
+    one("heap_huge_objects", f.huge as u64);
+    one("heap_huge_bytes", f.huge_bytes as u64);
+    one("reachable_objects", STATS.reachable.objects.get());
+    one("reachable_bytes", STATS.reachable.bytes.get());
+    one("root_bytes", STATS.root_bytes.get());
+    one("limbo_objects", STATS.limbo.objects.get());
+    one("limbo_bytes", STATS.limbo.bytes.get());
+    one("pause_last_microseconds", us(&STATS.pause_last));
+    one("pause_longest_microseconds", us(&STATS.pause_longest));
+    one("reclaims", u64::from(reclaims()));
+    one("cycles", STATS.cycles.get());
+    one("pause_microseconds", us(&STATS.pause_total));
+    one("reclaim_microseconds", us(&STATS.reclaim_total));
+    one("reclaimed_objects", STATS.reclaimed.objects.get());
+    one("reclaimed_bytes", STATS.reclaimed.bytes.get());
+    one("revived_objects", STATS.revived.objects.get());
+    one("resurrected_objects", live::RESURRECTED.load(Relaxed));
+    one("disguised_objects", STATS.disguised.get());
     let c = threads::counters();
-    count("stops", "Stops of all threads, for collections and checks", c.stops);
-    count("stops_given_up", "Of them given up", c.abandoned);
-    count("stop_signals", "Signals that were sent for them", c.signals);
-    count("calls_begun_again", "System calls that a stop interrupted and that were begun again", c.rewound);
-    count("calls_not_begun_again", "Others, which ended with EINTR", c.eintr_unrewound);
-    count("checks_copied", "Leak checks made by a copy of the process", copies::made());
+    one("stops", c.stops);
+    one("stops_given_up", c.abandoned);
+    one("stop_signals", c.signals);
+    one("calls_begun_again", c.rewound);
+    one("calls_not_begun_again", c.eintr_unrewound);
+    one("checks_copied", copies::made());
     let [stacks, _, _, without] = memo::counts();
-    count("stacks", "Call stacks that were taken", stacks + without);
+    one("stacks", stacks + without);
     let reasons = Abandon::ALL.map(|why| (why.reason(), STATS.abandoned[why as usize].get()));
     let values = Values::ByReason(&reasons);
-    tell(&Metric { name: "cycles_abandoned", sort: Sort::Counter, help: "Collections given up", values });
+    tell(&Metric { name: "cycles_abandoned", values });
 }
 
 fn us(count: &crate::gc::stats::Count) -> u64 {

@@ -4,7 +4,7 @@
 //! The world is stopped, or this is a copy of it. What the roots show can be read; so can objects of the heap, but in pages that
 //! the program protected, which are copied.
 #![allow(unsafe_code)]
-use super::world::{Process, SPARSE};
+use super::world::Process;
 use crate::gc::{Abandon, Marked, World};
 use crate::ground::critical::Critical;
 use crate::leak::group::{Edges, Object};
@@ -19,13 +19,8 @@ pub fn parts(
     object: &Object,
     each: &mut dyn FnMut(Addr, Addr),
 ) {
-    let (lo, hi) = (Addr(object.addr), Addr(object.addr).add(object.size));
-    if object.size < SPARSE && marked.is_readable(lo, object.size) {
-        return each(lo, hi);
-    }
-    // Gigabytes may be leaked of which nothing was ever touched. What cannot be read leads nowhere: then more objects are
-    // called direct.
-    let read = host.borrow_mut().large(lo, hi, each);
+    // What cannot be read leads nowhere: then more objects are called direct.
+    let read = host.borrow_mut().object(marked, Addr(object.addr), object.size, each);
     let _: Result<(), Abandon> = read;
 }
 
@@ -46,14 +41,10 @@ pub fn find(
     host.borrow_mut().roots(&mut |lo, hi| unsafe { possible.look(lost, lo, hi) })?;
     let mut done = Ok(());
     marked.each_reachable(|object| {
-        let (lo, hi) = (object.addr(), object.addr().add(object.size()));
-        // SAFETY: an object of the heap, readable; or a copy of it.
+        // SAFETY: what the host shows of an object can be read.
         let mut look = |lo: Addr, hi: Addr| unsafe { possible.look(lost, lo, hi) };
-        if done.is_err() {
-        } else if object.size() < SPARSE && marked.is_readable(lo, object.size()) {
-            look(lo, hi);
-        } else {
-            done = host.borrow_mut().large(lo, hi, &mut look);
+        if done.is_ok() {
+            done = host.borrow_mut().object(marked, object.addr(), object.size(), &mut look);
         }
     });
     done?;

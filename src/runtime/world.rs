@@ -301,6 +301,22 @@ impl<'a> Process<'a> {
         result
     }
 
+    /// Shows what an object of the heap holds: in place where that can be read and is not large, else copies.
+    pub fn object(
+        &mut self,
+        marked: &gc::Marked,
+        lo: Addr,
+        size: usize,
+        scan: &mut Scan<'_>,
+    ) -> Result<(), Abandon> {
+        let hi = lo.add(size);
+        if size < SPARSE && marked.is_readable(lo, size) {
+            scan(lo, hi);
+            return Ok(());
+        }
+        gc::World::large(self, lo, hi, scan)
+    }
+
     /// Shows what memory of the program's holds, from `lo` to the byte `last`.
     pub fn show(&mut self, lo: Addr, last: Addr, visitor: &mut dyn RootVisitor) -> Result<(), Abandon> {
         let nearby = self.nearby.get_or_insert_with(Nearby::new);

@@ -2,20 +2,12 @@
 use super::Order;
 use crate::Failure;
 use crate::args::{self, command, one};
-use crate::top::grammar::seconds;
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
 use std::time::Duration;
 
 pub fn grammar() -> clap::Command {
     command("stat", "Tell what the library in a running program does: heap, collections, pauses", EXAMPLES)
-        .arg(
-            Arg::new("interval")
-                .short('i')
-                .long("interval")
-                .value_name("SECONDS")
-                .value_parser(seconds)
-                .help("Again and again, a line each time, until it ends"),
-        )
+        .arg(args::interval("Again and again, a line each time, until it ends"))
         .arg(
             Arg::new("count")
                 .short('n')

@@ -10,15 +10,7 @@ use std::time::Duration;
 pub fn grammar() -> clap::Command {
     let sorts = Sort::ALL.map(Sort::name);
     command("top", "Watch the memory of a running program, place by place", EXAMPLES)
-        .arg(
-            Arg::new("interval")
-                .short('i')
-                .long("interval")
-                .value_name("SECONDS")
-                .value_parser(seconds)
-                .default_value("2")
-                .help("From one check to the next"),
-        )
+        .arg(args::interval("From one check to the next").default_value("2"))
         .arg(
             Arg::new("checks")
                 .short('n')
@@ -50,11 +42,6 @@ pub fn grammar() -> clap::Command {
         .arg(args::own_signal())
         .arg(args::debug_dirs())
         .arg(args::process())
-}
-/// A quarter of a second at least: less would be a burden, and no news.
-pub fn seconds(text: &str) -> Result<Duration, String> {
-    let told = text.parse::<f64>().ok().filter(|seconds| (0.25..=86_400.0).contains(seconds));
-    told.map(Duration::from_secs_f64).ok_or("between 0.25 and 86400 seconds".to_owned())
 }
 
 /// What was asked for.

@@ -27,7 +27,7 @@ impl Marker<'_> {
     /// Scans what is grey, and what that leads to.
     pub(super) fn drain(&mut self) {
         if self.level == Level::Avx512 {
-            // SAFETY: it is there.
+            // SAFETY: `Level` says that processor and kernel have it.
             unsafe { self.drain_wide() }
         } else {
             self.drain_by::<false>();
