@@ -42,6 +42,7 @@ pub mod shortage;
 pub mod signals;
 pub mod start;
 pub mod stats;
+pub mod telemetry;
 pub mod threads;
 pub mod trace;
 pub mod world;

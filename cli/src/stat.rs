@@ -187,19 +187,41 @@ mod tests {
         assert_eq!(told.len(), HEAD.len(), "{told}{HEAD}");
         assert!(told.contains(&rate(1024.0)), "{told}");
     }
-    /// The library's own writer, in this process.
+    /// The library's own writers, in this process.
     #[test]
-    fn what_the_library_writes_fits_the_schema() {
+    fn what_the_library_writes_fits_the_schema_and_both_formats_have_the_same() {
         use gleaner_core::runtime::metrics;
-        let mut json = Vec::new();
+        let (mut json, mut prometheus) = (Vec::new(), Vec::new());
         metrics::json(&mut |text| json.extend_from_slice(text));
-        let json = String::from_utf8(json).unwrap();
+        metrics::prometheus(&mut |text| prometheus.extend_from_slice(text));
+        let (json, prometheus) = (String::from_utf8(json).unwrap(), String::from_utf8(prometheus).unwrap());
         let value: serde_json::Value = serde_json::from_str(&json).unwrap();
         let schema = include_str!("../../docs/stat.schema.json");
-        let schema = jsonschema::validator_for(&serde_json::from_str(schema).unwrap()).unwrap();
-        let faults: Vec<String> = schema.iter_errors(&value).map(|fault| fault.to_string()).collect();
+        let schema: serde_json::Value = serde_json::from_str(schema).unwrap();
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        let faults: Vec<String> = validator.iter_errors(&value).map(|fault| fault.to_string()).collect();
         assert!(faults.is_empty() && json.lines().count() == 1, "{faults:?}: {json}");
-        assert!(Answer::read(&json).is_ok());
+        let answer = Answer::read(&json).unwrap();
+        for name in answer.metrics.keys() {
+            let sample = |line: &&str| {
+                let Some(rest) = line.strip_prefix(&format!("gleaner_{name}")) else { return false };
+                let rest = rest.strip_prefix("_total").unwrap_or(rest);
+                rest.starts_with(&format!("{{pid=\"{}\"", std::process::id()))
+            };
+            let line = prometheus.lines().find(sample).unwrap_or_else(|| panic!("{name}: {prometheus}"));
+            assert!(line.rsplit(' ').next().unwrap().parse::<u64>().is_ok(), "{line}");
+            let told = &schema["properties"]["metrics"]["properties"][name]["description"];
+            let help =
+                format!("# HELP gleaner_{name}{{}} {}\n", told.as_str().unwrap_or("(not in the schema)"));
+            assert!(
+                ["", "_total"].iter().any(|total| prometheus.contains(&help.replace("{}", total))),
+                "{help}{prometheus}"
+            );
+        }
+        for block in prometheus.split("# HELP ").skip(1) {
+            let name = block.split(' ').next().unwrap();
+            assert!(block.contains(&format!("\n# TYPE {name} ")), "{block}");
+        }
     }
     #[test]
     fn another_answer_is_refused() {

@@ -2,15 +2,16 @@
 use crate::sys::{errno, file};
 use core::fmt;
 
-/// A line in the making. What does not fit is cut, never an error.
-pub struct Line {
-    bytes: [u8; 1024],
+/// A text in the making. What does not fit is cut, never an error.
+pub struct Text<const ROOM: usize> {
+    bytes: [u8; ROOM],
     len: usize,
 }
+pub type Line = Text<1024>;
 
-impl Line {
-    pub const fn new() -> Line {
-        Line { bytes: [0; 1024], len: 0 }
+impl<const ROOM: usize> Text<ROOM> {
+    pub const fn new() -> Self {
+        Text { bytes: [0; ROOM], len: 0 }
     }
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
@@ -19,12 +20,12 @@ impl Line {
         self.len = 0;
     }
 }
-impl Default for Line {
+impl<const ROOM: usize> Default for Text<ROOM> {
     fn default() -> Self {
         Self::new()
     }
 }
-impl fmt::Write for Line {
+impl<const ROOM: usize> fmt::Write for Text<ROOM> {
     fn write_str(&mut self, s: &str) -> fmt::Result {
         let n = s.len().min(self.bytes.len() - self.len);
         self.bytes[self.len..self.len + n].copy_from_slice(&s.as_bytes()[..n]);

@@ -8,7 +8,7 @@
 //!
 //! Parsing runs inside the host's first malloc, so it allocates nothing, and [`Options`] keeps no
 //! pointer into the environment (the host may overwrite or move that): plain numbers, enums and
-//! [`Path`]s of fixed size, 1.6 KB in all. A bad value costs one line and gives the default; it
+//! [`Path`]s of fixed size, 2.7 KB in all. A bad value costs one line and gives the default; it
 //! never stops the host. Rejected: keeping slices of environ (setenv frees them), and a table of
 //! names beside a struct written by hand (they drift apart).
 use core::fmt;
@@ -112,6 +112,15 @@ table! {
     stats: Stats = Stats::No, Kind::Stats,
         "Print statistics to the log when the program ends. \
          json prints one line, of what gleaner stat tells of a running program.";
+    prometheus: Path = Path::EMPTY, Kind::Path { empty: "none" },
+        "A file of the library's figures in Prometheus' text format. \
+         It is replaced as a whole, at most once a second, when the heap grows, after a collection, and when the program ends; in mode malloc then only. \
+         %p as for log; a relative path is from the directory in which the program began. \
+         It is not written once the program has installed a seccomp filter.";
+    trace: Path = Path::EMPTY, Kind::Path { empty: "none" },
+        "A file of collections in Chrome's trace-event format, for Perfetto or chrome://tracing. \
+         It is appended to after each; %p and relative paths as for prometheus. \
+         It is not written once the program has installed a seccomp filter.";
     verbose: u8 = 0, Kind::Count { low: 0, high: 3, unit: "" },
         "How much to tell in the log. \
          0 tells only what must be told, 1 each abandoned collection, 2 each collection, 3 its phases.";

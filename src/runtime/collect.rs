@@ -12,6 +12,7 @@
 //! The pacer belongs to the holder of the cycle's lock.
 #![allow(unsafe_code)]
 use super::cycle::{self, Held};
+use super::telemetry::{self, Done, Phases};
 use super::world::{Gaps, OwnStack, Process};
 use super::{audit, log, start};
 use crate::adopted::{self, Aged};
@@ -28,7 +29,7 @@ use crate::sys::process::{now_ns, thread_ns};
 use crate::sys::{errno, tls};
 use crate::threads;
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 struct Shared(UnsafeCell<Pacer>);
 // SAFETY: used by the holder of the cycle's lock only (and by `begin`, before there are others).
@@ -41,6 +42,8 @@ static HIGH: AtomicUsize = AtomicUsize::new(usize::MAX);
 static LOW: AtomicUsize = AtomicUsize::new(0);
 /// The option `collect_every`; 0 is off.
 static EVERY: AtomicUsize = AtomicUsize::new(0);
+/// Each slow path is worth a look: for [`EVERY`], or because figures are written now and then.
+static EACH: AtomicBool = AtomicBool::new(false);
 
 /// Why a collection is wanted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -71,6 +74,7 @@ impl Cause {
 /// From now on the heap's growth starts collections, in gc and audit mode. Called once, when threads can
 /// be stopped.
 pub fn begin(options: &Options) {
+    EACH.store(telemetry::is_wanted_often(), Relaxed);
     if !matches!(options.mode, Mode::Gc | Mode::Audit) {
         return;
     }
@@ -85,11 +89,13 @@ pub fn begin(options: &Options) {
         live::count_handed();
     }
     EVERY.store(every, Relaxed);
+    EACH.fetch_or(every != 0, Relaxed);
     HIGH.store(options.min_growth, Relaxed);
 }
 
 /// No collection starts any more: a sandbox may kill for the calls that one makes.
 pub fn never_again() {
+    EACH.store(false, Relaxed);
     EVERY.store(0, Relaxed);
     LOW.store(0, Relaxed);
     HIGH.store(usize::MAX, Relaxed);
@@ -108,7 +114,7 @@ pub fn poll(n: usize) {
 #[inline]
 pub fn is_due() -> bool {
     let estimate = live::estimate();
-    estimate > HIGH.load(Relaxed) || estimate < LOW.load(Relaxed) || EVERY.load(Relaxed) != 0
+    estimate > HIGH.load(Relaxed) || estimate < LOW.load(Relaxed) || EACH.load(Relaxed)
 }
 
 #[cold]
@@ -120,6 +126,12 @@ fn look(n: usize) {
     }
     let _errno = errno::Saved::new();
     let every = EVERY.load(Relaxed);
+    if telemetry::is_wanted_often()
+        && telemetry::is_time()
+        && let Some(mut held) = cycle::try_enter()
+    {
+        held.run(|_, _| telemetry::write());
+    }
     if every != 0 {
         live::hand(n);
         if live::HANDED.load(Relaxed) >= every
@@ -132,6 +144,9 @@ fn look(n: usize) {
                 let _ = cycle(&mut held, Cause::Audit);
             }
         }
+        return;
+    }
+    if HIGH.load(Relaxed) == usize::MAX {
         return;
     }
     let Some(mut held) = cycle::try_enter() else { return };
@@ -187,7 +202,10 @@ fn cycle(held: &mut Held, cause: Cause) -> Result<Sum, Abandon> {
         Some(result) => result,
         None => {
             let now = now_ns();
-            Err(abandoned(held, Abandon::NoMemory, live::exact(), (now, now)))
+            let why = abandoned(held, Abandon::NoMemory, live::exact(), (now, now));
+            let phases = Phases { began: now, resumed: now, ended: now, ..Phases::default() };
+            telemetry::collected(cause.word(), &phases, Err(why));
+            Err(why)
         }
     }
 }
@@ -196,21 +214,28 @@ fn cycle(held: &mut Held, cause: Cause) -> Result<Sum, Abandon> {
 fn cycle_from(held: &mut Held, cause: Cause, sp: usize) -> Result<Sum, Abandon> {
     let (began, began_cpu) = (now_ns(), thread_ns());
     let before = live::exact();
+    let mut phases = Phases { began, ..Phases::default() };
     let result = match held.snapshot() {
-        Some((critical, snapshot)) => stopped_part(critical, snapshot, sp),
+        Some((critical, snapshot)) => stopped_part(critical, snapshot, sp, &mut phases),
         None => Err(Abandon::NoMemory),
     };
     let resumed = now_ns();
     STATS.pause(resumed - began);
     let (found, moved) = match result {
         Ok(found) => found,
-        Err(why) => return Err(abandoned(held, why, before, (began, resumed))),
+        Err(why) => {
+            let why = abandoned(held, why, before, (began, resumed));
+            telemetry::collected(cause.word(), &Phases { resumed, ended: resumed, ..phases }, Err(why));
+            return Err(why);
+        }
     };
     let freed = reclaim::run(held.critical());
     let ended = now_ns();
     STATS.complete(&found);
     STATS.moved(&moved);
     STATS.reclaimed(freed, ended - resumed);
+    let done = Done { found: &found, moved: &moved, freed };
+    telemetry::collected(cause.word(), &Phases { resumed, ended, ..phases }, Ok(done));
     let report = Report {
         before,
         after: live::exact(),
@@ -257,14 +282,21 @@ fn abandoned(held: &mut Held, why: Abandon, before: usize, time: (u64, u64)) -> 
 }
 
 /// Stops the world, marks, moves to limbo.
-fn stopped_part(critical: &Critical, snapshot: &mut Snapshot, sp: usize) -> Result<(Found, Moved), Abandon> {
+fn stopped_part(
+    critical: &Critical,
+    snapshot: &mut Snapshot,
+    sp: usize,
+    phases: &mut Phases,
+) -> Result<(Found, Moved), Abandon> {
     let options = start::options();
     let deadline = now_ns() + options.deadline as u64 * 1_000_000;
     let asked = now_ns();
     let stopped = threads::stop_world(critical, deadline)?;
     let frozen = now_ns();
+    phases.frozen = frozen;
     let mut process = Process::new(critical, &stopped, snapshot, OwnStack { sp }, Gaps::Abandon)?;
     let listed = now_ns();
+    phases.listed = listed;
     let settings = Settings { checkmark: options.checkmark, disguised: options.disguised };
     let marked = gc::mark(critical, &mut process, &settings)?;
     let hides = live::RESURRECTED.load(Relaxed) != 0 || marked.found.disguised.unsettled;
@@ -272,6 +304,7 @@ fn stopped_part(critical: &Critical, snapshot: &mut Snapshot, sp: usize) -> Resu
     let doom = if hides || audit { Doom::Off } else { Doom::Allowed };
     let needed = if audit { audit::AGES } else { options.limbo };
     let marking_ended = now_ns();
+    phases.marked = marking_ended;
     let moved = marked.to_limbo(critical, needed, doom);
     let aged = now_ns();
     drop(process);

@@ -17,7 +17,7 @@
 //! matter.
 #![allow(unsafe_code)]
 use super::next::Next;
-use super::{audit, fork, leaks, log, lsan, mains, metrics, start, stats};
+use super::{audit, fork, leaks, log, lsan, mains, metrics, start, stats, telemetry};
 use crate::ground::critical;
 use crate::heap::secure;
 use crate::pure::options::{Mode, Stats};
@@ -107,7 +107,7 @@ pub extern "C" fn immediately(status: c_int, sp: usize) -> ! {
         Some(real) => unsafe { real(status) },
         None => process::exit_group(status),
     };
-    let wanted = start::watched() || start::options().stats != Stats::No;
+    let wanted = start::watched() || start::options().stats != Stats::No || telemetry::is_wanted();
     // Where a filter may kill for a question, none is asked.
     if !wanted
         || sandbox::forbids(Need::Collect)
@@ -141,7 +141,9 @@ fn is_moment() -> bool {
 /// Whether there is something to be done at the end, and has not been.
 fn is_due() -> bool {
     let options = start::options();
-    if !start::watched() && options.stats == Stats::No || !options.follow && fork::is_child() {
+    if !start::watched() && options.stats == Stats::No && !telemetry::is_wanted()
+        || !options.follow && fork::is_child()
+    {
         return false;
     }
     let pid = if sandbox::forbids(Need::Collect) { threads::pid() } else { process::pid() };
@@ -159,6 +161,9 @@ fn ending(patience: leaks::Patience) -> c_int {
         Mode::Audit => audit::at_exit(),
         _ => leaks::Outcome::Clean,
     };
+    if telemetry::is_wanted() {
+        telemetry::write();
+    }
     match options.stats {
         Stats::No => {}
         Stats::Yes => log::with(&mut |fd| stats::print(fd)),

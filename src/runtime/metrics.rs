@@ -1,4 +1,5 @@
-//! What the library tells of itself in figures: one table, written as a line of JSON (`stats=json`, `gleaner stat`).
+//! What the library tells of itself in figures: one table, written as a line of JSON (`stats=json`, `gleaner stat`)
+//! and as Prometheus' text (`prometheus=`).
 //!
 //! Nobody is stopped for it and no lock is held but while pages are counted: figures of one line may be of different moments.
 //! docs/stat.schema.json has the names; a name is never used for something else again.
@@ -15,9 +16,19 @@ use crate::threads;
 use core::fmt::Write;
 use core::sync::atomic::Ordering::Relaxed;
 
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sort {
+    /// It may fall.
+    Gauge,
+    Counter,
+}
+
 /// One figure, or several of one name by reason.
 pub struct Metric<'a> {
     pub name: &'static str,
+    pub sort: Sort,
+    /// As docs/stat.schema.json has it.
+    pub help: &'static str,
     pub values: Values<'a>,
 }
 pub enum Values<'a> {
@@ -27,42 +38,60 @@ pub enum Values<'a> {
 
 /// Calls `tell` with all of them.
 pub fn each(tell: &mut dyn FnMut(&Metric<'_>)) {
-    let mut one = |name, value: u64| tell(&Metric { name, values: Values::One(value) });
+    let mut gauge = |name, help, value: u64| {
+        tell(&Metric { name, sort: Sort::Gauge, help, values: Values::One(value) });
+    };
     let f = info::figures();
-    one("heap_live_bytes", f.live as u64);
-    one("heap_free_bytes", f.free as u64);
-    one("heap_mapped_bytes", f.mapped as u64);
-    one("heap_spans", f.spans as u64);
-    one("heap_huge_objects", f.huge as u64);
-    one("heap_huge_bytes", f.huge_bytes as u64);
-    one("reachable_objects", STATS.reachable.objects.get());
-    one("reachable_bytes", STATS.reachable.bytes.get());
-    one("root_bytes", STATS.root_bytes.get());
-    one("limbo_objects", STATS.limbo.objects.get());
-    one("limbo_bytes", STATS.limbo.bytes.get());
-    one("pause_last_microseconds", us(&STATS.pause_last));
-    one("pause_longest_microseconds", us(&STATS.pause_longest));
-    one("reclaims", u64::from(reclaims()));
-    one("cycles", STATS.cycles.get());
-    one("pause_microseconds", us(&STATS.pause_total));
-    one("reclaim_microseconds", us(&STATS.reclaim_total));
-    one("reclaimed_objects", STATS.reclaimed.objects.get());
-    one("reclaimed_bytes", STATS.reclaimed.bytes.get());
-    one("revived_objects", STATS.revived.objects.get());
-    one("resurrected_objects", live::RESURRECTED.load(Relaxed));
-    one("disguised_objects", STATS.disguised.get());
+    gauge("heap_live_bytes", "Bytes in objects", f.live as u64);
+    gauge("heap_free_bytes", "Bytes that are free and resident", f.free as u64);
+    gauge("heap_mapped_bytes", "Address space of the page allocator", f.mapped as u64);
+    gauge("heap_spans", "Runs of pages with objects", f.spans as u64);
+    gauge("heap_huge_objects", "Objects with mappings of their own", f.huge as u64);
+    gauge("heap_huge_bytes", "Their bytes", f.huge_bytes as u64);
+    gauge("reachable_objects", "Reachable at the last collection", STATS.reachable.objects.get());
+    gauge("reachable_bytes", "Their bytes", STATS.reachable.bytes.get());
+    gauge("root_bytes", "Bytes of roots read by the last collection", STATS.root_bytes.get());
+    gauge("limbo_objects", "Found unreachable and not yet reclaimed", STATS.limbo.objects.get());
+    gauge("limbo_bytes", "Their bytes", STATS.limbo.bytes.get());
+    gauge(
+        "pause_last_microseconds",
+        "How long the last collection stopped the program",
+        us(&STATS.pause_last),
+    );
+    gauge("pause_longest_microseconds", "The longest such stop", us(&STATS.pause_longest));
+    gauge("reclaims", "1 if unreachable objects are reclaimed", u64::from(reclaims()));
+    let mut count = |name, help, value: u64| {
+        tell(&Metric { name, sort: Sort::Counter, help, values: Values::One(value) });
+    };
+    count("cycles", "Complete collections", STATS.cycles.get());
+    count("pause_microseconds", "All stops for collections together", us(&STATS.pause_total));
+    count("reclaim_microseconds", "Time of freeing, beside the program", us(&STATS.reclaim_total));
+    count("reclaimed_objects", "Reclaimed", STATS.reclaimed.objects.get());
+    count("reclaimed_bytes", "Their bytes", STATS.reclaimed.bytes.get());
+    count("revived_objects", "Found reachable again in limbo", STATS.revived.objects.get());
+    count(
+        "resurrected_objects",
+        "Used by the program in limbo: it hides pointers",
+        live::RESURRECTED.load(Relaxed),
+    );
+    count("disguised_objects", "Kept for a pointer in disguise", STATS.disguised.get());
     let c = threads::counters();
-    one("stops", c.stops);
-    one("stops_given_up", c.abandoned);
-    one("stop_signals", c.signals);
-    one("calls_begun_again", c.rewound);
-    one("calls_not_begun_again", c.eintr_unrewound);
-    one("checks_copied", copies::made());
+    count("stops", "Stops of all threads, for collections and checks", c.stops);
+    count("stops_given_up", "Of them given up", c.abandoned);
+    count("stop_signals", "Signals that were sent for them", c.signals);
+    count("calls_begun_again", "System calls that a stop interrupted and that were begun again", c.rewound);
+    count("calls_not_begun_again", "Others, which ended with EINTR", c.eintr_unrewound);
+    count("checks_copied", "Leak checks made by a copy of the process", copies::made());
     let [stacks, _, _, without] = memo::counts();
-    one("stacks", stacks + without);
+    count("stacks", "Call stacks that were taken", stacks + without);
     let reasons = Abandon::ALL.map(|why| (why.reason(), STATS.abandoned[why as usize].get()));
     let values = Values::ByReason(&reasons);
-    tell(&Metric { name: "cycles_abandoned", values });
+    tell(&Metric {
+        name: "cycles_abandoned",
+        sort: Sort::Counter,
+        help: "Collections given up, by reason",
+        values,
+    });
 }
 
 fn us(count: &crate::gc::stats::Count) -> u64 {
@@ -123,5 +152,26 @@ pub fn json(write: &mut dyn FnMut(&[u8])) {
         comma = ",";
     });
     out.put(format_args!("}}}}\n"));
+    out.end();
+}
+
+/// Prometheus' text format, version 0.0.4. The label keeps processes apart whose files one exporter reads.
+pub fn prometheus(write: &mut dyn FnMut(&[u8])) {
+    let mut out = Gather::new(write);
+    let pid = copy::told_pid();
+    each(&mut |metric| {
+        let (name, help) = (metric.name, metric.help);
+        let (total, sort) = match metric.sort {
+            Sort::Gauge => ("", "gauge"),
+            Sort::Counter => ("_total", "counter"),
+        };
+        out.put(format_args!("# HELP gleaner_{name}{total} {help}\n# TYPE gleaner_{name}{total} {sort}\n"));
+        match metric.values {
+            Values::One(value) => out.put(format_args!("gleaner_{name}{total}{{pid=\"{pid}\"}} {value}\n")),
+            Values::ByReason(all) => all.iter().for_each(|(reason, value)| {
+                out.put(format_args!("gleaner_{name}{total}{{pid=\"{pid}\",reason=\"{reason}\"}} {value}\n"));
+            }),
+        }
+    });
     out.end();
 }

@@ -11,8 +11,9 @@ use crate::heap::{cache, resize, secure};
 use crate::leak::unwind;
 use crate::pages::{limit, own, thp};
 use crate::pure::addr::{Addr, PAGE_SIZE};
-use crate::pure::options::{Mode, Options, Privilege};
+use crate::pure::options::{Mode, Options, Path, Privilege};
 use crate::roots::stale;
+use crate::sys::file;
 use crate::sys::maps::{self, Perms};
 use crate::threads;
 use core::cell::UnsafeCell;
@@ -86,9 +87,21 @@ fn read_options() {
     let secure = unsafe { libc::getauxval(libc::AT_SECURE) } != 0;
     let privilege = if secure { Privilege::Raised } else { Privilege::Ordinary };
     let text = variable(b"GLEANER=");
-    let options = Options::of_process(text, privilege, complain);
+    let mut options = Options::of_process(text, privilege, complain);
+    for path in [&mut options.trace, &mut options.prometheus] {
+        *path = from_here(path);
+    }
     // SAFETY: under INIT, before the state says that the options are there.
     unsafe { *OPTIONS.0.get() = options };
+}
+
+/// The file that is meant now, wherever the program goes later. What cannot be named so is left as it is.
+fn from_here(path: &Path) -> Path {
+    let mut room = [0u8; Path::CAPACITY];
+    if matches!(path.as_bytes().first(), None | Some(b'/')) {
+        return *path;
+    }
+    file::folder(&mut room).ok().and_then(|folder| path.within(folder).ok()).unwrap_or(*path)
 }
 
 /// The value of an environment variable; `name` ends in `=`.

@@ -3,7 +3,7 @@
 //! # Safety
 //! Buffers are slices, paths are C strings: the kernel stays inside them.
 #![allow(unsafe_code)]
-use super::raw::{Errno, check, syscall1, syscall2, syscall3, syscall4};
+use super::raw::{Errno, check, syscall1, syscall2, syscall3, syscall4, syscall5};
 use super::sandbox::{self, Need};
 use super::signal::{self, Set};
 use core::ffi::CStr;
@@ -46,6 +46,21 @@ impl Fd {
                 offset as usize,
             )
         })
+    }
+    /// How long it is; an error where that means nothing.
+    pub fn size(&self) -> Result<usize, Errno> {
+        // SAFETY: integers only.
+        check(unsafe { syscall3(libc::SYS_lseek, self.0 as usize, 0, libc::SEEK_END as usize) })
+    }
+    pub fn cut(&self, size: usize) -> Result<(), Errno> {
+        // SAFETY: integers only.
+        check(unsafe { syscall2(libc::SYS_ftruncate, self.0 as usize, size) }).map(|_| ())
+    }
+    /// Keeps others who ask from it until it is closed. Never waits: an error if somebody has it.
+    pub fn lock(&self) -> Result<(), Errno> {
+        let how = libc::LOCK_EX | libc::LOCK_NB;
+        // SAFETY: integers only.
+        check(unsafe { syscall2(libc::SYS_flock, self.0 as usize, how as usize) }).map(|_| ())
     }
     pub fn write_all(&self, bytes: &[u8]) -> Result<(), Errno> {
         write_all(self.0, bytes)
@@ -133,4 +148,39 @@ pub fn read_link(path: &CStr, buf: &mut [u8]) -> Result<usize, Errno> {
     let (text, room) = (buf.as_mut_ptr() as usize, buf.len());
     // SAFETY: the path is NUL-terminated, the kernel writes within the slice.
     check(unsafe { syscall4(libc::SYS_readlinkat, at, path.as_ptr() as usize, text, room) })
+}
+
+/// `to` is what `from` was, at once.
+pub fn rename(from: &CStr, to: &CStr) -> Result<(), Errno> {
+    // SAFETY: both are NUL-terminated.
+    check(unsafe { syscall2(libc::SYS_rename, from.as_ptr() as usize, to.as_ptr() as usize) }).map(|_| ())
+}
+
+pub fn remove(path: &CStr) {
+    // SAFETY: the path is NUL-terminated.
+    unsafe { syscall1(libc::SYS_unlink, path.as_ptr() as usize) };
+}
+
+/// The current directory; an error if it is not below the root, or longer than the buffer.
+pub fn folder(buf: &mut [u8]) -> Result<&[u8], Errno> {
+    // SAFETY: the kernel writes within the slice.
+    let len = check(unsafe { syscall2(libc::SYS_getcwd, buf.as_mut_ptr() as usize, buf.len()) })?;
+    let path = &buf[..len.saturating_sub(1)];
+    if path.starts_with(b"/") { Ok(path) } else { Err(Errno(libc::ENOENT)) }
+}
+
+/// Whether there is nothing by that name or an ordinary file: no device, no directory, no link.
+pub fn is_replaceable(path: &CStr) -> bool {
+    let (at, how) = (libc::AT_FDCWD as isize as usize, libc::AT_SYMLINK_NOFOLLOW as usize);
+    // SAFETY: a struct of integers, which the kernel fills; the path is NUL-terminated.
+    let (asked, kind) = unsafe {
+        let mut status: libc::statx = core::mem::zeroed();
+        let (name, out) = (path.as_ptr() as usize, &raw mut status as usize);
+        let asked = check(syscall5(libc::SYS_statx, at, name, how, libc::STATX_TYPE as usize, out));
+        (asked, u32::from(status.stx_mode) & libc::S_IFMT)
+    };
+    match asked {
+        Ok(_) => kind == libc::S_IFREG,
+        Err(error) => error == Errno(libc::ENOENT),
+    }
 }

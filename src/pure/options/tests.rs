@@ -36,7 +36,7 @@ fn the_defaults() {
             && !o.idle_timer
             && o.log.is_empty()
     );
-    assert!(size_of::<Options>() < 2048);
+    assert!(size_of::<Options>() < 3072);
 }
 
 #[test]
@@ -110,6 +110,16 @@ fn a_raised_process_ignores_its_environment() {
 }
 
 #[test]
+fn relative_paths_get_a_folder() {
+    let within =
+        |text: &str, folder: &[u8]| good(text).trace.within(folder).map(|path| path.as_bytes().to_vec());
+    assert_eq!(within("trace=t.%p", b"/a%b").as_deref(), Ok(&b"/a%%b/t.%p"[..]));
+    assert_eq!(within("trace=/t", b"/a").as_deref(), Ok(&b"/t"[..]));
+    assert_eq!(within("trace=none", b"/a").as_deref(), Ok(&b""[..]));
+    assert_eq!(within("trace=t", &[b'a'; 509]), Err(Fault::Long));
+}
+
+#[test]
 fn log_names_expand() {
     let expand = |text: &str, pid, room: usize| {
         let mut room = std::vec![0; room];
@@ -168,6 +178,8 @@ fn options() -> impl Strategy<Value = Options> {
                     marking: Marking::ALL[usize::from(limbo) % 3],
                     stats: [Stats::No, Stats::Yes, Stats::Json]
                         [usize::from(stats) + usize::from(stats && checkmark)],
+                    prometheus: symbolizer,
+                    trace: log,
                     verbose,
                     stacks,
                     mappings,

@@ -149,6 +149,22 @@ impl Path {
         self.len += 1;
         Ok(())
     }
+    /// A relative path as one from `folder`; others as they are.
+    pub fn within(&self, folder: &[u8]) -> Result<Path, Fault> {
+        if matches!(self.as_bytes().first(), None | Some(b'/')) {
+            return Ok(*self);
+        }
+        let mut path = Path::EMPTY;
+        for &byte in folder {
+            path.push(byte)?;
+            if byte == b'%' {
+                path.push(byte)?;
+            }
+        }
+        path.push(b'/')?;
+        self.as_bytes().iter().try_for_each(|&byte| path.push(byte))?;
+        Ok(path)
+    }
     /// The value with `%p` as the process id and `%%` as a percent sign, NUL-terminated, for open(2).
     /// None when it does not fit into `room`.
     pub fn expand<'a>(&self, pid: u32, room: &'a mut [u8]) -> Option<&'a core::ffi::CStr> {
