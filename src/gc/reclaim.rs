@@ -3,21 +3,26 @@
 //! Whoever clears an object's limbo bit gets it (`heap::limbo`). A resurrection seen on the way
 //! ends this at once: what the program still holds may lead to objects that are doomed too.
 //!
+//! With the option `fill` an object loses its bytes here: who has a pointer to it that we cannot see finds out.
+//!
 //! # Safety
 //! An object whose limbo bit this module cleared, and which does not bear the mark of a free
 //! slot, is allocated and nobody's: its span stays what it is until the slot is given back, and its
-//! first 16 bytes are mapped, writable memory (protected objects are never doomed).
+//! bytes are mapped, writable memory (protected objects are never doomed).
 #![allow(unsafe_code)]
 use super::Sum;
 use crate::ground::critical::Critical;
 use crate::heap::limbo::{DOOMED, IN, Limbo};
-use crate::heap::{cache, large, live, release, special, stacks};
+use crate::heap::{cache, large, live, release, secure, special, stacks};
+use crate::pure::addr::PAGE_SIZE;
 use crate::spans::span::{kind, tag};
 use crate::spans::{Block, Span, slab};
+use crate::sys::vm;
 use core::sync::atomic::{AtomicU64, Ordering, fence};
 
-/// Frees what is doomed. Only the one collector calls this, after the world resumed.
-pub fn run(critical: &Critical) -> Sum {
+/// Frees what is doomed, after filling it with the byte `fill` if that is not 0. Only the one collector calls this, after the
+/// world resumed.
+pub fn run(critical: &Critical, fill: u8) -> Sum {
     let before = live::RESURRECTED.load(Ordering::Acquire);
     let mut freed = Sum::default();
     slab::for_each(|span| {
@@ -35,7 +40,7 @@ pub fn run(critical: &Critical) -> Sum {
             }
             let mine = limbo.word(IN, at).fetch_and(!mask, Ordering::AcqRel) & mask;
             doomed.fetch_and(mine, Ordering::Relaxed);
-            free_each(critical, span, at, mine, doomed, &mut freed);
+            free_each(critical, span, Doomed { at, mine, doomed, fill }, &mut freed);
         }
         if limbo.is_empty() {
             span.owner.fetch_and(!tag::LIMBO, Ordering::Relaxed);
@@ -44,18 +49,23 @@ pub fn run(critical: &Critical) -> Sum {
     freed
 }
 
-fn free_each(
-    critical: &Critical,
-    span: &'static Span,
+/// Objects of a word of limbo bits that are the collector's.
+struct Doomed<'a> {
     at: usize,
-    mut mine: u64,
-    doomed: &AtomicU64,
-    freed: &mut Sum,
-) {
-    while mine != 0 {
-        let bit = mine.trailing_zeros();
-        mine &= mine - 1;
+    mine: u64,
+    doomed: &'a AtomicU64,
+    fill: u8,
+}
+
+fn free_each(critical: &Critical, span: &'static Span, mut objects: Doomed<'_>, freed: &mut Sum) {
+    let Doomed { at, doomed, fill, .. } = objects;
+    while objects.mine != 0 {
+        let bit = objects.mine.trailing_zeros();
+        objects.mine &= objects.mine - 1;
         if span.kind() != kind::SLOTS {
+            if fill != 0 {
+                fill_large(span, fill);
+            }
             doomed.store(0, Ordering::Release);
             freed.add(1, span.size.get());
             special::reclaimed(critical, span, 0);
@@ -67,16 +77,34 @@ fn free_each(
         // SAFETY: see the chapter above.
         let on_no_list = unsafe { !cache::is_marked(span, block) };
         if on_no_list {
+            // First: a neighbour's free looks at what follows the bytes asked for, as long as this says that there are any.
+            stacks::set(span, index, stacks::Origin::default());
+            fence(Ordering::Release);
             // SAFETY: as above.
-            unsafe { cache::link_to(span, block, core::ptr::null_mut()) };
+            unsafe {
+                if fill != 0 {
+                    block.cast::<u8>().write_bytes(fill, span.size.get());
+                }
+                cache::link_to(span, block, core::ptr::null_mut());
+            }
         }
         fence(Ordering::Release);
         doomed.fetch_and(!(1 << bit), Ordering::Release);
         if on_no_list {
             freed.add(1, span.size.get());
-            stacks::set(span, index, stacks::Origin::default());
             special::reclaimed(critical, span, index);
             release::give_slot(critical, span, block);
         }
     }
+}
+
+/// Of a large object the pages that have memory: the others say nothing to anybody.
+fn fill_large(span: &Span, fill: u8) {
+    let lo = span.slot(0);
+    let hi = lo.add(secure::room(span));
+    vm::each_resident(lo.align_down(PAGE_SIZE), hi.align_up(PAGE_SIZE), &mut |from, to| {
+        let (from, to) = (from.max(lo), to.min(hi));
+        // SAFETY: see the chapter above.
+        unsafe { from.ptr::<u8>().write_bytes(fill, to.since(from)) };
+    });
 }

@@ -79,7 +79,7 @@ fn pattern(addr: usize) -> u8 {
 const FILLED: usize = 4096;
 
 /// Bytes of the span's slots that can be written.
-fn room(span: &Span) -> usize {
+pub fn room(span: &Span) -> usize {
     span.size.get() - (span.flags.load(Ordering::Relaxed) & flag::GUARDED != 0) as usize
 }
 

@@ -152,6 +152,9 @@ table! {
     limbo: u8 = 2, Kind::Count { low: 1, high: 100, unit: "cycles" },
         "How many complete collections must find an object unreachable before it is reclaimed. \
          1 is without probation: for tests.";
+    fill: u8 = 0, Kind::Count { low: 0, high: 255, unit: "" },
+        "The byte that an object is filled with when it is reclaimed: for tests. \
+         A program that hides pointers then reads that byte instead of what it wrote. 0 leaves the bytes as they are.";
     disguised: bool = true, Kind::Switch,
         "Before objects go on probation, look for pointers to them in disguise. \
          These are offsets from an object or a word, digits of a Python integer, tagged and packed words.";

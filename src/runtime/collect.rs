@@ -229,7 +229,7 @@ fn cycle_from(held: &mut Held, cause: Cause, sp: usize) -> Result<Sum, Abandon> 
             return Err(why);
         }
     };
-    let freed = reclaim::run(held.critical());
+    let freed = reclaim::run(held.critical(), start::options().fill);
     let ended = now_ns();
     STATS.complete(&found);
     STATS.moved(&moved);

@@ -187,6 +187,26 @@ pub fn is_resident(addr: Addr) -> bool {
     done == 0 && answer & 1 != 0
 }
 
+/// Calls `tell` with the parts of `lo..hi`, of whole pages, that have memory. Nothing where the kernel does not say.
+pub fn each_resident(lo: Addr, hi: Addr, tell: &mut dyn FnMut(Addr, Addr)) {
+    const PAGE: usize = crate::pure::addr::PAGE_SIZE;
+    let (mut at, mut answers) = (lo, [0u8; 512]);
+    while at < hi {
+        let pages = answers.len().min(hi.since(at).div_ceil(PAGE));
+        // SAFETY: the kernel writes a byte for each page.
+        let done = unsafe { syscall3(libc::SYS_mincore, at.0, pages * PAGE, answers.as_mut_ptr() as usize) };
+        let mut page = at;
+        for run in answers[..pages].chunk_by(|a, b| a & 1 == b & 1).take_while(|_| done == 0) {
+            let end = page.add(run.len() * PAGE);
+            if run[0] & 1 != 0 {
+                tell(page, end);
+            }
+            page = end;
+        }
+        at = at.add(pages * PAGE);
+    }
+}
+
 /// Names an anonymous mapping for /proc/self/maps, where the kernel can (`name` ends in NUL).
 pub fn name(at: Addr, len: usize, name: &'static core::ffi::CStr) {
     const PR_SET_VMA: usize = 0x53564d41;

@@ -208,12 +208,12 @@ fn stopped_part_by(settings: &Settings, world: &mut Roots, needed: u8, doom: Doo
 /// A whole cycle; what went to limbo, and how many objects were freed.
 pub fn cycle(world: &mut Roots, needed: u8) -> (Moved, usize) {
     let moved = stopped_part(world, needed, Doom::Allowed);
-    (moved, gc::reclaim::run(&critical::enter()).objects)
+    (moved, gc::reclaim::run(&critical::enter(), 0).objects)
 }
 /// The same in a heap that is broken.
 pub fn cycle_of_broken(world: &mut Roots, needed: u8) -> (Moved, usize) {
     let moved = stopped_part_by(&UNVERIFIED, world, needed, Doom::Allowed);
-    (moved, gc::reclaim::run(&critical::enter()).objects)
+    (moved, gc::reclaim::run(&critical::enter(), 0).objects)
 }
 
 /// xorshift.

@@ -121,7 +121,7 @@ fn the_program_takes_back_what_is_doomed_already() {
     all[..100].iter().for_each(|&at| free(at));
     let again: Vec<usize> = (0..100).map(|_| alloc(40)).collect();
     again.iter().for_each(|&at| free(at));
-    let freed = reclaim::run(&critical::enter()).objects;
+    let freed = reclaim::run(&critical::enter(), 0).objects;
     assert_eq!(freed, 100);
     assert_eq!(allocated(), 0);
 }
@@ -133,7 +133,7 @@ fn nothing_is_doomed_when_that_is_off() {
     for _ in 0..5 {
         let moved = stopped_part(&mut roots(&[]), 2, Doom::Off);
         assert_eq!((moved.limbo.objects, moved.doomed.objects), (1, 0));
-        assert_eq!(reclaim::run(&critical::enter()).objects, 0);
+        assert_eq!(reclaim::run(&critical::enter(), 0).objects, 0);
     }
     free(at);
 }

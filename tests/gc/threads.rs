@@ -95,7 +95,7 @@ fn what_threads_hold_survives_and_the_rest_is_reclaimed_beside_them() {
         shared.done.store(round == ROUNDS - 1, Ordering::Relaxed);
         shared.barrier.wait();
         // Beside the threads.
-        let now = reclaim::run(&critical::enter()).objects;
+        let now = reclaim::run(&critical::enter(), 0).objects;
         assert_eq!(now, moved.doomed.objects);
         freed += now;
     }

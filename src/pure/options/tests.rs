@@ -189,6 +189,7 @@ fn options() -> impl Strategy<Value = Options> {
                     thp: Thp::ALL[usize::from(verbose) % 4],
                     growth,
                     limbo,
+                    fill: exitcode,
                     disguised,
                     idle_timer,
                     deadline,
