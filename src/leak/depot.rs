@@ -1,12 +1,12 @@
 //! Every distinct call stack, stored once. An object of the heap carries its number.
 //!
 //! # Shape
-//! A hash table of words `(tag, id)`, open addressing, at most 5/8 full; an id is the place of
+//! A hash table of pairs (64-bit hash, id), open addressing, at most 5/8 full; an id is the place of
 //! the stack in 64 KiB chunks of metadata memory, counted in words of 8 bytes. A stored stack is
-//! a 64-bit hash, the overlay of modules it was seen under, and its addresses as differences to
-//! the address before, in variable-length bytes: about 100 bytes for 28 frames instead of 224.
+//! the overlay of modules it was seen under, and its addresses as differences to
+//! the address before, in variable-length bytes: about 90 bytes for 28 frames instead of 224.
 //!
-//! [`intern`] of a known stack reads two or three cache lines and takes no lock: the hash *is*
+//! [`known`] reads one cache line of the table, mostly, and takes no lock: the hash *is*
 //! the comparison. Two of a million stacks are mistaken for each other with a chance of 1 in
 //! 30 million; comparing 28 words each time was rejected, it buys nothing that a user could notice.
 //! A new stack is stored under a lock. The table doubles by copying; the old one is left where
@@ -25,7 +25,7 @@ use crate::ground::critical::{self, Critical};
 use crate::ground::lock::{Lock, Rank};
 use crate::pages::metadata;
 use crate::pure::addr::Addr;
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// The longest stack that is stored; what is below it in the stack is cut off.
 pub const MAX_FRAMES: usize = 256;
@@ -42,16 +42,28 @@ const _: () = assert!(MAX_STORED < CHUNK && CHUNK_WORDS * MAX_CHUNKS <= u32::MAX
 #[derive(Clone, Copy)]
 #[repr(C)]
 struct Header {
-    hash: u64,
     overlay: u32,
     frames: u16,
     bytes: u16,
 }
 
-/// A power of two of slots `tag << 32 | id`, 0 = empty.
+/// A power of two of slots.
 struct Table {
     mask: usize,
-    slots: &'static [AtomicU64],
+    slots: &'static [Slot],
+}
+
+/// A stack's place in the table; the hash, which is 0 where there is none, is written last.
+struct Slot {
+    hash: AtomicU64,
+    id: AtomicU32,
+}
+
+impl Slot {
+    fn publish(&self, hash: u64, id: u32) {
+        self.id.store(id, Ordering::Relaxed);
+        self.hash.store(hash, Ordering::Release);
+    }
 }
 
 pub(super) struct State {
@@ -130,15 +142,12 @@ fn header_of(id: u32) -> Option<&'static Header> {
 fn find(table: &Table, hash: u64) -> Result<u32, usize> {
     let mut at = hash as usize & table.mask;
     loop {
-        let slot = table.slots[at].load(Ordering::Acquire);
-        if slot == 0 {
-            return Err(at);
+        let slot = &table.slots[at];
+        match slot.hash.load(Ordering::Acquire) {
+            0 => return Err(at),
+            same if same == hash => return Ok(slot.id.load(Ordering::Relaxed)),
+            _ => at = (at + 1) & table.mask,
         }
-        let same = slot >> 32 == hash >> 32 && header_of(slot as u32).is_some_and(|h| h.hash == hash);
-        if same {
-            return Ok(slot as u32);
-        }
-        at = (at + 1) & table.mask;
     }
 }
 
@@ -177,13 +186,19 @@ fn hash_of(frames: &[usize], key: u64) -> u64 {
     hash_of_sum(weights.fold(0, u64::wrapping_add), frames.len(), key)
 }
 
+/// What the numbers of this moment depend on beside the frames: for [`known`].
+#[inline(always)]
+pub fn key() -> u64 {
+    modules::overlay().1
+}
+
 /// The number of a stack by its weights' sum, if it is stored.
 #[inline]
-pub fn known(sum: u64, frames: usize) -> Option<u32> {
+pub fn known(sum: u64, frames: usize, key: u64) -> Option<u32> {
     if frames == 0 {
         return Some(0);
     }
-    find(table()?, hash_of_sum(sum, frames, modules::overlay().1)).ok()
+    find(table()?, hash_of_sum(sum, frames, key)).ok()
 }
 
 #[cold]
@@ -202,14 +217,14 @@ fn store(frames: &[usize]) -> Option<u32> {
         Ok(id) => return Some(id),
         Err(slot) => slot,
     };
-    let id = write(&critical, &mut state, frames, hash, overlay)?;
-    table.slots[slot].store(hash & !(u32::MAX as u64) | id as u64, Ordering::Release);
+    let id = write(&critical, &mut state, frames, overlay)?;
+    table.slots[slot].publish(hash, id);
     state.stored += 1;
     Some(id)
 }
 
 /// Bumps the next stack into the current chunk, or into a new one.
-fn write(critical: &Critical, state: &mut State, frames: &[usize], hash: u64, overlay: u32) -> Option<u32> {
+fn write(critical: &Critical, state: &mut State, frames: &[usize], overlay: u32) -> Option<u32> {
     let mut bytes = [0u8; MAX_FRAMES * 10];
     let len = encode(frames, &mut bytes);
     let words = (size_of::<Header>() + len).div_ceil(8);
@@ -225,7 +240,7 @@ fn write(critical: &Critical, state: &mut State, frames: &[usize], hash: u64, ov
     }
     let id = state.next;
     let at = Addr(CHUNKS[id / CHUNK_WORDS].load(Ordering::Relaxed) + id % CHUNK_WORDS * 8);
-    let header = Header { hash, overlay, frames: frames.len() as u16, bytes: len as u16 };
+    let header = Header { overlay, frames: frames.len() as u16, bytes: len as u16 };
     // SAFETY: the chunk has room for these words, nobody else writes there, nobody reads yet.
     unsafe {
         at.ptr::<Header>().write(header);
@@ -238,20 +253,20 @@ fn write(critical: &Critical, state: &mut State, frames: &[usize], hash: u64, ov
 /// A table of twice the size with the contents of `old`, published.
 fn grow(critical: &Critical, old: Option<&Table>) -> Option<&'static Table> {
     let size = old.map_or(FIRST_TABLE, |t| t.slots.len() * 2);
-    let slots = metadata::alloc(critical, size * 8, 8)?;
+    let slots = metadata::alloc(critical, size * size_of::<Slot>(), align_of::<Slot>())?;
     let at = metadata::alloc(critical, size_of::<Table>(), align_of::<Table>())?;
-    // SAFETY: fresh zeroed memory of these sizes; a zero word is an empty slot.
+    // SAFETY: fresh zeroed memory of these sizes; all zero is an empty slot.
     let new = unsafe {
-        let slots = core::slice::from_raw_parts(slots.ptr::<AtomicU64>(), size);
+        let slots = core::slice::from_raw_parts(slots.ptr::<Slot>(), size);
         at.ptr::<Table>().write(Table { mask: size - 1, slots });
         &*at.ptr::<Table>()
     };
     for slot in old.map_or(&[][..], |t| t.slots) {
-        let word = slot.load(Ordering::Relaxed);
-        if let Some(header) = header_of(word as u32)
-            && let Err(at) = find(new, header.hash)
+        let hash = slot.hash.load(Ordering::Relaxed);
+        if hash != 0
+            && let Err(at) = find(new, hash)
         {
-            new.slots[at].store(word, Ordering::Relaxed);
+            new.slots[at].publish(hash, slot.id.load(Ordering::Relaxed));
         }
     }
     TABLE.store(at.0, Ordering::Release);
