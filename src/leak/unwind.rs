@@ -122,6 +122,8 @@ impl Registers {
 struct Bounds {
     lo: usize,
     hi: usize,
+    /// It is the thread's own stack, all of which stays for as long as the thread.
+    is_own: bool,
 }
 
 impl Bounds {
@@ -198,7 +200,7 @@ pub fn capture_from(start: &Start, out: &mut [usize]) -> usize {
 /// `[lo, hi)` must be readable and stay so.
 pub unsafe fn capture_within(start: &Start, lo: usize, hi: usize, out: &mut [usize]) -> usize {
     let lo = Addr(lo).align_up(8).0;
-    let bounds = Bounds { lo, hi: Addr(hi).align_down(8).0.max(lo) };
+    let bounds = Bounds { lo, hi: Addr(hi).align_down(8).0.max(lo), is_own: false };
     walk::walk(start, bounds, out, walk::Top::Keep)
 }
 

@@ -4,7 +4,9 @@
 //! once and remembers the answer in its TLS block; it asks again when its stack pointer leaves
 //! the remembered range (a deeper main stack, a coroutine, an alternate signal stack). Only the
 //! upper end bounds the reading, and what lies between a live stack pointer and the end of its
-//! mapping is readable for as long as the stack exists.
+//! mapping is readable for as long as the stack exists, if it is the thread's own. In one mapping with a coroutine's
+//! stack may be that of another, which is unmapped while this one lives: from the first nothing but a walk's
+//! own frames may be read. So the bounds say which it is ([`Bounds::is_own`]).
 //!
 //! Rejected: pthread_getattr_np (calls malloc, reads the maps through stdio on the main thread)
 //! and the limits in the TCB (no public layout; wrong for coroutines).
@@ -12,17 +14,26 @@ use super::{Bounds, remembered};
 use crate::pure::addr::Addr;
 use crate::sys::mapping;
 use crate::sys::maps::Perms;
+use crate::threads;
 use core::sync::atomic::Ordering;
 
 /// The ABI's red zone below the stack pointer, which may hold saved registers.
 const RED_ZONE: usize = 128;
 
+/// In the remembered upper end: the stack is the thread's own.
+const OWN: usize = 1;
+
 /// The bounds for this thread at stack pointer `sp`.
 #[inline(always)]
 pub fn current(sp: usize) -> Option<Bounds> {
-    let (lo, hi) = remembered();
-    let (lo, hi) = (lo.load(Ordering::Relaxed), hi.load(Ordering::Relaxed));
-    if sp.wrapping_sub(lo) < hi.wrapping_sub(lo) { Some(Bounds { lo: floor(sp, lo), hi }) } else { ask(sp) }
+    let (lo, end) = remembered();
+    let (lo, end) = (lo.load(Ordering::Relaxed), end.load(Ordering::Relaxed));
+    let hi = end & !OWN;
+    if sp.wrapping_sub(lo) < hi.wrapping_sub(lo) {
+        Some(Bounds { lo: floor(sp, lo), hi, is_own: end & OWN != 0 })
+    } else {
+        ask(sp)
+    }
 }
 
 #[inline(always)]
@@ -34,19 +45,21 @@ fn floor(sp: usize, lo: usize) -> usize {
 #[inline(never)]
 fn ask(sp: usize) -> Option<Bounds> {
     let mapping = mapping::holding(Addr(sp)).filter(|m| m.perms.has(Perms::READ))?;
+    // libc has the thread's block at the upper end of the stack that it made or was given for it.
+    let is_own = mapping.is_stack || (sp..mapping.hi.0).contains(&threads::tcb());
     let (lo, hi) = remembered();
     // A handler that interrupts these stores sees a range that is empty or true: lo is moved
     // out of the way first.
     lo.store(usize::MAX, Ordering::Relaxed);
     core::sync::atomic::compiler_fence(Ordering::SeqCst);
-    hi.store(mapping.hi.0, Ordering::Relaxed);
+    hi.store(mapping.hi.0 | if is_own { OWN } else { 0 }, Ordering::Relaxed);
     core::sync::atomic::compiler_fence(Ordering::SeqCst);
     lo.store(mapping.lo.0, Ordering::Relaxed);
-    Some(Bounds { lo: floor(sp, mapping.lo.0), hi: mapping.hi.0 })
+    Some(Bounds { lo: floor(sp, mapping.lo.0), hi: mapping.hi.0, is_own })
 }
 
 /// The bounds of any stack of this process, by the kernel; nothing is remembered.
 pub fn asked(sp: usize) -> Option<Bounds> {
     let mapping = mapping::holding(Addr(sp)).filter(|m| m.perms.has(Perms::READ))?;
-    Some(Bounds { lo: floor(sp, mapping.lo.0), hi: mapping.hi.0 })
+    Some(Bounds { lo: floor(sp, mapping.lo.0), hi: mapping.hi.0, is_own: false })
 }

@@ -14,7 +14,7 @@
 //! no pass over its frames, and once it was looked up its number, so that the same stack again costs the comparison alone.
 //!
 //! A memo has room for [`FRAMES`] frames; it is not used for deeper stacks, nor for those with a signal's frame or one
-//! that needs all registers. A thread takes one, from a list of all that only grows, with its first stack and
+//! that needs all registers, nor for coroutines (see `bounds`). A thread takes one, from a list of all that only grows, with its first stack and
 //! gives it back with its end; about 2 KB of it are touched at a depth of thirty. A handler that
 //! interrupts its use finds it busy and goes without.
 //!
@@ -60,7 +60,7 @@ fn read(at: usize) -> usize {
 #[inline(never)]
 pub fn number(depth: usize) -> Option<u32> {
     let start = here();
-    let bounds = bounds::current(start.rsp)?;
+    let bounds = bounds::current(start.rsp).filter(|bounds| bounds.is_own)?;
     let memo = of_thread()?;
     if memo.busy.load(Ordering::Relaxed) {
         return None;
@@ -168,7 +168,7 @@ pub fn counts() -> [u64; 4] {
 #[inline(never)]
 pub fn frames(out: &mut [usize]) -> Option<usize> {
     let start = here();
-    let bounds = bounds::current(start.rsp)?;
+    let bounds = bounds::current(start.rsp).filter(|bounds| bounds.is_own)?;
     let memo = of_thread()?;
     // SAFETY: this thread's, and nobody else of this thread is in it: callers are no handlers.
     let walked = unsafe { &mut *memo.walked.get() };

@@ -5,12 +5,12 @@ use super::*;
 fn bounds_hold() {
     let words = [1usize, 2, 3, 4];
     let lo = words.as_ptr() as usize;
-    let bounds = Bounds { lo, hi: lo + 32 };
+    let bounds = Bounds { lo, hi: lo + 32, is_own: false };
     assert_eq!((bounds.read(lo), bounds.read(lo + 24)), (Some(1), Some(4)));
     for at in [lo - 8, lo + 32, lo + 4, lo + 25, 0, usize::MAX, usize::MAX - 7] {
         assert_eq!(bounds.read(at), None);
     }
-    assert_eq!(Bounds { lo: 0, hi: 0 }.read(8), None);
+    assert_eq!(Bounds { lo: 0, hi: 0, is_own: false }.read(8), None);
 }
 
 /// Both walks, the one with the cache and the one with all registers, see the same stack.
