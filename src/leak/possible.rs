@@ -8,7 +8,8 @@
 //! tagged       the low 48 bits of a word   NaN boxes, counters and types above the address
 //! ```
 //! Objects that such words lead to, and what those lead to, are *possible* leaks: told, and not counted. Numbers seldom look
-//! so: of words at random one in 2^48 for each byte of what is lost. (The collector looks for more guises, `gc::disguise`; behind those
+//! so: of words at random one in 2^48 for each byte of what is lost. Since gigabytes may be lost, only an object's first
+//! page ([`NEAR`]) counts: what is packed or boxed is what malloc gave. (The collector looks for more guises, `gc::disguise`; behind those
 //! a true leak could hide.)
 //!
 //! # Cost
@@ -29,6 +30,9 @@ const WORD: usize = size_of::<usize>();
 const LANES: usize = 4 * WORD;
 /// Bits of an address that a program may have.
 const ADDRESS: usize = (1 << 48) - 1;
+
+/// How far from its start a word in disguise may lead into an object.
+const NEAR: usize = 4096;
 
 /// Calls with the readable parts of an object.
 pub type Parts<'a> = dyn Fn(&Object, &mut dyn FnMut(Addr, Addr)) + 'a;
@@ -60,6 +64,7 @@ impl<'c> Possible<'c> {
         let Possible { search, found, .. } = self;
         let mut each = |word: usize| {
             if let Some(at) = holder(objects, word)
+                && word - objects[at].addr <= NEAR
                 && search.mark(at)
             {
                 // Once each, and there is room for all.

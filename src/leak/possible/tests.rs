@@ -99,3 +99,21 @@ fn plain_words_are_not_in_disguise() {
     assert_eq!(found(&words, window, true), []);
     assert_eq!(found(&words, window, false), []);
 }
+
+/// Lost gigabytes are met by numbers: only an object's first page counts.
+#[test]
+fn only_near_the_start() {
+    let critical = critical::enter();
+    let large = Object { addr: FIRST, size: 1 << 30, stack: 1, of: 0, kind: Kind::Direct };
+    for (offset, is_near) in [(0, true), (NEAR, true), (NEAR + 1, false), (1 << 29, false), (1 << 30, false)]
+    {
+        let mut objects = [large];
+        let mut possible = Possible::new(&critical, &objects).unwrap();
+        let words = [(FIRST + offset) | 0xfffb << 48];
+        let lo = Addr::of(&words[0]);
+        // SAFETY: an array's words.
+        unsafe { possible.look(&objects, lo, lo.add(WORD)) };
+        possible.settle(&mut objects, &|_: &Object, _: &mut dyn FnMut(usize)| {}, &|_, _| {});
+        assert_eq!(objects[0].kind == Kind::Possible, is_near, "{offset:#x}");
+    }
+}
