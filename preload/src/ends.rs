@@ -2,7 +2,7 @@
 //!
 //! A leak check at exit must not take stale words of dead frames for pointers. So it must know
 //! whether main has returned (then no frame of the program's is left) or where exit was called.
-//! Only in leak mode is main called through a frame of ours.
+//! Only where something is told at the end is main called through a frame of ours.
 //!
 //! # Safety
 //! The real functions are entered with the caller's registers as they were; `entry_main` keeps
@@ -31,7 +31,7 @@ pub unsafe extern "C" fn __libc_start_main(
 ) -> c_int {
     start::process();
     MAIN.store(main, Ordering::Relaxed);
-    let entry = if start::tells_leaks() { entry_main as *const () as usize } else { main };
+    let entry = if exit::is_told_of() { entry_main as *const () as usize } else { main };
     let real = foreign::look_up(c"__libc_start_main");
     // SAFETY: libc's function of this name and type.
     unsafe {
@@ -69,7 +69,10 @@ unsafe extern "C" fn entry_main() {
         "pop rbp",
         ".cfi_adjust_cfa_offset -8",
         ".cfi_restore rbp",
-        "2: pop rbx",
+        "2: mov ebx, eax",
+        "call {begins}",
+        "mov eax, ebx",
+        "pop rbx",
         ".cfi_adjust_cfa_offset -8",
         ".cfi_restore rbx",
         "ret",
@@ -79,11 +82,15 @@ unsafe extern "C" fn entry_main() {
         slot = sym mains::CALL,
         frame = sym mains::FRAME,
         look = sym mains::main_returned,
+        begins = sym exit::begins,
     )
 }
 
-extern "C" fn resolve_exit() {
-    REAL_EXIT.store(foreign::look_up(c"exit"), Ordering::Release);
+extern "C" fn prepare_exit() {
+    if REAL_EXIT.load(Ordering::Acquire) == 0 {
+        REAL_EXIT.store(foreign::look_up(c"exit"), Ordering::Release);
+    }
+    exit::begins();
 }
 
 /// # Safety
@@ -93,17 +100,14 @@ extern "C" fn resolve_exit() {
 pub unsafe extern "C" fn exit() {
     naked_asm!(
         "mov qword ptr [rip + {sp}], rsp",
-        "mov rax, qword ptr [rip + {real}]",
-        "test rax, rax",
-        "jnz 2f",
         "push rdi",
-        "call {resolve}",
+        "call {prepare}",
         "pop rdi",
         "mov rax, qword ptr [rip + {real}]",
-        "2: jmp rax",
+        "jmp rax",
         sp = sym exit::CALLED_AT,
         real = sym REAL_EXIT,
-        resolve = sym resolve_exit,
+        prepare = sym prepare_exit,
     )
 }
 

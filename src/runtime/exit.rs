@@ -71,6 +71,19 @@ pub fn live_from(sp: usize, hi: usize) -> usize {
     if sp < called && called < hi { called } else { sp }
 }
 
+/// Whether something is written when the program ends.
+pub fn is_told_of() -> bool {
+    start::watched() || start::options().stats != Stats::No
+}
+
+/// Main has returned, or exit was called; no handler has run yet. Some of them close the standard streams (those of all of
+/// GNU's coreutils), before ours has told anything.
+pub extern "C" fn begins() {
+    if is_told_of() && !sandbox::forbids(Need::Collect) && process::pid() == threads::pid() {
+        log::keep_stderr();
+    }
+}
+
 extern "C" fn at_exit(_: *mut c_void) {
     let status = in_order();
     if status != 0 {
@@ -107,7 +120,7 @@ pub extern "C" fn immediately(status: c_int, sp: usize) -> ! {
         Some(real) => unsafe { real(status) },
         None => process::exit_group(status),
     };
-    let wanted = start::watched() || start::options().stats != Stats::No || telemetry::is_wanted();
+    let wanted = is_told_of() || telemetry::is_wanted();
     // Where a filter may kill for a question, none is asked.
     if !wanted
         || sandbox::forbids(Need::Collect)
@@ -141,9 +154,7 @@ fn is_moment() -> bool {
 /// Whether there is something to be done at the end, and has not been.
 fn is_due() -> bool {
     let options = start::options();
-    if !start::watched() && options.stats == Stats::No && !telemetry::is_wanted()
-        || !options.follow && fork::is_child()
-    {
+    if !is_told_of() && !telemetry::is_wanted() || !options.follow && fork::is_child() {
         return false;
     }
     let pid = if sandbox::forbids(Need::Collect) { threads::pid() } else { process::pid() };

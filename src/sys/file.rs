@@ -156,6 +156,12 @@ pub fn rename(from: &CStr, to: &CStr) -> Result<(), Errno> {
     check(unsafe { syscall2(libc::SYS_rename, from.as_ptr() as usize, to.as_ptr() as usize) }).map(|_| ())
 }
 
+/// Whether the program has such a descriptor.
+pub fn is_open(fd: i32) -> bool {
+    // SAFETY: integers only.
+    check(unsafe { syscall2(libc::SYS_fcntl, fd as usize, libc::F_GETFD as usize) }).is_ok()
+}
+
 pub fn remove(path: &CStr) {
     // SAFETY: the path is NUL-terminated.
     unsafe { syscall1(libc::SYS_unlink, path.as_ptr() as usize) };

@@ -88,15 +88,16 @@ const HIGH: [usize; 2] = [1000, 200];
 
 /// The same under a number that no program opens or closes by chance.
 pub fn out_of_the_way(fd: Fd) -> Fd {
-    for from in HIGH {
+    another(fd.raw()).unwrap_or(fd)
+}
+
+/// A second descriptor for what `fd` is, under such a number; not for programs that exec starts.
+pub fn another(fd: i32) -> Option<Fd> {
+    HIGH.into_iter().find_map(|from| {
         // SAFETY: makes a new descriptor.
-        let copy =
-            unsafe { syscall3(libc::SYS_fcntl, fd.raw() as usize, libc::F_DUPFD_CLOEXEC as usize, from) };
-        if let Ok(copy) = check(copy) {
-            return Fd::adopt(copy as i32);
-        }
-    }
-    fd
+        let copy = unsafe { syscall3(libc::SYS_fcntl, fd as usize, libc::F_DUPFD_CLOEXEC as usize, from) };
+        check(copy).ok().map(|copy| Fd::adopt(copy as i32))
+    })
 }
 
 /// An anonymous file in memory.
