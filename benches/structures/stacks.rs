@@ -21,15 +21,14 @@ fn deep(levels: usize, f: &mut dyn FnMut()) {
 
 /// Of the calls of `f`, at the bottom of a stack of just so many frames; by the clock, `rounds` of them.
 fn timed(rounds: u64, f: &mut dyn FnMut()) -> Duration {
-    let at_bottom = |levels: usize, f: &mut dyn FnMut()| deep(levels, f);
     let fits = |&levels: &usize| {
         let mut frames = 0;
-        at_bottom(levels, &mut || frames = capture(&mut [0; 2 * FRAMES]));
+        deep(levels, &mut || frames = capture(&mut [0; 2 * FRAMES]));
         frames == FRAMES
     };
     let levels = (0..FRAMES).find(fits).expect("the bench's own stack is not that deep");
     let mut taken = Duration::ZERO;
-    at_bottom(levels, &mut || {
+    deep(levels, &mut || {
         let begun = Instant::now();
         (0..rounds).for_each(|_| f());
         taken = begun.elapsed();

@@ -57,11 +57,11 @@ struct Doomed<'a> {
     fill: u8,
 }
 
-fn free_each(critical: &Critical, span: &'static Span, mut objects: Doomed<'_>, freed: &mut Sum) {
-    let Doomed { at, doomed, fill, .. } = objects;
-    while objects.mine != 0 {
-        let bit = objects.mine.trailing_zeros();
-        objects.mine &= objects.mine - 1;
+fn free_each(critical: &Critical, span: &'static Span, objects: Doomed<'_>, freed: &mut Sum) {
+    let Doomed { at, mut mine, doomed, fill } = objects;
+    while mine != 0 {
+        let bit = mine.trailing_zeros();
+        mine &= mine - 1;
         if span.kind() != kind::SLOTS {
             if fill != 0 {
                 fill_large(span, fill);

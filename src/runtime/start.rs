@@ -98,7 +98,7 @@ fn read_options() {
 /// The file that is meant now, wherever the program goes later. What cannot be named so is left as it is.
 fn from_here(path: &Path) -> Path {
     let mut room = [0u8; Path::CAPACITY];
-    if matches!(path.as_bytes().first(), None | Some(b'/')) {
+    if !path.is_relative() {
         return *path;
     }
     file::folder(&mut room).ok().and_then(|folder| path.within(folder).ok()).unwrap_or(*path)

@@ -19,8 +19,9 @@
 //! interrupts its use finds it busy and goes without.
 //!
 //! # Safety
-//! A memo is its owner's alone: the thread whose TLS block names it, while `busy`. It stays for ever. Stack words are read
-//! at addresses that the last walk read within the same bounds' end, and not below this walk's stack pointer.
+//! A memo is its owner's alone: the thread whose TLS block names it, while `busy`. It stays for ever. It is used on the
+//! thread's own stack only ([`super::Bounds::is_own`]), which is mapped from this walk's stack pointer up to its end for as long as the thread
+//! lives: any word between the two can be read, whichever walk found it. Of coroutines' stacks that is not so.
 #![allow(unsafe_code)]
 use super::{bounds, here};
 use crate::ground::critical;
@@ -49,10 +50,13 @@ static ALL: AtomicUsize = AtomicUsize::new(0);
 /// Stacks that no memo could be used for.
 static WITHOUT: AtomicU64 = AtomicU64::new(0);
 
-/// A word of this thread's stack, or of this code's own locals.
+/// A word that other code owns.
+///
+/// # Safety
+/// It lies between the walk's own stack pointer and the end of the thread's own stack, or in the walk's [`super::Start`].
 #[inline(always)]
-fn read(at: usize) -> usize {
-    // SAFETY: see the chapter on safety.
+unsafe fn read(at: usize) -> usize {
+    // SAFETY: the caller's promise.
     unsafe { Addr(at).ptr::<usize>().read_volatile() }
 }
 

@@ -66,6 +66,50 @@ mod by_memo {
     use proptest::prelude::*;
     use std::hint::black_box;
 
+    // Each calls rdi with rsi and rdx. One is found by rbp, has the same rsp wherever it was called from nearby, and what it
+    // calls first leaves rbp alone; one saves rbp and uses it for something else; one has its CFA in a word near rbp, as
+    // gcc's have that align their stack.
+    core::arch::global_asm!(
+        ".text",
+        "gleaner_test_framed: .cfi_startproc",
+        "push rbp; .cfi_def_cfa_offset 16; .cfi_offset rbp, -16",
+        "mov rbp, rsp; .cfi_def_cfa_register rbp",
+        "mov rax, rdi; and rsp, -1024; mov rdi, rsi; mov rsi, rdx; call 2f; leave; .cfi_def_cfa rsp, 8",
+        "ret; .cfi_endproc",
+        "2: .cfi_startproc",
+        "sub rsp, 8; .cfi_def_cfa_offset 16; call rax; add rsp, 8; .cfi_def_cfa_offset 8",
+        "ret; .cfi_endproc",
+        "gleaner_test_spoils: .cfi_startproc",
+        "push rbp; .cfi_def_cfa_offset 16; .cfi_offset rbp, -16",
+        "mov rbp, 0x5a5a5; mov rax, rdi; mov rdi, rsi; mov rsi, rdx; call rax; pop rbp; .cfi_def_cfa_offset 8",
+        "ret; .cfi_endproc",
+        "gleaner_test_aligned: .cfi_startproc",
+        "lea r10, [rsp + 8]; .cfi_def_cfa r10, 0",
+        "and rsp, -64; push [r10 - 8]; push rbp",
+        ".cfi_escape 0x10, 6, 2, 0x76, 0",
+        "mov rbp, rsp; push r10",
+        ".cfi_escape 0xf, 3, 0x76, 0x78, 6",
+        "mov rax, rdi; sub rsp, 40; mov rdi, rsi; mov rsi, rdx; call rax; add rsp, 40",
+        "pop r10; .cfi_def_cfa r10, 0",
+        "pop rbp; lea rsp, [r10 - 8]; .cfi_def_cfa rsp, 8",
+        "ret; .cfi_endproc",
+    );
+    type Frame = unsafe extern "C" fn(extern "C" fn(*const u8, usize), *const u8, usize);
+    unsafe extern "C" {
+        fn gleaner_test_framed(f: extern "C" fn(*const u8, usize), script: *const u8, len: usize);
+        fn gleaner_test_spoils(f: extern "C" fn(*const u8, usize), script: *const u8, len: usize);
+        fn gleaner_test_aligned(f: extern "C" fn(*const u8, usize), script: *const u8, len: usize);
+    }
+    extern "C" fn called(script: *const u8, len: usize) {
+        // SAFETY: the slice of `by`.
+        next(unsafe { core::slice::from_raw_parts(script, len) });
+        compare();
+    }
+    fn by(frame: Frame, script: &[u8]) {
+        // SAFETY: calls `called` with these two words and returns.
+        unsafe { frame(called, script.as_ptr(), script.len()) }
+    }
+
     #[inline(never)]
     fn compare() {
         let (mut walked, mut kept) = ([0; 256], [0; 256]);
@@ -104,6 +148,9 @@ mod by_memo {
             Some((0, rest)) => small(rest),
             Some((1, rest)) => large(rest),
             Some((2, rest)) => drop(black_box(busy(rest))),
+            Some((3, rest)) => by(gleaner_test_framed, rest),
+            Some((4, rest)) => by(gleaner_test_spoils, rest),
+            Some((5, rest)) => by(gleaner_test_aligned, rest),
             Some((_, rest)) => twice(rest),
         }
     }
@@ -111,7 +158,7 @@ mod by_memo {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(150))]
         #[test]
-        fn as_walked(script in prop::collection::vec(0u8..4, 0..24)) {
+        fn as_walked(script in prop::collection::vec(0u8..7, 0..24)) {
             next(&script);
         }
     }

@@ -149,9 +149,12 @@ impl Path {
         self.len += 1;
         Ok(())
     }
+    pub fn is_relative(&self) -> bool {
+        !matches!(self.as_bytes().first(), None | Some(b'/'))
+    }
     /// A relative path as one from `folder`; others as they are.
     pub fn within(&self, folder: &[u8]) -> Result<Path, Fault> {
-        if matches!(self.as_bytes().first(), None | Some(b'/')) {
+        if !self.is_relative() {
             return Ok(*self);
         }
         let mut path = Path::EMPTY;

@@ -2,6 +2,10 @@
 //!
 //! Our own frames have fixed sizes. A [`Chain`] is one way through them, return addresses by their distance from rsp;
 //! a few of them are tried, the one that fitted last before all others.
+//!
+//! # Safety
+//! As in `memo`: the walk is on the thread's own stack, whose words can be read from its stack pointer up to its end.
+#![allow(unsafe_code)]
 use super::super::rules::{Kind, Site};
 use super::super::{Bounds, CODE_LIMIT, EXACT, Start, is_own, rule_of};
 use super::read;
@@ -13,13 +17,18 @@ pub struct State {
     /// With the bit [`EXACT`] where it is none of a return.
     pub pc: usize,
     pub sp: usize,
-    /// Where rbp can be read.
+    /// Where rbp can be read: in the walk's start, or on the stack between its stack pointer and its end.
     pub bp_at: usize,
 }
 
 impl State {
     pub fn of(start: &Start) -> State {
         State { pc: start.rip | EXACT, sp: start.rsp, bp_at: Addr::of(&raw const start.rbp).0 }
+    }
+    #[inline(always)]
+    pub fn bp(&self) -> usize {
+        // SAFETY: what `bp_at` promises.
+        unsafe { read(self.bp_at) }
     }
 }
 
@@ -75,7 +84,8 @@ impl Chains {
 impl Chain {
     #[inline(always)]
     fn state(&self, start: &Start, bounds: &Bounds) -> Option<State> {
-        let at = |distance: usize| read(start.rsp + distance);
+        // SAFETY: asked below only if the chain fits below the stack's end; all its distances do then.
+        let at = |distance: usize| unsafe { read(start.rsp + distance) };
         let fits = self.from == start.rip && self.sp <= bounds.hi.saturating_sub(start.rsp);
         if !fits || !self.links[..self.len].iter().all(|&(distance, pc)| at(distance) == pc) {
             return None;

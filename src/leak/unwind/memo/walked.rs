@@ -6,8 +6,8 @@
 //! went by ([`Word`]) are few: where rbp was saved counts only if a frame further out is found by rbp.
 //!
 //! # Safety
-//! A word of the stack is read at an address that the last walk read within the same end of the mapping, or this one
-//! checked, and never below this walk's own stack pointer.
+//! As in `memo`: the walk is on the thread's own stack, whose words can be read from its stack pointer up to its end. What the last walk
+//! found is forgotten with another end (`hi`), and passed over below this one's stack pointer.
 #![allow(unsafe_code)]
 use super::super::rules::{Key, Kind, Rule, Site};
 use super::super::{Bounds, CACHE, CODE_LIMIT, EXACT, GENERATION, SAVED_AT_RBP, Start, is_own, rule_of};
@@ -35,27 +35,26 @@ struct Rest {
     needs_bp: bool,
 }
 
-/// Not a return address: saved rbp, a saved CFA, what stands in place of an outermost frame's return address.
+/// Not a return address: saved rbp, a saved CFA, what stands in place of an outermost frame's return address. It lies in the
+/// frame that the walk went from by it.
 #[derive(Clone, Copy)]
 struct Word {
     at: usize,
     is: usize,
 }
 
-/// A frame of this walk that was not in the last.
+/// A frame of this walk that was not in the last, and how it was gone from.
 #[derive(Clone, Copy)]
 struct Fresh {
-    pc: usize,
-    sp: usize,
-    /// Where this frame's rbp can be read.
-    bp_at: usize,
-    /// Where it saved that, a multiple of 8, 0: it did not; and the two flags.
+    state: State,
+    /// Where it saved rbp, a multiple of 8, 0: it did not; and the two flags.
     saves: usize,
 }
 /// The frame is found by rbp.
 const BY_BP: usize = 1;
 /// The walk went by another word here, which is in `fresh_words`.
 const BY_WORD: usize = 2;
+const FLAGS: usize = BY_BP | BY_WORD;
 
 pub struct Walked {
     pub chains: Chains,
@@ -99,7 +98,7 @@ impl Walked {
             }
             let Some(frame) = self.fresh.get_mut(fresh) else { return Err(NotHere) };
             let (next, saves) = step(&state, bounds, generation, &mut self.fresh_words[fresh])?;
-            *frame = Fresh { pc: state.pc, sp: state.sp, bp_at: state.bp_at, saves };
+            *frame = Fresh { state, saves };
             fresh += 1;
             if next.pc == 0 {
                 top = 0;
@@ -113,7 +112,7 @@ impl Walked {
     #[inline(always)]
     fn is_met(&self, at: usize, state: &State) -> bool {
         let same = self.sps[at] == state.sp && self.pcs[at] == state.pc;
-        same && (!self.rest[at].needs_bp || self.rest[at].bp == read(state.bp_at))
+        same && (!self.rest[at].needs_bp || self.rest[at].bp == state.bp())
     }
 
     /// How many frames, from the outermost on, a walk from `sp` on will go through if it comes to one of them.
@@ -125,7 +124,8 @@ impl Walked {
             top -= 1;
         }
         let (sps, pcs) = (&self.sps[..top], &self.pcs[..top]);
-        let is = |at: usize| read(sps[at] - 8) == pcs[at];
+        // SAFETY: a walk on this stack was there, and it is not below this one's stack pointer.
+        let is = |at: usize| unsafe { read(sps[at] - 8) } == pcs[at];
         // Eight at a time, so that it is one branch that is foreseen.
         let mut same = 0;
         while same + 8 <= top && (same..same + 8).fold(true, |all, at| all & is(at)) {
@@ -134,14 +134,16 @@ impl Walked {
         while same < top && is(same) {
             same += 1;
         }
-        if same > 0 && self.rest[same - 1].words != 0 { self.by_words(same) } else { same }
+        if same > 0 && self.rest[same - 1].words != 0 { self.same_words(same) } else { same }
     }
 
     /// Of the first `top`, whose return addresses are the same, those whose other words are, too.
     #[inline(never)]
-    fn by_words(&self, mut top: usize) -> usize {
+    fn same_words(&self, mut top: usize) -> usize {
         let words = &self.words[..self.rest[top - 1].words as usize];
-        let same = words.iter().take_while(|word| read(word.at) == word.is).count();
+        // SAFETY: in these frames, which are above this walk's stack pointer.
+        let is = |word: &&Word| unsafe { read(word.at) } == word.is;
+        let same = words.iter().take_while(is).count();
         while top > 0 && self.rest[top - 1].words as usize > same {
             top -= 1;
         }
@@ -163,14 +165,15 @@ impl Walked {
         let places = self.sps[top..len].iter_mut().zip(&mut self.pcs[top..len]).zip(&mut self.rest[top..len]);
         for (at, ((sp, pc), place)) in (0..fresh).rev().zip(places) {
             let frame = &self.fresh[at];
-            if rest.needs_bp || frame.saves & (BY_BP | BY_WORD) != 0 {
+            if rest.needs_bp || frame.saves & FLAGS != 0 {
                 rest.by_words(frame, &self.fresh_words[at], &mut self.words)?;
             }
-            if !is_own(frame.pc) {
-                rest.sum = rest.sum.wrapping_add(depot::weight(frame.pc, rest.count as usize));
+            let state = &frame.state;
+            if !is_own(state.pc) {
+                rest.sum = rest.sum.wrapping_add(depot::weight(state.pc, rest.count as usize));
                 rest.count += 1;
             }
-            (*sp, *pc, *place) = (frame.sp, frame.pc, rest);
+            (*sp, *pc, *place) = (state.sp, state.pc, rest);
         }
         self.len = len;
         let counts = [1, len, fresh];
@@ -211,8 +214,10 @@ impl Rest {
     /// Goes from a frame to the one that it called, `frame`, where more than return addresses counts.
     #[inline(never)]
     fn by_words(&mut self, frame: &Fresh, word: &Word, words: &mut [Word; WORDS]) -> Result<(), NotHere> {
-        let saved_at = frame.saves & !(BY_BP | BY_WORD);
-        let saved = (self.needs_bp && saved_at != 0).then(|| Word { at: saved_at, is: read(saved_at) });
+        let saved_at = frame.saves & !FLAGS;
+        // SAFETY: this walk's next state has its rbp there.
+        let saved = || Word { at: saved_at, is: unsafe { read(saved_at) } };
+        let saved = (self.needs_bp && saved_at != 0).then(saved);
         let other = (frame.saves & BY_WORD != 0).then_some(*word);
         for word in other.into_iter().chain(saved) {
             *words.get_mut(self.words as usize).ok_or(NotHere)? = word;
@@ -220,7 +225,7 @@ impl Rest {
         }
         self.needs_bp = frame.saves & BY_BP != 0 || self.needs_bp && saved_at == 0;
         if self.needs_bp {
-            self.bp = read(frame.bp_at);
+            self.bp = frame.state.bp();
         }
         Ok(())
     }
@@ -237,53 +242,19 @@ fn step(state: &State, bounds: &Bounds, generation: u64, word: &mut Word) -> Res
         (rule, true) => rule,
         _ => rule_of(state.pc & !EXACT, site, generation),
     };
-    if rule.kind_number() != Kind::Rsp as u8 {
-        return by_bp(rule, state, bounds, word);
-    }
-    let cfa = state.sp.wrapping_add(rule.offset());
+    let (cfa, mut saves) = match rule.kind_number() == Kind::Rsp as u8 {
+        true => (state.sp.wrapping_add(rule.offset()), 0),
+        false => by_bp(rule, state, bounds, word)?,
+    };
     if cfa <= state.sp {
-        return Ok((END, 0));
-    }
-    let Some(caller) = bounds.read(cfa.wrapping_sub(8)) else { return Ok((END, 0)) };
-    let (mut bp_at, mut saves) = (state.bp_at, 0);
-    if rule.rbp_words() != 0 {
-        (bp_at, saves) = (cfa.wrapping_sub(rule.rbp_words() * 8), cfa.wrapping_sub(rule.rbp_words() * 8));
-        if bp_at < state.sp {
-            return Err(NotHere);
-        }
-    }
-    if caller.wrapping_sub(1) >= CODE_LIMIT - 1 {
-        *word = Word { at: cfa - 8, is: caller };
-        return Ok((END, saves | BY_WORD));
-    }
-    Ok((State { pc: caller, sp: cfa, bp_at }, saves))
-}
-
-/// The same from a frame that is not found by rsp.
-#[inline(never)]
-fn by_bp(rule: Rule, state: &State, bounds: &Bounds, word: &mut Word) -> Result<(State, usize), NotHere> {
-    let (sp, bp, mut saves) = (state.sp, read(state.bp_at), BY_BP);
-    let mut cfa = bp.wrapping_add(rule.offset());
-    match rule.kind() {
-        Kind::Rbp => (),
-        Kind::AtRbp if cfa < sp => return Err(NotHere),
-        Kind::AtRbp => {
-            let Some(is) = bounds.read(cfa) else { return Ok((END, saves)) };
-            *word = Word { at: cfa, is };
-            (cfa, saves) = (is, saves | BY_WORD);
-        }
-        Kind::Rsp | Kind::End | Kind::None => return Ok((END, 0)),
-        Kind::Signal | Kind::Full | Kind::FramePointer => return Err(NotHere),
-    }
-    if cfa <= sp {
         return Ok((END, saves));
     }
     let Some(caller) = bounds.read(cfa.wrapping_sub(8)) else { return Ok((END, saves)) };
     let mut bp_at = state.bp_at;
     if rule.rbp_words() != 0 {
-        let at_rbp = rule.kind() == Kind::AtRbp && rule.rbp_words() == SAVED_AT_RBP as usize;
-        bp_at = if at_rbp { bp } else { cfa.wrapping_sub(rule.rbp_words() * 8) };
-        if bp_at < sp {
+        let at_rbp = saves & BY_WORD != 0 && rule.rbp_words() == SAVED_AT_RBP as usize;
+        bp_at = if at_rbp { state.bp() } else { cfa.wrapping_sub(rule.rbp_words() * 8) };
+        if bp_at < state.sp {
             return Err(NotHere);
         }
         if bounds.read(bp_at).is_none() {
@@ -291,13 +262,29 @@ fn by_bp(rule: Rule, state: &State, bounds: &Bounds, word: &mut Word) -> Result<
         }
         saves |= bp_at;
     }
-    if caller.wrapping_sub(1) >= CODE_LIMIT - 1 {
-        // One other word a frame is all there is room for.
-        if saves & BY_WORD != 0 {
-            return Err(NotHere);
-        }
-        *word = Word { at: cfa - 8, is: caller };
-        return Ok((END, saves | BY_WORD));
+    if caller.wrapping_sub(1) < CODE_LIMIT - 1 {
+        return Ok((State { pc: caller, sp: cfa, bp_at }, saves));
     }
-    Ok((State { pc: caller, sp: cfa, bp_at }, saves))
+    // One other word a frame is all there is room for.
+    if saves & BY_WORD != 0 {
+        return Err(NotHere);
+    }
+    *word = Word { at: cfa - 8, is: caller };
+    Ok((END, saves | BY_WORD))
+}
+
+/// The CFA of a frame that is not found by rsp, 0 where the stack ends; and flags. With [`BY_WORD`] it was saved, near rbp.
+#[inline(never)]
+fn by_bp(rule: Rule, state: &State, bounds: &Bounds, word: &mut Word) -> Result<(usize, usize), NotHere> {
+    let at = state.bp().wrapping_add(rule.offset());
+    match rule.kind() {
+        Kind::Rbp => Ok((at, BY_BP)),
+        Kind::AtRbp if at < state.sp => Err(NotHere),
+        Kind::AtRbp => Ok(bounds.read(at).map_or((0, BY_BP), |is| {
+            *word = Word { at, is };
+            (is, BY_BP | BY_WORD)
+        })),
+        Kind::Rsp | Kind::End | Kind::None => Ok((0, 0)),
+        Kind::Signal | Kind::Full | Kind::FramePointer => Err(NotHere),
+    }
 }
