@@ -136,6 +136,16 @@ impl Browser {
         self.call("Input.dispatchKeyEvent", json!({"type": "keyDown", "key": key, "text": text}));
         self.call("Input.dispatchKeyEvent", json!({"type": "keyUp", "key": key}));
     }
+    /// A word typed into the search, and the page drawn with the whole of it: the page draws after the last key,
+    /// and a part of the word may already find as many rows.
+    pub fn search(&mut self, word: &str) {
+        self.key("/");
+        word.chars().for_each(|c| self.key(&c.to_string()));
+        self.wait(&format!("document.querySelector('#search').value === {word:?}"));
+        // Timers of one delay end in the order of their beginning: the page's own is before this one.
+        let drawn = json!({"expression": "new Promise((done) => setTimeout(done, 0))", "awaitPromise": true});
+        self.call("Runtime.evaluate", drawn);
+    }
     pub fn size(&mut self, width: u32, height: u32) {
         let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
         self.call("Emulation.setDeviceMetricsOverride", metrics);

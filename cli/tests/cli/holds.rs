@@ -120,8 +120,7 @@ fn the_retained_tree_in_the_page() {
     b.key("ArrowRight");
     assert_eq!(b.is(open), "true");
     // What is searched for stays, with what leads there.
-    b.key("/");
-    "node".chars().for_each(|c| b.key(&c.to_string()));
+    b.search("node");
     b.wait("document.querySelectorAll('#holders [role=treeitem]').length === 3");
     assert_eq!(b.text("#holders mark"), "Node");
     b.key("Escape");

@@ -83,8 +83,7 @@ fn table_graph_and_tree() {
     classes(b);
 
     // Keys: search, next, open, close.
-    b.key("/");
-    "session".chars().for_each(|c| b.key(&c.to_string()));
+    b.search("session");
     b.wait("document.querySelectorAll('tr.site').length === 1");
     assert_eq!((b.text("tr.site .fn"), b.text("mark")), ("open_session".into(), "session".into()));
     assert_eq!(b.text("#count"), "1 of 4 stacks, 300 B");
@@ -113,8 +112,7 @@ fn table_graph_and_tree() {
 /// What is known of classes is told, and found.
 fn classes(b: &mut Browser) {
     assert_eq!(b.text("tr.site .class"), "Box<ns::Part> and 1 more class");
-    b.key("/");
-    "part".chars().for_each(|c| b.key(&c.to_string()));
+    b.search("part");
     b.wait("document.querySelectorAll('tr.site').length === 1");
     b.key("Escape");
     b.wait("document.querySelectorAll('tr.site').length === 4");
