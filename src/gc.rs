@@ -38,8 +38,10 @@
 //! Rejected: mark bits in the spans or headers (a heap overflow in C would reach them); separate
 //! "is it allocated" and "is it marked" tests in the marker (one bitmap answers both).
 pub mod bits;
+pub mod cause;
 pub mod checkmark;
 pub mod disguise;
+pub mod early;
 pub mod filter;
 pub mod limbo;
 pub mod mark;

@@ -15,6 +15,7 @@ pub mod cleanups;
 pub mod collect;
 pub mod copies;
 pub mod cycle;
+pub mod early;
 pub mod exec;
 pub mod exit;
 pub mod follow;

@@ -3,6 +3,7 @@
 //! Everything goes through raw system calls, because libc's functions are the very ones that
 //! `preload/` replaces, set `errno`, or are cancellation points.
 mod arguments;
+pub mod cgroup;
 pub mod child;
 pub mod copy;
 pub mod descriptors;

@@ -36,7 +36,7 @@ struct Answer {
 #[serde(untagged)]
 enum Value {
     One(u64),
-    ByReason(BTreeMap<String, u64>),
+    ByWord(BTreeMap<String, u64>),
 }
 
 impl Answer {
@@ -48,7 +48,7 @@ impl Answer {
     fn one(&self, name: &str) -> u64 {
         match self.metrics.get(name) {
             Some(Value::One(value)) => *value,
-            Some(Value::ByReason(all)) => all.values().sum(),
+            Some(Value::ByWord(all)) => all.values().sum(),
             None => 0,
         }
     }
@@ -136,10 +136,16 @@ fn whole(a: &Answer) -> String {
         a.ms("pause_longest_microseconds"),
         a.ms("pause_microseconds")
     );
-    if let Some(Value::ByReason(reasons)) = a.metrics.get("cycles_abandoned") {
-        for (reason, count) in reasons {
-            let _ = writeln!(out, "  abandoned  {count}: {reason}");
+    for (name, what) in [("cycles_by_cause", "began"), ("cycles_abandoned", "abandoned")] {
+        if let Some(Value::ByWord(words)) = a.metrics.get(name) {
+            for (word, count) in words {
+                let _ = writeln!(out, "  {what:<9}  {count}: {word}");
+            }
         }
+    }
+    if a.one("memory_limit_bytes") != 0 {
+        let (used, limit) = (a.bytes("memory_used_bytes"), a.bytes("memory_limit_bytes"));
+        let _ = writeln!(out, "cgroup       {used} of {limit} when it was looked at last");
     }
     for (name, what) in [("reachable", "reachable"), ("limbo", "limbo"), ("reclaimed", "reclaimed")] {
         let _ = writeln!(out, "{what:<12} {} in {} objects", bytes(name), objects(name));
@@ -170,7 +176,7 @@ fn whole(a: &Answer) -> String {
 mod tests {
     use super::*;
 
-    const TEXT: &str = r#"{"version":1,"pid":7,"mode":"gc","metrics":{"heap_live_bytes":2048,"cycles":3,"reclaims":0,"reclaimed_bytes":3072,"pause_last_microseconds":1500,"cycles_abandoned":{"no memory":2}}}"#;
+    const TEXT: &str = r#"{"version":1,"pid":7,"mode":"gc","metrics":{"heap_live_bytes":2048,"cycles":3,"reclaims":0,"reclaimed_bytes":3072,"pause_last_microseconds":1500,"memory_limit_bytes":4096,"memory_used_bytes":1024,"cycles_by_cause":{"growth":1,"cgroup limit":2},"cycles_abandoned":{"no memory":2}}}"#;
 
     #[test]
     fn an_answer_is_told() {
@@ -179,6 +185,10 @@ mod tests {
         assert!(text.starts_with("process 7, mode gc\n"), "{text}");
         assert!(
             text.contains("3 complete, 2 abandoned") && text.contains("  abandoned  2: no memory\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("  began      2: cgroup limit\n") && text.contains("  1.0K of 4.0K when"),
             "{text}"
         );
         assert!(text.contains("for 1.5 ms at last") && text.contains("nothing more is reclaimed"), "{text}");

@@ -1,4 +1,5 @@
 //! What the collector did so far, in counters that anybody may read at any time.
+use super::cause::Cause;
 use super::{Abandon, Found, Sum, limbo};
 use crate::ground::out;
 use crate::heap::live;
@@ -54,6 +55,8 @@ impl fmt::Display for Counted {
 pub struct Stats {
     /// Complete cycles.
     pub cycles: Count,
+    /// And why they began.
+    pub causes: [Count; Cause::COUNT],
     /// Cycles given up, by reason.
     pub abandoned: [Count; Abandon::COUNT],
     /// Reachable at the end of the last complete cycle.
@@ -77,6 +80,7 @@ pub struct Stats {
 
 pub static STATS: Stats = Stats {
     cycles: Count::new(),
+    causes: [const { Count::new() }; Cause::COUNT],
     abandoned: [const { Count::new() }; Abandon::COUNT],
     reachable: Counted::new(),
     root_bytes: Count::new(),
@@ -92,8 +96,9 @@ pub static STATS: Stats = Stats {
 };
 
 impl Stats {
-    pub fn complete(&self, found: &Found) {
+    pub fn complete(&self, cause: Cause, found: &Found) {
         self.cycles.add(1);
+        self.causes[cause as usize].add(1);
         live::CYCLES.fetch_add(1, Ordering::Relaxed);
         self.reachable.set(found.reachable());
         self.root_bytes.set(found.root_bytes as u64);
@@ -128,6 +133,12 @@ impl Stats {
         let (ms, us) = (1_000_000, 1_000);
         let cycles = self.cycles.get();
         out::say(fd, format_args!("gc: cycles {cycles}, abandoned {}", self.abandoned_total()));
+        for cause in Cause::ALL {
+            let n = self.causes[cause as usize].get();
+            if n != 0 {
+                out::say(fd, format_args!("gc: began, {}: {n}", cause.word()));
+            }
+        }
         for why in Abandon::ALL {
             let n = self.abandoned[why as usize].get();
             if n != 0 {

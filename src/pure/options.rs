@@ -149,6 +149,12 @@ table! {
     growth: u16 = 100, Kind::Count { low: 1, high: 10_000, unit: "percent" },
         "Net growth that starts a collection, as a share of what was live after the last one. \
          min_growth holds where it is larger.";
+    cgroup: u8 = 90, Kind::Count { low: 0, high: 99, unit: "percent" },
+        "The share of a control group's memory limit from which on collections begin early. \
+         They do so before the heap has grown by the goal, where there is something to gain. \
+         The limit is memory.high or memory.max of the process's group or of one above, of version 2; files' pages that the kernel \
+         would take back do not count. Collections begin early also where tasks wait for memory (PSI) for a tenth of the time. \
+         0 looks at neither; nothing is looked at once the program has installed a seccomp filter.";
     limbo: u8 = 2, Kind::Count { low: 1, high: 100, unit: "cycles" },
         "How many complete collections must find an object unreachable before it is reclaimed. \
          1 is without probation: for tests.";

@@ -14,8 +14,9 @@
 use super::cycle::{self, Held};
 use super::telemetry::{self, Done, Phases};
 use super::world::{Gaps, OwnStack, Process};
-use super::{audit, log, start};
+use super::{audit, early, log, start};
 use crate::adopted::{self, Aged};
+use crate::gc::cause::Cause;
 use crate::gc::limbo::{Doom, Moved};
 use crate::gc::pacer::{Knobs, Pacer, Report};
 use crate::gc::stats::STATS;
@@ -45,32 +46,6 @@ static EVERY: AtomicUsize = AtomicUsize::new(0);
 /// Each slow path is worth a look: for [`EVERY`], or because figures are written now and then.
 static EACH: AtomicBool = AtomicBool::new(false);
 
-/// Why a collection is wanted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Cause {
-    /// The heap grew by the goal.
-    Growth,
-    /// So many bytes were allocated (`collect_every`).
-    Stress,
-    /// So many were allocated in audit mode.
-    Audit,
-    /// There is no more memory.
-    Pressure,
-    /// The program asks.
-    Request,
-}
-impl Cause {
-    fn word(self) -> &'static str {
-        match self {
-            Cause::Growth => "growth",
-            Cause::Stress => "collect_every",
-            Cause::Audit => "audit",
-            Cause::Pressure => "no memory",
-            Cause::Request => "asked for",
-        }
-    }
-}
-
 /// From now on the heap's growth starts collections, in gc and audit mode. Called once, when threads can
 /// be stopped.
 pub fn begin(options: &Options) {
@@ -90,7 +65,7 @@ pub fn begin(options: &Options) {
     }
     EVERY.store(every, Relaxed);
     EACH.fetch_or(every != 0, Relaxed);
-    HIGH.store(options.min_growth, Relaxed);
+    HIGH.store(early::first(), Relaxed);
 }
 
 /// No collection starts any more: a sandbox may kill for the calls that one makes.
@@ -155,20 +130,22 @@ fn look(n: usize) {
     if exact < pacer.base() {
         pacer.shrunk(exact);
     }
-    if exact >= pacer.trigger() && pacer.wait(now) == 0 {
-        let _ = cycle(&mut held, Cause::Growth);
-    } else {
-        watch(exact, pacer);
+    let (base, may) = (pacer.base(), pacer.wait(now) == 0);
+    let grown = (exact >= pacer.trigger()).then_some(Cause::Growth);
+    match grown.or_else(|| early::wanted(&mut held, exact, base, now)).filter(|_| may) {
+        Some(cause) => drop(cycle(&mut held, cause)),
+        None => watch(&mut held, exact),
     }
 }
 
 /// Sets the words that [`poll`] compares with: the next look comes after as much more by the
 /// estimate as is missing to the trigger (or a little, if only the time forbids a cycle), or when
 /// the heap has become much smaller.
-fn watch(exact: usize, pacer: &Pacer) {
-    let (estimate, goal) = (live::estimate(), pacer.goal());
+fn watch(held: &mut Held, exact: usize) {
+    let (pacer, estimate) = (held.pacer(), live::estimate());
+    let goal = pacer.goal();
     let more = pacer.trigger().saturating_sub(exact).max(goal / 16);
-    HIGH.store(estimate.saturating_add(more), Relaxed);
+    HIGH.store(estimate.saturating_add(more.min(early::stride(held, goal, exact))), Relaxed);
     LOW.store(estimate.saturating_sub(goal / 4), Relaxed);
 }
 
@@ -202,7 +179,7 @@ fn cycle(held: &mut Held, cause: Cause) -> Result<Sum, Abandon> {
         Some(result) => result,
         None => {
             let now = now_ns();
-            let why = abandoned(held, Abandon::NoMemory, live::exact(), (now, now));
+            let why = abandoned(held, cause, Abandon::NoMemory, live::exact(), (now, now));
             let phases = Phases { began: now, resumed: now, ended: now, ..Phases::default() };
             telemetry::collected(cause.word(), &phases, Err(why));
             Err(why)
@@ -224,14 +201,14 @@ fn cycle_from(held: &mut Held, cause: Cause, sp: usize) -> Result<Sum, Abandon> 
     let (found, moved) = match result {
         Ok(found) => found,
         Err(why) => {
-            let why = abandoned(held, why, before, (began, resumed));
+            let why = abandoned(held, cause, why, before, (began, resumed));
             telemetry::collected(cause.word(), &Phases { resumed, ended: resumed, ..phases }, Err(why));
             return Err(why);
         }
     };
     let freed = reclaim::run(held.critical(), start::options().fill);
     let ended = now_ns();
-    STATS.complete(&found);
+    STATS.complete(cause, &found);
     STATS.moved(&moved);
     STATS.reclaimed(freed, ended - resumed);
     let done = Done { found: &found, moved: &moved, freed };
@@ -247,9 +224,10 @@ fn cycle_from(held: &mut Held, cause: Cause, sp: usize) -> Result<Sum, Abandon> 
         ended,
         cost: thread_ns() - began_cpu,
     };
-    let pacer = held.pacer();
-    pacer.complete(&report);
-    watch(report.after, pacer);
+    let base = held.pacer().base();
+    early::complete(held, cause, base, &report);
+    held.pacer().complete(&report);
+    watch(held, report.after);
     tell(
         2,
         format_args!(
@@ -272,11 +250,11 @@ fn cycle_from(held: &mut Held, cause: Cause, sp: usize) -> Result<Sum, Abandon> 
 }
 
 /// Nothing was freed; `time` is when the cycle began and ended.
-fn abandoned(held: &mut Held, why: Abandon, before: usize, time: (u64, u64)) -> Abandon {
+fn abandoned(held: &mut Held, cause: Cause, why: Abandon, before: usize, time: (u64, u64)) -> Abandon {
     STATS.abandon(why);
-    let pacer = held.pacer();
-    pacer.abandoned(before, time.0, time.1);
-    watch(before, pacer);
+    early::abandoned(held, cause, time.0, time.1);
+    held.pacer().abandoned(before, time.0, time.1);
+    watch(held, before);
     tell(1, format_args!("gc: collection abandoned: {}", why.reason()));
     why
 }

@@ -4,8 +4,9 @@
 //! Nobody is stopped for it and no lock is held but while pages are counted: figures of one line may be of different moments.
 //! docs/stat.schema.json has the names; a name is never used for something else again.
 use super::copies;
-use super::{info, start};
+use super::{early, info, start};
 use crate::gc::Abandon;
+use crate::gc::cause::Cause;
 use crate::gc::stats::STATS;
 use crate::ground::out::Line;
 use crate::heap::live;
@@ -23,7 +24,7 @@ pub enum Sort {
     Counter,
 }
 
-/// One figure, or several of one name by reason.
+/// One figure, or several of one name.
 pub struct Metric<'a> {
     pub name: &'static str,
     pub sort: Sort,
@@ -33,7 +34,8 @@ pub struct Metric<'a> {
 }
 pub enum Values<'a> {
     One(u64),
-    ByReason(&'a [(&'static str, u64)]),
+    /// A value for each word; what the words are.
+    By(&'static str, &'a [(&'static str, u64)]),
 }
 
 /// Calls `tell` with all of them.
@@ -59,6 +61,8 @@ pub fn each(tell: &mut dyn FnMut(&Metric<'_>)) {
         us(&STATS.pause_last),
     );
     gauge("pause_longest_microseconds", "The longest such stop", us(&STATS.pause_longest));
+    gauge("memory_limit_bytes", "The control group's tightest limit of memory, 0: none", early::LIMIT.get());
+    gauge("memory_used_bytes", "What is used of it", early::USED.get());
     gauge("reclaims", "1 if unreachable objects are reclaimed", u64::from(reclaims()));
     let mut count = |name, help, value: u64| {
         tell(&Metric { name, sort: Sort::Counter, help, values: Values::One(value) });
@@ -84,14 +88,16 @@ pub fn each(tell: &mut dyn FnMut(&Metric<'_>)) {
     count("checks_copied", "Leak checks made by a copy of the process", copies::made());
     let [stacks, _, _, without] = memo::counts();
     count("stacks", "Call stacks that were taken", stacks + without);
+    by_word(tell);
+}
+
+/// Figures of several values.
+fn by_word(tell: &mut dyn FnMut(&Metric<'_>)) {
+    let mut count = |name, help, values| tell(&Metric { name, sort: Sort::Counter, help, values });
     let reasons = Abandon::ALL.map(|why| (why.reason(), STATS.abandoned[why as usize].get()));
-    let values = Values::ByReason(&reasons);
-    tell(&Metric {
-        name: "cycles_abandoned",
-        sort: Sort::Counter,
-        help: "Collections given up, by reason",
-        values,
-    });
+    count("cycles_abandoned", "Collections given up, by reason", Values::By("reason", &reasons));
+    let causes = Cause::ALL.map(|cause| (cause.word(), STATS.causes[cause as usize].get()));
+    count("cycles_by_cause", "Complete collections, by what began them", Values::By("cause", &causes));
 }
 
 fn us(count: &crate::gc::stats::Count) -> u64 {
@@ -138,10 +144,10 @@ pub fn json(write: &mut dyn FnMut(&[u8])) {
     each(&mut |metric| {
         match metric.values {
             Values::One(value) => out.put(format_args!("{comma}\"{}\":{value}", metric.name)),
-            Values::ByReason(all) => {
+            Values::By(_, all) => {
                 out.put(format_args!("{comma}\"{}\":{{", metric.name));
                 let mut comma = "";
-                // Reasons are ours, and need no escapes.
+                // Words are ours, and need no escapes.
                 for (reason, value) in all.iter().filter(|(_, value)| *value != 0) {
                     out.put(format_args!("{comma}\"{reason}\":{value}"));
                     comma = ",";
@@ -168,8 +174,8 @@ pub fn prometheus(write: &mut dyn FnMut(&[u8])) {
         out.put(format_args!("# HELP gleaner_{name}{total} {help}\n# TYPE gleaner_{name}{total} {sort}\n"));
         match metric.values {
             Values::One(value) => out.put(format_args!("gleaner_{name}{total}{{pid=\"{pid}\"}} {value}\n")),
-            Values::ByReason(all) => all.iter().for_each(|(reason, value)| {
-                out.put(format_args!("gleaner_{name}{total}{{pid=\"{pid}\",reason=\"{reason}\"}} {value}\n"));
+            Values::By(what, all) => all.iter().for_each(|(word, value)| {
+                out.put(format_args!("gleaner_{name}{total}{{pid=\"{pid}\",{what}=\"{word}\"}} {value}\n"));
             }),
         }
     });

@@ -3,7 +3,7 @@ use super::file::{self, Fd};
 use super::raw::Errno;
 
 /// Of a longer line only this much is shown.
-const LONGEST: usize = 256;
+const LONGEST: usize = 1024;
 
 /// Calls `each` with every line of `file`, without its end, until it says that it has enough.
 pub fn for_each(
@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn lines_are_whole_whatever_the_reads_cut() {
         let fd = Fd::adopt(file::memory(c"lines-test").unwrap());
-        let long = [b'x'; 300];
+        let long = [b'x'; LONGEST + 50];
         fd.write_all(b"one\n\ntwo words\n").unwrap();
         fd.write_all(&long).unwrap();
         fd.write_all(b"\nlast").unwrap();

@@ -188,6 +188,7 @@ fn options() -> impl Strategy<Value = Options> {
                     max_heap: collect_every / 2,
                     thp: Thp::ALL[usize::from(verbose) % 4],
                     growth,
+                    cgroup: limbo - 1,
                     limbo,
                     fill: exitcode,
                     disguised,
