@@ -39,6 +39,7 @@
 //! "is it allocated" and "is it marked" tests in the marker (one bitmap answers both).
 pub mod bits;
 pub mod cause;
+pub mod chance;
 pub mod checkmark;
 pub mod disguise;
 pub mod early;
@@ -61,6 +62,7 @@ use crate::pure::addr::Addr;
 use crate::spans::slab;
 use crate::sys::process;
 use bits::Bits;
+use chance::Chance;
 use disguise::Disguised;
 use object::Colour;
 pub use object::Object;
@@ -199,6 +201,8 @@ pub struct Found {
     pub disguised: Disguised,
     /// Bytes of roots that were scanned.
     pub root_bytes: usize,
+    /// What of them are plain integers, estimated.
+    pub chance: Chance,
     /// Spans whose free lists were not consistent; all their slots count as allocated.
     pub broken_lists: usize,
     /// Nanoseconds of deriving, and of marking.

@@ -246,6 +246,18 @@ pub fn stats() -> Stats {
     }
 }
 
+/// Whether `addr` is in a free page of the heap.
+pub fn is_free(addr: Addr) -> bool {
+    let critical = critical::enter();
+    HEAP.lock(&critical).tree.is_free(Page::of(addr))
+}
+
+/// How many such pages there are from `lo` up to `hi`.
+pub fn count_free(lo: Addr, hi: Addr) -> usize {
+    let critical = critical::enter();
+    HEAP.lock(&critical).tree.count_free(Page::of(lo), Page::of(hi))
+}
+
 /// Aborts with a numbered line unless every invariant of the page allocator holds.
 pub fn check(critical: &Critical) {
     HEAP.lock(critical).tree.check();

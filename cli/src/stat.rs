@@ -150,6 +150,14 @@ fn whole(a: &Answer) -> String {
     for (name, what) in [("reachable", "reachable"), ("limbo", "limbo"), ("reclaimed", "reclaimed")] {
         let _ = writeln!(out, "{what:<12} {} in {} objects", bytes(name), objects(name));
     }
+    let (words, integers) = (a.one("root_heap_words"), a.one("root_integers"));
+    let _ = writeln!(
+        out,
+        "roots        {}; of about {words} words that point into the heap {} % are integers, which point to {}",
+        bytes("root"),
+        integers * 100 / words.max(1),
+        bytes("chance")
+    );
     let _ = writeln!(
         out,
         "kept after all: {} objects for pointers found later, {} for pointers in disguise, {} that the program used",
@@ -176,7 +184,7 @@ fn whole(a: &Answer) -> String {
 mod tests {
     use super::*;
 
-    const TEXT: &str = r#"{"version":1,"pid":7,"mode":"gc","metrics":{"heap_live_bytes":2048,"cycles":3,"reclaims":0,"reclaimed_bytes":3072,"pause_last_microseconds":1500,"memory_limit_bytes":4096,"memory_used_bytes":1024,"cycles_by_cause":{"growth":1,"cgroup limit":2},"cycles_abandoned":{"no memory":2}}}"#;
+    const TEXT: &str = r#"{"version":1,"pid":7,"mode":"gc","metrics":{"heap_live_bytes":2048,"cycles":3,"root_bytes":512,"root_heap_words":200,"root_integers":50,"chance_bytes":1536,"reclaims":0,"reclaimed_bytes":3072,"pause_last_microseconds":1500,"memory_limit_bytes":4096,"memory_used_bytes":1024,"cycles_by_cause":{"growth":1,"cgroup limit":2},"cycles_abandoned":{"no memory":2}}}"#;
 
     #[test]
     fn an_answer_is_told() {
@@ -189,6 +197,11 @@ mod tests {
         );
         assert!(
             text.contains("  began      2: cgroup limit\n") && text.contains("  1.0K of 4.0K when"),
+            "{text}"
+        );
+        assert!(
+            text.contains("512; of about 200 words")
+                && text.contains("25 % are integers, which point to 1.5K\n"),
             "{text}"
         );
         assert!(text.contains("for 1.5 ms at last") && text.contains("nothing more is reclaimed"), "{text}");

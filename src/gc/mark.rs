@@ -26,6 +26,7 @@ mod scan;
 mod trail;
 
 use super::bits::{self, Bits, words};
+use super::chance::Sampler;
 use super::checkmark::Checker;
 use super::filter::{self, Level, Window};
 use super::object::{self, Colour};
@@ -74,6 +75,7 @@ pub(super) struct Marker<'a> {
     protected: &'a Protected,
     /// Adopted ranges, if there are any: one question for each batch.
     pub(super) adopted: Option<View>,
+    sampler: Sampler,
     found: Found,
 }
 
@@ -117,12 +119,13 @@ pub fn run(
         }
     }
     done = done.and_then(|()| marker.keep_arguments(world));
-    let Marker { queue, later, mut found, .. } = marker;
+    let Marker { queue, later, mut found, sampler, .. } = marker;
     queue.end(critical);
     later.end(critical);
     done?;
     found.allocated = bits.allocated;
     found.broken_lists = bits.broken_lists;
+    found.chance = sampler.estimate();
     slab::for_each(|span| found.unreachable.add(left_white(span), span.size.get()));
     Ok(found)
 }
@@ -172,12 +175,14 @@ impl<'a> Marker<'a> {
             unpadded: bits.unpadded,
             protected,
             adopted,
+            sampler: Sampler::new(bits),
             found: Found::default(),
         }
     }
 
     fn roots(&mut self, lo: Addr, hi: Addr) {
         self.found.root_bytes += hi.0.saturating_sub(lo.0);
+        self.sampler.look(lo, hi);
         self.scan_given(lo, hi);
     }
 

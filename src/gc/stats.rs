@@ -62,6 +62,10 @@ pub struct Stats {
     /// Reachable at the end of the last complete cycle.
     pub reachable: Counted,
     pub root_bytes: Count,
+    /// [`super::chance::Chance`]
+    pub root_words: Count,
+    pub root_integers: Count,
+    pub held: Count,
     /// In limbo after the last complete cycle.
     pub limbo: Counted,
     pub reclaimed: Counted,
@@ -84,6 +88,9 @@ pub static STATS: Stats = Stats {
     abandoned: [const { Count::new() }; Abandon::COUNT],
     reachable: Counted::new(),
     root_bytes: Count::new(),
+    root_words: Count::new(),
+    root_integers: Count::new(),
+    held: Count::new(),
     limbo: Counted::new(),
     reclaimed: Counted::new(),
     revived: Counted::new(),
@@ -102,6 +109,9 @@ impl Stats {
         live::CYCLES.fetch_add(1, Ordering::Relaxed);
         self.reachable.set(found.reachable());
         self.root_bytes.set(found.root_bytes as u64);
+        self.root_words.set(found.chance.words);
+        self.root_integers.set(found.chance.integers);
+        self.held.set(found.chance.held);
         self.disguised.add(found.disguised.objects as u64);
         self.broken_lists.add(found.broken_lists as u64);
     }
@@ -147,6 +157,14 @@ impl Stats {
         }
         let roots = self.root_bytes.get();
         out::say(fd, format_args!("gc: reachable {}; roots {roots} bytes", self.reachable));
+        let (words, integers, held) = (self.root_words.get(), self.root_integers.get(), self.held.get());
+        let share = integers * 100 / words.max(1);
+        out::say(
+            fd,
+            format_args!(
+                "gc: of about {words} words of roots that point into the heap {integers} ({share} %) are integers, which point to {held} bytes"
+            ),
+        );
         out::say(fd, format_args!("gc: limbo {}", self.limbo));
         out::say(fd, format_args!("gc: reclaimed {}", self.reclaimed));
         let resurrected = live::RESURRECTED.load(Ordering::Relaxed);

@@ -286,6 +286,10 @@ impl Oracle {
             self.compare_level(tree, level, &runs);
         }
         assert_eq!(tree.counts(), self.counts(), "PA7");
+        let cut = runs.get(runs.len() / 2).map_or(Page::END, |run| Page(run.0 + 3));
+        let below = self.pages().filter(|p| p.0 < cut && p.1 != State::Allocated).count();
+        assert_eq!(tree.count_free(Page(0), cut), below, "free pages below {cut:?}");
+        assert_eq!(tree.count_free(cut, Page::END), tree.counts().free - below, "free pages from {cut:?}");
         let at = tree.search.get();
         assert!(at == Page::END || self.state(at).is_some(), "PA3: {at:?} is not mapped");
         assert!(runs.first().is_none_or(|r| at.0 <= r.0), "PA3: free pages below {at:?}");

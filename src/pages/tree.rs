@@ -88,6 +88,28 @@ impl<C: Checks> Tree<C> {
         self.counts
     }
 
+    pub fn is_free(&self, page: Page) -> bool {
+        self.in_use.contains(page.0) && self.store.chunk(page.chunk()).is_free(page.index())
+    }
+
+    /// How many free pages there are from `lo` up to `hi`.
+    pub fn count_free(&self, lo: Page, hi: Page) -> usize {
+        let mut count = 0;
+        for extent in self.in_use.as_slice() {
+            let (mut at, end) = (extent.lo.max(lo.0), extent.hi.min(hi.0));
+            while at < end {
+                let (page, chunk) = (Page(at), self.store.chunk(Page(at).chunk()));
+                let pages = (CHUNK_PAGES - page.index()).min(end - at);
+                count += match pages {
+                    CHUNK_PAGES => chunk.free_pages(),
+                    _ => (page.index()..page.index() + pages).filter(|&index| chunk.is_free(index)).count(),
+                };
+                at += pages;
+            }
+        }
+        count
+    }
+
     /// The lowest run of `n` free pages, now allocated. `None`: grow, or give up.
     pub fn alloc(&mut self, n: usize) -> Option<Taken> {
         let found = self.lookup(n)?;

@@ -53,6 +53,9 @@ pub fn each(tell: &mut dyn FnMut(&Metric<'_>)) {
     gauge("reachable_objects", "Reachable at the last collection", STATS.reachable.objects.get());
     gauge("reachable_bytes", "Their bytes", STATS.reachable.bytes.get());
     gauge("root_bytes", "Bytes of roots read by the last collection", STATS.root_bytes.get());
+    gauge("root_heap_words", "Words of roots that point into the heap, estimated", STATS.root_words.get());
+    gauge("root_integers", "Those of them that are plain integers, estimated", STATS.root_integers.get());
+    gauge("chance_bytes", "Bytes of objects that those point to, estimated", STATS.held.get());
     gauge("limbo_objects", "Found unreachable and not yet reclaimed", STATS.limbo.objects.get());
     gauge("limbo_bytes", "Their bytes", STATS.limbo.bytes.get());
     gauge(
