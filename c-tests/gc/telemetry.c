@@ -95,7 +95,9 @@ static pid_t run(const char *what, const char *paths, int kill_after) {
     if (kill_after) {
         struct stat there;
         usleep(kill_after);
-        for (int i = 0; i < 400 && stat(figures, &there); i++) usleep(10000);
+        /* Figures may be there before the first collection. */
+        const char *last = strcmp(what, "on") ? figures : trace;
+        for (int i = 0; i < 400 && (stat(figures, &there) || stat(last, &there)); i++) usleep(10000);
         CHECK(kill(child, SIGKILL) == 0);
     }
     CHECK(waitpid(child, &status, 0) == child && (kill_after ? WIFSIGNALED(status) : status == 0));
