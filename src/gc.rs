@@ -44,6 +44,7 @@ pub mod checkmark;
 pub mod disguise;
 pub mod early;
 pub mod filter;
+pub mod findings;
 pub mod limbo;
 pub mod mark;
 pub mod object;
@@ -293,19 +294,40 @@ impl Marked {
     /// Moves what is unreachable to limbo, for the `needed`-th consecutive time to doom (see
     /// [`limbo`]). Before the world resumes.
     pub fn to_limbo(&self, critical: &Critical, needed: u8, doom: limbo::Doom) -> limbo::Moved {
-        let mut moved = limbo::update(critical, needed, doom, &self.protected);
-        if moved.doomed.objects != 0 {
-            special::clear_weak_of_doomed(critical);
-        }
-        heap_special::forget_idle(false);
+        let mut moved = move_to_limbo(critical, needed, doom, self.protected.as_slice());
         if adopted::anything() {
             moved.adopted = adopted::age(critical, needed, doom == limbo::Doom::Allowed);
         }
         moved
+    }
+    /// In a copy of the process: writes what is unreachable to `room`, for [`findings::to_limbo`]. How many words
+    /// that took, or `None`: there is too little room.
+    pub fn write_findings(&self, room: &mut [u64]) -> Option<usize> {
+        findings::write(&self.protected, room)
     }
     /// Gives the cycle's memory back. The world may run again.
     pub fn end(mut self, critical: &Critical) {
         self.protected.end(critical);
         self.bits.end(critical);
     }
+}
+
+fn move_to_limbo(
+    critical: &Critical,
+    needed: u8,
+    doom: limbo::Doom,
+    protected: &[(Addr, Addr)],
+) -> limbo::Moved {
+    let moved = limbo::update(critical, needed, doom, protected);
+    if moved.doomed.objects != 0 {
+        special::clear_weak_of_doomed(critical);
+    }
+    heap_special::forget_idle(false);
+    moved
+}
+
+/// Whether the program adopted memory, or has weak handles or cleanups: what becomes of these is decided
+/// where marking ends.
+pub fn has_more_than_objects() -> bool {
+    adopted::anything() || heap_special::any_attached()
 }

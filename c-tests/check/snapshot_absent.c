@@ -5,6 +5,8 @@
 // timeout: 60
 #include "served.h"
 
+/* As large as the first thing that a copy needs for itself: it must not lie in the hole. */
+enum { SIZE = 65536 };
 static void ***kept;
 static int advice;
 static volatile sig_atomic_t wanted;
@@ -13,16 +15,16 @@ static void want(int signal) {
     wanted = 1;
 }
 static void begin(void) {
-    kept = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    kept = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     for (int i = 0; i < 100; i++) kept[i] = malloc(64);
-    CHECK(madvise(kept, 4096, advice) == 0);
+    CHECK(madvise(kept, SIZE, advice) == 0);
     signal(SIGUSR1, want);
     lose();
     scrub();
 }
 static void serve(void) {
     usleep(1000);
-    if (wanted) CHECK(madvise(kept, 4096, advice == MADV_DONTFORK ? MADV_DOFORK : MADV_KEEPONFORK) == 0);
+    if (wanted) CHECK(madvise(kept, SIZE, advice == MADV_DONTFORK ? MADV_DOFORK : MADV_KEEPONFORK) == 0);
 }
 
 int main(void) {

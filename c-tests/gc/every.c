@@ -1,7 +1,7 @@
 // collect_every means what it says, whatever the size of the blocks: so many bytes allocated, so many collections.
 // modes: gc
 // native: no
-// gleaner: collect_every=1m
+// gleaner: collect_every=1m:marking=stopped
 #include "check.h"
 #include <gleaner.h>
 

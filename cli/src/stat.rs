@@ -129,8 +129,9 @@ fn whole(a: &Answer) -> String {
     );
     let _ = writeln!(
         out,
-        "collections  {} complete, {} abandoned; the program was stopped for {} at last, {} at most, {} in all",
+        "collections  {} complete, {} of them by a copy, {} abandoned; the program was stopped for {} at last, {} at most, {} in all",
         a.one("cycles"),
+        a.one("cycles_copied"),
         a.one("cycles_abandoned"),
         a.ms("pause_last_microseconds"),
         a.ms("pause_longest_microseconds"),

@@ -11,12 +11,11 @@
 use super::Sum;
 use super::bits::words;
 use super::object::{self, Colour};
-use super::protected::Protected;
 use crate::adopted::Aged;
 use crate::ground::critical::Critical;
 use crate::heap::limbo::{AGE, DOOMED, IN, Limbo};
-use crate::pure::addr::{Addr, PAGE_SIZE};
-use crate::spans::span::{kind, tag};
+use crate::pure::addr::Addr;
+use crate::spans::span::tag;
 use crate::spans::{Span, plain, slab};
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -50,17 +49,23 @@ fn age_planes(needed: u8) -> usize {
 }
 
 /// Brings limbo up to date with a complete mark. `needed` consecutive cycles doom an object.
-pub fn update(critical: &Critical, needed: u8, doom: Doom, protected: &Protected) -> Moved {
+/// What overlaps a range of `protected` is not.
+pub fn update(critical: &Critical, needed: u8, doom: Doom, protected: &[(Addr, Addr)]) -> Moved {
     let mut moved = Moved::default();
     slab::for_each(|span| update_span(critical, span, needed, doom, &mut moved));
-    for &(lo, hi) in protected.as_slice() {
+    for &(lo, hi) in protected {
         spare(lo, hi, &mut moved);
     }
     moved
 }
 
+/// The `at`-th word of `span`'s white bits. It has none if a copy of the process had nothing to tell of it.
+fn white(span: &Span, at: usize) -> u64 {
+    if span.white_bits.get().is_null() { 0 } else { object::word(span, at, Colour::White) }
+}
+
 fn update_span(critical: &Critical, span: &'static Span, needed: u8, doom: Doom, moved: &mut Moved) {
-    let any = (0..words(span)).any(|at| object::word(span, at, Colour::White) != 0);
+    let any = (0..words(span)).any(|at| white(span, at) != 0);
     let tagged = span.owner.load(Ordering::Relaxed) & tag::LIMBO != 0;
     if !any && !tagged {
         return;
@@ -77,7 +82,7 @@ fn update_span(critical: &Critical, span: &'static Span, needed: u8, doom: Doom,
     };
     let size = span.size.get();
     for at in 0..limbo.words() {
-        let white = object::word(span, at, Colour::White);
+        let white = white(span, at);
         let old = limbo.word(IN, at).load(Ordering::Relaxed);
         let ripe = grow_older(limbo, at, white, old & white, needed);
         let doomed = if doom == Doom::Allowed { ripe } else { 0 };
@@ -140,31 +145,12 @@ fn grow_older(limbo: Limbo, at: usize, white: u64, again: u64, needed: u8) -> u6
 
 /// Nothing that overlaps `lo..hi` is doomed.
 fn spare(lo: Addr, hi: Addr, moved: &mut Moved) {
-    let mut at = lo.align_down(PAGE_SIZE);
-    while at < hi {
-        match object::span_at(at) {
-            Some(span) => {
-                spare_in(span, at, hi, moved);
-                at = span.limit().max(at.add(PAGE_SIZE));
-            }
-            None => at = at.add(PAGE_SIZE),
-        }
-    }
-}
-
-fn spare_in(span: &'static Span, lo: Addr, hi: Addr, moved: &mut Moved) {
-    let Some(limbo) = Limbo::of(span).filter(|limbo| limbo.fits(span)) else { return };
-    if span.kind() != kind::SLOTS && lo.0 + 1 >= span.base().0 + span.size.get() {
-        return;
-    }
-    let lo = lo.max(span.base());
-    let last = Addr(hi.min(span.limit()).0 - 1);
-    let (first, last) = if span.kind() == kind::SLOTS { (span.index(lo), span.index(last)) } else { (0, 0) };
-    for index in first..=last.min(span.slots.get() - 1) {
+    object::each_overlapping(lo, hi, &mut |span, index| {
+        let Some(limbo) = Limbo::of(span).filter(|limbo| limbo.fits(span)) else { return };
         let mask = 1 << (index % 64);
         if limbo.word(DOOMED, index as usize / 64).fetch_and(!mask, Ordering::Relaxed) & mask != 0 {
             moved.doomed.objects -= 1;
             moved.doomed.bytes -= span.size.get();
         }
-    }
+    });
 }

@@ -8,7 +8,7 @@ use super::bits::words;
 use super::mark::prefetch;
 use super::protected::Protected;
 use crate::heap::{cache, large, stacks};
-use crate::pure::addr::Addr;
+use crate::pure::addr::{Addr, PAGE_SIZE};
 use crate::spans::span::kind;
 use crate::spans::{Block, Span, map, slab};
 
@@ -77,12 +77,45 @@ pub enum Colour {
 #[inline(always)]
 pub fn word(span: &Span, at: usize, colour: Colour) -> u64 {
     debug_assert!(at < words(span));
-    // SAFETY: see the chapter above.
-    let (alloc, white) = unsafe { (*span.alloc_bits.get().add(at), *span.white_bits.get().add(at)) };
-    match colour {
-        Colour::White => white,
-        Colour::Black => alloc & !white,
+    // SAFETY: see the chapter above. A span that a copy told of has white bits only, and is asked for no others.
+    unsafe {
+        let white = *span.white_bits.get().add(at);
+        match colour {
+            Colour::White => white,
+            Colour::Black => *span.alloc_bits.get().add(at) & !white,
+        }
     }
+}
+
+/// Slot `index` of `span` is white no more.
+pub fn blacken_one(span: &Span, index: u32) {
+    assert!((index as usize) / 64 < words(span));
+    // SAFETY: see the chapter above.
+    unsafe { *span.white_bits.get().add(index as usize / 64) &= !(1 << (index % 64)) };
+}
+
+/// Calls `f` with every slot, allocated or not, that overlaps `lo..hi`.
+pub fn each_overlapping(lo: Addr, hi: Addr, f: &mut impl FnMut(&'static Span, u32)) {
+    let mut at = lo.align_down(PAGE_SIZE);
+    while at < hi {
+        match span_at(at) {
+            Some(span) => {
+                in_span(span, at, hi, f);
+                at = span.limit().max(at.add(PAGE_SIZE));
+            }
+            None => at = at.add(PAGE_SIZE),
+        }
+    }
+}
+
+fn in_span(span: &'static Span, lo: Addr, hi: Addr, f: &mut impl FnMut(&'static Span, u32)) {
+    if span.kind() != kind::SLOTS && lo.0 + 1 >= span.base().0 + span.size.get() {
+        return;
+    }
+    let lo = lo.max(span.base());
+    let last = Addr(hi.min(span.limit()).0 - 1);
+    let (first, last) = if span.kind() == kind::SLOTS { (span.index(lo), span.index(last)) } else { (0, 0) };
+    (first..=last.min(span.slots.get() - 1)).for_each(|index| f(span, index));
 }
 
 /// Nothing of `span` is white any more.

@@ -23,30 +23,52 @@ use core::sync::atomic::{AtomicU64, Ordering, fence};
 /// Frees what is doomed, after filling it with the byte `fill` if that is not 0. Only the one collector calls this, after the
 /// world resumed.
 pub fn run(critical: &Critical, fill: u8) -> Sum {
-    let before = live::RESURRECTED.load(Ordering::Acquire);
-    let mut freed = Sum::default();
-    slab::for_each(|span| {
-        let tagged = span.owner.load(Ordering::Relaxed) & tag::LIMBO != 0;
-        let Some(limbo) = Limbo::of(span).filter(|_| tagged) else { return };
-        for at in 0..limbo.words() {
-            let doomed = limbo.word(DOOMED, at);
-            let mask = doomed.load(Ordering::Relaxed);
-            if mask == 0 {
-                continue;
-            }
-            if live::RESURRECTED.load(Ordering::Acquire) != before {
-                doomed.store(0, Ordering::Relaxed);
-                continue;
-            }
-            let mine = limbo.word(IN, at).fetch_and(!mask, Ordering::AcqRel) & mask;
-            doomed.fetch_and(mine, Ordering::Relaxed);
-            free_each(critical, span, Doomed { at, mine, doomed, fill }, &mut freed);
+    let mut parts = Parts::new(fill);
+    while parts.next(critical) {}
+    parts.freed
+}
+
+/// The same, a few spans at a time. No cycle begins before all are done.
+pub struct Parts {
+    walk: slab::Walk,
+    fill: u8,
+    /// Resurrections when it began.
+    before: u64,
+    pub freed: Sum,
+}
+
+impl Parts {
+    pub fn new(fill: u8) -> Parts {
+        let before = live::RESURRECTED.load(Ordering::Acquire);
+        Parts { walk: slab::Walk::begin(), fill, before, freed: Sum::default() }
+    }
+    /// One part; false: all are done.
+    pub fn next(&mut self, critical: &Critical) -> bool {
+        let Parts { walk, fill, before, freed } = self;
+        walk.slab(|span| reclaim(critical, span, (*fill, *before), freed))
+    }
+}
+
+fn reclaim(critical: &Critical, span: &'static Span, (fill, before): (u8, u64), freed: &mut Sum) {
+    let tagged = span.owner.load(Ordering::Relaxed) & tag::LIMBO != 0;
+    let Some(limbo) = Limbo::of(span).filter(|_| tagged) else { return };
+    for at in 0..limbo.words() {
+        let doomed = limbo.word(DOOMED, at);
+        let mask = doomed.load(Ordering::Relaxed);
+        if mask == 0 {
+            continue;
         }
-        if limbo.is_empty() {
-            span.owner.fetch_and(!tag::LIMBO, Ordering::Relaxed);
+        if live::RESURRECTED.load(Ordering::Acquire) != before {
+            doomed.store(0, Ordering::Relaxed);
+            continue;
         }
-    });
-    freed
+        let mine = limbo.word(IN, at).fetch_and(!mask, Ordering::AcqRel) & mask;
+        doomed.fetch_and(mine, Ordering::Relaxed);
+        free_each(critical, span, Doomed { at, mine, doomed, fill }, freed);
+    }
+    if limbo.is_empty() {
+        span.owner.fetch_and(!tag::LIMBO, Ordering::Relaxed);
+    }
 }
 
 /// Objects of a word of limbo bits that are the collector's.

@@ -57,6 +57,8 @@ pub struct Stats {
     pub cycles: Count,
     /// And why they began.
     pub causes: [Count; Cause::COUNT],
+    /// Of these, marked by a copy of the process.
+    pub copied: Count,
     /// Cycles given up, by reason.
     pub abandoned: [Count; Abandon::COUNT],
     /// Reachable at the end of the last complete cycle.
@@ -85,6 +87,7 @@ pub struct Stats {
 pub static STATS: Stats = Stats {
     cycles: Count::new(),
     causes: [const { Count::new() }; Cause::COUNT],
+    copied: Count::new(),
     abandoned: [const { Count::new() }; Abandon::COUNT],
     reachable: Counted::new(),
     root_bytes: Count::new(),

@@ -316,6 +316,13 @@ pub fn each(bits: u64, mut f: impl FnMut(Special)) {
     });
 }
 
+/// Whether some object has a weak handle or a cleanup.
+pub fn any_attached() -> bool {
+    let mut any = false;
+    each(ATTACHED, |_| any = true);
+    any
+}
+
 /// Spans without special objects are ordinary again. Only while the world is stopped: nobody is between the look at
 /// the flag and the change of a cell then. `watched`: the tag stays (leak mode).
 pub fn forget_idle(watched: bool) {

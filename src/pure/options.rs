@@ -106,9 +106,10 @@ table! {
         "Look for leaks again and again, after so many seconds, the report going to the log. \
          A kernel timer counts them, asleep or not; 0 is never.";
     marking: Marking = Marking::Auto, Kind::Marking,
-        "Whether a program that goes on is stopped while a leak check marks its memory. \
+        "Whether the program is stopped while a collection or a check of it, as it runs, marks its memory. \
          stopped stops it; snapshot marks a copy of it, made as fork makes one, while the program goes on; \
-         auto does so where there is much to mark. Where no copy can be made, the program is stopped.";
+         auto does so where there is much to mark: from 64 MiB of heap on in gc mode, 4 MiB for a check. \
+         Where no copy can be made, the program is stopped.";
     stats: Stats = Stats::No, Kind::Stats,
         "Print statistics to the log when the program ends. \
          json prints one line, of what gleaner stat tells of a running program.";

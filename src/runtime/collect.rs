@@ -11,6 +11,12 @@
 //! # Safety
 //! The pacer belongs to the holder of the cycle's lock.
 #![allow(unsafe_code)]
+pub mod copied;
+mod parts;
+
+use self::copied::Begun;
+use self::parts::Pending;
+use super::copies::{self, Why};
 use super::cycle::{self, Held};
 use super::telemetry::{self, Done, Phases};
 use super::world::{Gaps, OwnStack, Process};
@@ -20,7 +26,7 @@ use crate::gc::cause::Cause;
 use crate::gc::limbo::{Doom, Moved};
 use crate::gc::pacer::{Knobs, Pacer, Report};
 use crate::gc::stats::STATS;
-use crate::gc::{self, Abandon, Found, Settings, Sum, reclaim};
+use crate::gc::{self, Abandon, Found, Settings, Sum};
 use crate::ground::critical::Critical;
 use crate::ground::out;
 use crate::heap::live;
@@ -43,8 +49,10 @@ static HIGH: AtomicUsize = AtomicUsize::new(usize::MAX);
 static LOW: AtomicUsize = AtomicUsize::new(0);
 /// The option `collect_every`; 0 is off.
 static EVERY: AtomicUsize = AtomicUsize::new(0);
-/// Each slow path is worth a look: for [`EVERY`], or because figures are written now and then.
+/// Each slow path is worth a look: for [`EVERY`], because figures are written now and then, or a collection is not over.
 static EACH: AtomicBool = AtomicBool::new(false);
+/// See [`never_again`].
+static NEVER: AtomicBool = AtomicBool::new(false);
 
 /// From now on the heap's growth starts collections, in gc and audit mode. Called once, when threads can
 /// be stopped.
@@ -70,6 +78,7 @@ pub fn begin(options: &Options) {
 
 /// No collection starts any more: a sandbox may kill for the calls that one makes.
 pub fn never_again() {
+    NEVER.store(true, Relaxed);
     EACH.store(false, Relaxed);
     EVERY.store(0, Relaxed);
     LOW.store(0, Relaxed);
@@ -100,6 +109,12 @@ fn look(n: usize) {
         return;
     }
     let _errno = errno::Saved::new();
+    if copied::is_outstanding() {
+        return copied::attend();
+    }
+    if parts::is_pending() {
+        return parts::attend();
+    }
     let every = EVERY.load(Relaxed);
     if telemetry::is_wanted_often()
         && telemetry::is_time()
@@ -168,51 +183,103 @@ pub fn for_memory() -> bool {
         })
 }
 
-/// One for `gleaner_collect`.
-pub fn requested(held: &mut Held) -> Result<(), Abandon> {
-    cycle(held, Cause::Request).map(|_| ())
+/// One for `gleaner_collect`, after the one that is under way. Outside of critical sections.
+pub fn requested() -> Result<(), Abandon> {
+    copied::settle();
+    let result = cycle(&mut cycle::enter(), Cause::Request);
+    copied::settle().unwrap_or(result).map(|_| ())
 }
 
-/// A whole collection; what it freed.
+/// Who marks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Any,
+    /// We, while the program is stopped.
+    Stopped,
+}
+
+/// A whole collection; what it freed. Or its first half, and a copy marks.
 fn cycle(held: &mut Held, cause: Cause) -> Result<Sum, Abandon> {
-    match held.run(|held, sp| cycle_from(held, cause, sp)) {
+    cycle_by(held, cause, Way::Any)
+}
+
+fn cycle_by(held: &mut Held, cause: Cause, way: Way) -> Result<Sum, Abandon> {
+    parts::finish(held);
+    match held.run(|held, sp| cycle_from(held, cause, way, sp)) {
         Some(result) => result,
         None => {
             let now = now_ns();
-            let why = abandoned(held, cause, Abandon::NoMemory, live::exact(), (now, now));
-            let phases = Phases { began: now, resumed: now, ended: now, ..Phases::default() };
-            telemetry::collected(cause.word(), &phases, Err(why));
-            Err(why)
+            let phases = Phases { began: now, resumed: now, ..Phases::default() };
+            given_up(held, cause, Abandon::NoMemory, live::exact(), &phases);
+            Err(Abandon::NoMemory)
         }
     }
 }
 
 /// `sp`: the calling thread's registers and frames lie there and above.
-fn cycle_from(held: &mut Held, cause: Cause, sp: usize) -> Result<Sum, Abandon> {
+fn cycle_from(held: &mut Held, cause: Cause, way: Way, sp: usize) -> Result<Sum, Abandon> {
     let (began, began_cpu) = (now_ns(), thread_ns());
     let before = live::exact();
     let mut phases = Phases { began, ..Phases::default() };
+    let wish = match way {
+        Way::Any => copied::wanted(held.critical(), cause),
+        Way::Stopped => Ok(false),
+    };
     let result = match held.snapshot() {
-        Some((critical, snapshot)) => stopped_part(critical, snapshot, sp, &mut phases),
+        Some((critical, snapshot)) => stopped_part(critical, snapshot, sp, wish, &mut phases),
         None => Err(Abandon::NoMemory),
     };
-    let resumed = now_ns();
-    STATS.pause(resumed - began);
-    let (found, moved) = match result {
-        Ok(found) => found,
-        Err(why) => {
-            let why = abandoned(held, cause, why, before, (began, resumed));
-            telemetry::collected(cause.word(), &Phases { resumed, ended: resumed, ..phases }, Err(why));
-            return Err(why);
+    phases.resumed = now_ns();
+    let cost = thread_ns() - began_cpu;
+    match result {
+        Ok(Some((found, moved))) => {
+            copied::outdated();
+            Ok(parts::begin(held, Ended { cause, found, moved, before, phases, cost }))
         }
-    };
-    let freed = reclaim::run(held.critical(), start::options().fill);
-    let ended = now_ns();
+        Ok(None) => {
+            copied::begin(held, Begun { cause, phases, before, cost });
+            each_look();
+            Ok(Sum::default())
+        }
+        Err(why) => {
+            given_up(held, cause, why, before, &phases);
+            Err(why)
+        }
+    }
+}
+
+/// Whether every slow path is to come by from now on.
+fn each_look() {
+    let pending = copied::is_outstanding() || parts::is_pending();
+    let wanted = pending || telemetry::is_wanted_often() || EVERY.load(Relaxed) != 0;
+    EACH.store(wanted && !NEVER.load(Relaxed), Relaxed);
+}
+
+/// A collection that marked, up to limbo.
+struct Ended {
+    cause: Cause,
+    found: Found,
+    moved: Moved,
+    /// Bytes of the heap when it began.
+    before: usize,
+    phases: Phases,
+    /// Nanoseconds of processor time.
+    cost: u64,
+}
+
+/// All is freed: how much that was. For the figures, and the next collection.
+fn conclude(held: &mut Held, pending: Pending) -> Sum {
+    let Pending { ended, parts, ns } = pending;
+    let Ended { cause, found, moved, before, mut phases, cost } = ended;
+    let (began, freed) = (phases.began, parts.freed);
+    phases.ended = now_ns();
+    phases.stops().into_iter().for_each(|ns| STATS.pause(ns));
     STATS.complete(cause, &found);
+    STATS.copied.add(phases.is_copied() as u64);
     STATS.moved(&moved);
-    STATS.reclaimed(freed, ended - resumed);
+    STATS.reclaimed(freed, ns);
     let done = Done { found: &found, moved: &moved, freed };
-    telemetry::collected(cause.word(), &Phases { resumed, ended, ..phases }, Ok(done));
+    telemetry::collected(cause.word(), &phases, Ok(done));
     let report = Report {
         before,
         after: live::exact(),
@@ -221,8 +288,8 @@ fn cycle_from(held: &mut Held, cause: Cause, sp: usize) -> Result<Sum, Abandon> 
         fresh: moved.fresh.bytes,
         reclaimed: freed.bytes,
         began,
-        ended,
-        cost: thread_ns() - began_cpu,
+        ended: phases.ended,
+        cost,
     };
     let base = held.pacer().base();
     early::complete(held, cause, base, &report);
@@ -231,14 +298,15 @@ fn cycle_from(held: &mut Held, cause: Cause, sp: usize) -> Result<Sum, Abandon> 
     tell(
         2,
         format_args!(
-            "gc: collection ({}): {} bytes reachable, {} roots, {} new in limbo, {} freed; stopped {} us, {} us in all",
+            "gc: collection ({}{}): {} bytes reachable, {} roots, {} new in limbo, {} freed; stopped {} us, {} us in all",
             cause.word(),
+            if phases.is_copied() { ", by a copy" } else { "" },
             report.reachable,
             report.roots,
             report.fresh,
             report.reclaimed,
-            (resumed - began) / 1000,
-            (ended - began) / 1000
+            phases.stops().into_iter().sum::<u64>() / 1000,
+            (phases.ended - began) / 1000
         ),
     );
     if adopted::anything() {
@@ -246,26 +314,29 @@ fn cycle_from(held: &mut Held, cause: Cause, sp: usize) -> Result<Sum, Abandon> 
         tell(2, format_args!("gc: adopted ranges: {unreachable} unreachable, {died} cleanups due"));
     }
     note_resurrections();
-    Ok(freed)
+    freed
 }
 
-/// Nothing was freed; `time` is when the cycle began and ended.
-fn abandoned(held: &mut Held, cause: Cause, why: Abandon, before: usize, time: (u64, u64)) -> Abandon {
+/// Nothing was freed. The heap had `before` bytes when the collection began.
+fn given_up(held: &mut Held, cause: Cause, why: Abandon, before: usize, phases: &Phases) {
+    let (began, resumed) = (phases.began, phases.resumed);
+    STATS.pause(resumed - began);
     STATS.abandon(why);
-    early::abandoned(held, cause, time.0, time.1);
-    held.pacer().abandoned(before, time.0, time.1);
+    early::abandoned(held, cause, began, resumed);
+    held.pacer().abandoned(before, began, resumed);
     watch(held, before);
     tell(1, format_args!("gc: collection abandoned: {}", why.reason()));
-    why
+    telemetry::collected(cause.word(), &Phases { ended: resumed, ..*phases }, Err(why));
 }
 
-/// Stops the world, marks, moves to limbo.
+/// Stops the world, marks, moves to limbo. `None`: a copy marks.
 fn stopped_part(
     critical: &Critical,
     snapshot: &mut Snapshot,
     sp: usize,
+    wish: Result<bool, Why>,
     phases: &mut Phases,
-) -> Result<(Found, Moved), Abandon> {
+) -> Result<Option<(Found, Moved)>, Abandon> {
     let options = start::options();
     let deadline = now_ns() + options.deadline as u64 * 1_000_000;
     let asked = now_ns();
@@ -276,6 +347,15 @@ fn stopped_part(
     let listed = now_ns();
     phases.listed = listed;
     let settings = Settings { checkmark: options.checkmark, disguised: options.disguised };
+    let copied = match wish {
+        Ok(true) => copied::make(critical, &stopped, &mut process, &settings).map(|()| true),
+        other => other,
+    };
+    match copied {
+        Ok(true) => return Ok(None),
+        Ok(false) => {}
+        Err(why) => copies::fell_back(why),
+    }
     let marked = gc::mark(critical, &mut process, &settings)?;
     let hides = live::RESURRECTED.load(Relaxed) != 0 || marked.found.disguised.unsettled;
     let audit = options.mode == Mode::Audit;
@@ -302,7 +382,7 @@ fn stopped_part(
             (resumed - aged) / 1000,
         ),
     );
-    Ok((found, moved))
+    Ok(Some((found, moved)))
 }
 
 /// Once the program showed that it hides pointers, nothing will be reclaimed any more, and

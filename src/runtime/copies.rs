@@ -1,5 +1,6 @@
-//! Leak checks in a copy of the process: the program is stopped for as long as making the copy takes, a small part
-//! of what marking takes (`scripts/live-checks`), and goes on while the copy marks and reports ([`crate::sys::copy`]).
+//! Leak checks and collections in a copy of the process: the program is stopped for as long as making the copy takes, a small part
+//! of what marking takes (`scripts/live-checks`), and goes on while the copy marks and reports ([`crate::sys::copy`]),
+//! or tells what it found (`collect::copied`).
 //!
 //! What was unreachable when the world was stopped stays so, and a fault or a hang of the marker is the copy's. What
 //! the copy does not have as it was at the stop is looked at before (shared memory, [`Process::gather`]) or found by the copy,
@@ -14,14 +15,15 @@
 //! The shared region is zeroed, large enough for a [`Shared`], and stays; of it only atomics are used while a copy
 //! may be at work, the rest by the copy alone then, else by the holder of the cycle's lock.
 #![allow(unsafe_code)]
+mod why;
+
+use super::collect::copied::Told;
 use super::start;
 use crate::gc::stats::Count;
 use crate::ground::critical::Critical;
-use crate::ground::out;
 use crate::heap::live;
 use crate::leak::growth::Growth;
 use crate::leak::history::History;
-use crate::leak::scratch::List;
 use crate::pages::{metadata, own};
 use crate::pure::addr::{Addr, PAGE_SIZE};
 use crate::pure::options::Marking;
@@ -33,61 +35,13 @@ use crate::sys::{child, descriptors, process, smaps};
 use crate::threads::WorldStopped;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering::*};
+pub use why::{Why, fell_back, print};
 
 /// Less than this is marked before a copy would have been made, bytes.
-const WORTH_IT: usize = 4 << 20;
+pub const WORTH_IT: usize = 4 << 20;
 
-/// Why the program was stopped while its memory was marked, although a copy was wanted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u32)]
-pub enum Why {
-    Forbidden = 1,
-    /// The copy of another check is still at work.
-    Busy,
-    /// The kernel made none: limits on processes or memory.
-    Refused,
-    /// Children would live in another namespace.
-    Namespace,
-    /// Page faults of the program's are handled by a stopped thread, and a copy would wait for it.
-    Userfault,
-    /// Stacks, objects or named roots in shared memory.
-    Shared,
-    /// Some memory is not for copies.
-    Absent,
-    /// The last copy came to a bad end.
-    Died,
-    NoMemory,
-}
-impl Why {
-    const ALL: [Why; 9] = [
-        Why::Forbidden,
-        Why::Busy,
-        Why::Refused,
-        Why::Namespace,
-        Why::Userfault,
-        Why::Shared,
-        Why::Absent,
-        Why::Died,
-        Why::NoMemory,
-    ];
-    pub fn reason(self) -> &'static str {
-        match self {
-            Why::Forbidden => "the program's sandbox forbids it",
-            Why::Busy => "another one is at work",
-            Why::Refused => "the kernel refused",
-            Why::Namespace => "it would live in another namespace",
-            Why::Userfault => "the program handles its page faults",
-            Why::Shared => "stacks, objects or roots are in shared memory",
-            Why::Absent => "some memory is not copied (MADV_DONTFORK, MADV_WIPEONFORK)",
-            Why::Died => "the last one did not end its work",
-            Why::NoMemory => "no memory",
-        }
-    }
-}
-
-/// Checks that were made by copies, and with the program stopped against the wish, by reason.
+/// How many copies were made.
 static MADE: Count = Count::new();
-static FELL_BACK: [Count; Why::ALL.len()] = [const { Count::new() }; Why::ALL.len()];
 
 /// What a process shares with its copies.
 #[repr(C)]
@@ -103,6 +57,10 @@ pub struct Shared {
     growth: UnsafeCell<Growth>,
     /// Zero at first, which is valid.
     history: UnsafeCell<History>,
+    /// What a copy tells of the collection that it marked for. Zero at first.
+    pub cycle: Told,
+    /// Bytes of the region, this included.
+    bytes: usize,
 }
 
 /// The region's sizes that are tried: under a limit on address space the history of growth is shorter.
@@ -135,6 +93,7 @@ pub fn prepare(critical: &Critical) -> Option<&'static Shared> {
         unsafe {
             let growth = Growth::new(at.add(HEAD), size - HEAD);
             (&raw mut (*at.ptr::<Shared>()).growth).write(UnsafeCell::new(growth));
+            (&raw mut (*at.ptr::<Shared>()).bytes).write(size);
         }
         SHARED.store(at.0, Release);
     }
@@ -206,11 +165,11 @@ pub fn forked(critical: &Critical) {
     unsafe { metadata::leave_shared(critical) };
 }
 
-/// Before the stop: whether a copy is to be tried; `Err`: it was wanted, and why not.
-pub fn wanted() -> Result<bool, Why> {
+/// Before the stop: whether a copy is to be tried, by itself for heaps from `worth` bytes on; `Err`: it was wanted, and why not.
+pub fn wanted(worth: usize) -> Result<bool, Why> {
     match start::options().marking {
         Marking::Stopped => return Ok(false),
-        Marking::Auto if live::exact() < WORTH_IT => return Ok(false),
+        Marking::Auto if live::exact() < worth => return Ok(false),
         _ => {}
     }
     shared().ok_or(Why::NoMemory)?;
@@ -222,13 +181,6 @@ pub fn wanted() -> Result<bool, Why> {
     }
     if let Some(why) = verdict() {
         return Err(why);
-    }
-    if !child::stays_in_namespaces() {
-        return Err(Why::Namespace);
-    }
-    // The kernel would tell the program's handler of the fork, and wait for it.
-    if descriptors::any(b"anon_inode:[userfaultfd]") != Ok(false) {
-        return Err(Why::Userfault);
     }
     Ok(true)
 }
@@ -249,19 +201,18 @@ pub fn is_news(sum: u64) -> bool {
     shared().is_none_or(|shared| shared.told.swap(sum, Relaxed) != sum)
 }
 
+/// Where [`is_whole`] has its ranges, as many as the kernel allows a process by default; touched in copies only.
+static RANGES_AT: AtomicUsize = AtomicUsize::new(0);
+const RANGES: usize = 2 << 20;
+
 /// Ends of stacks for a copy and the process in between.
 pub fn stacks(critical: &Critical) -> Option<(Addr, Addr)> {
     const BETWEEN: usize = 16 << 10;
     const COPY: usize = 256 << 10;
-    static AT: AtomicUsize = AtomicUsize::new(0);
-    let at = match AT.load(Relaxed) {
-        0 => {
-            let at = metadata::map_region(critical, BETWEEN + COPY)?;
-            AT.store(at.0, Relaxed);
-            at
-        }
-        at => Addr(at),
-    };
+    if RANGES_AT.load(Relaxed) == 0 {
+        RANGES_AT.store(metadata::map_region(critical, RANGES + BETWEEN + COPY)?.0, Relaxed);
+    }
+    let at = Addr(RANGES_AT.load(Relaxed) + RANGES);
     Some((at.add(BETWEEN), at.add(BETWEEN + COPY - 64)))
 }
 
@@ -272,6 +223,14 @@ pub fn make(
     keep: i32,
     work: &mut dyn FnMut(&'static Shared),
 ) -> Result<(), Why> {
+    // Here, where nobody sees the descriptors that this takes.
+    if !child::stays_in_namespaces() {
+        return Err(Why::Namespace);
+    }
+    // The kernel would tell the program's handler of the fork, and wait for it.
+    if descriptors::any(b"anon_inode:[userfaultfd]") != Ok(false) {
+        return Err(Why::Userfault);
+    }
     let shared = shared().ok_or(Why::NoMemory)?;
     shared.stopped_ns.store(0, Relaxed);
     let order = Order { tops, keep, word: &shared.word };
@@ -296,6 +255,15 @@ pub fn resumed(stopped_ns: u64) {
 }
 
 impl Shared {
+    /// Where a copy writes what it found unreachable. In the modes without [`Growth`], which has the place in the others.
+    pub fn room(&self) -> (*mut u64, usize) {
+        (Addr::of(self).add(HEAD).ptr(), (self.bytes - HEAD) / size_of::<u64>())
+    }
+    /// Whether nothing is at work, be it that what was died: without a question to the kernel.
+    pub fn is_idle(&self) -> bool {
+        let word = self.word.load(Acquire);
+        word == 0 || word & libc::FUTEX_OWNER_DIED != 0
+    }
     /// How long the program was stopped. In the copy.
     pub fn stopped_ns(&self) -> u64 {
         const TRIES: u32 = 2000;
@@ -320,65 +288,66 @@ impl Shared {
     }
 }
 
-/// The program was stopped, although a copy was wanted.
-pub fn fell_back(why: Why) {
-    FELL_BACK[why as usize - 1].add(1);
+/// Ranges of addresses in room that was there before the copy: what a copy maps itself may lie where it lacks something.
+struct Ranges {
+    room: &'static mut [(usize, usize)],
+    len: usize,
+    full: bool,
+}
+impl Ranges {
+    fn push(&mut self, lo: usize, hi: usize) {
+        match self.room.get_mut(self.len) {
+            Some(place) => (*place, self.len) = ((lo, hi), self.len + 1),
+            None => self.full = true,
+        }
+    }
+    /// The same, for a range that may go on where the last one ends.
+    fn push_on(&mut self, lo: usize, hi: usize) {
+        match self.room[..self.len].last_mut() {
+            Some(last) if last.1 == lo => last.1 = hi,
+            _ => self.push(lo, hi),
+        }
+    }
+    fn get(&self) -> &[(usize, usize)] {
+        &self.room[..self.len]
+    }
 }
 
-/// In the copy: whether it has all that the list of the stopped process's memory has.
-pub fn is_whole(critical: &Critical, snapshot: &Snapshot) -> Result<(), Why> {
+/// In the copy: whether it has all that the list of the stopped process's memory has. Maps nothing.
+pub fn is_whole(snapshot: &Snapshot) -> Result<(), Why> {
+    const COUNT: usize = RANGES / size_of::<(usize, usize)>() / 2;
+    let at = RANGES_AT.load(Relaxed);
+    if at == 0 {
+        return Err(Why::NoMemory);
+    }
+    let [mut here, mut wiped] = [0, 1].map(|half| {
+        let at = Addr(at + half * RANGES / 2);
+        // SAFETY: half of a region that only a copy uses, once.
+        let room = unsafe { core::slice::from_raw_parts_mut(at.ptr(), COUNT) };
+        Ranges { room, len: 0, full: false }
+    });
     let mut buffer = [0u8; 4096];
-    // Before anything else is mapped, but its own room.
-    let mut ours: List<'_, (usize, usize)> = List::new(critical);
-    let mut count = 16;
-    own::for_each(|_, _| count += 1);
-    ours.reserve(count).map_err(|_| Why::NoMemory)?;
-    own::for_each(|lo, hi| {
-        // There is room.
-        let _ = ours.push((lo.0, hi.0));
-    });
-    // Neighbours are one.
-    let mut here: List<'_, (usize, usize)> = List::new(critical);
-    let mut wiped: List<'_, (usize, usize)> = List::new(critical);
-    let mut full = false;
     let read = smaps::for_each(&mut buffer, &mut |lo, hi, empty| {
-        match here.last_mut() {
-            Some(last) if last.1 == lo => last.1 = hi,
-            _ => full |= here.push((lo, hi)).is_err(),
-        }
+        here.push_on(lo, hi);
         if empty {
-            full |= wiped.push((lo, hi)).is_err();
+            wiped.push(lo, hi);
         }
     });
-    if full {
+    if here.full || wiped.full {
         return Err(Why::NoMemory);
     }
     read.map_err(|_| Why::Absent)?;
     let mut whole = true;
     let mut look = |lo: usize, hi: usize| {
-        let at = here.partition_point(|range| range.1 <= lo);
-        whole &= here.get(at).is_some_and(|range| range.0 <= lo && hi <= range.1);
-        whole &= !wiped.iter().any(|range| range.0 < hi && lo < range.1);
+        let at = here.get().partition_point(|range| range.1 <= lo);
+        whole &= here.get().get(at).is_some_and(|range| range.0 <= lo && hi <= range.1);
+        whole &= !wiped.get().iter().any(|range| range.0 < hi && lo < range.1);
     };
     snapshot.each_entry(&mut look);
-    ours.iter().for_each(|&(lo, hi)| look(lo, hi));
+    own::for_each(|lo, hi| look(lo.0, hi.0));
     if whole { Ok(()) } else { Err(Why::Absent) }
 }
 
-/// How many checks were made by copies.
 pub fn made() -> u64 {
     MADE.get()
-}
-
-/// Writes the counters, if there is anything to tell.
-pub fn print(fd: i32) {
-    if MADE.get() != 0 {
-        out::say(fd, format_args!("checks: {} by a copy of the process", MADE.get()));
-    }
-    for why in Why::ALL {
-        let n = FELL_BACK[why as usize - 1].get();
-        if n != 0 {
-            out::say(fd, format_args!("checks: stopped, since no copy could be made, {}: {n}", why.reason()));
-        }
-    }
 }

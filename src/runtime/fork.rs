@@ -6,7 +6,7 @@
 //! # Safety
 //! glibc calls prepare, then parent or child, on the forking thread.
 #![allow(unsafe_code)]
-use super::{check, copies, cycle};
+use super::{check, collect, copies, cycle};
 use crate::ground::critical;
 use crate::roots::{mappings, regions};
 use crate::{adopted, heap, leak, threads};
@@ -95,6 +95,7 @@ pub extern "C" fn child() {
     }
     let critical = critical::resume();
     copies::forked(&critical);
+    collect::copied::forked();
     drop(critical);
     check::forked();
 }

@@ -163,7 +163,7 @@ pub(super) fn look<R>(
     let wish = match sort {
         Sort::Last => Err(None),
         Sort::Again => Err(copies::verdict()),
-        Sort::Live(work) => match copies::wanted() {
+        Sort::Live(work) => match copies::wanted(copies::WORTH_IT) {
             Ok(true) => Ok(work),
             Ok(false) => Err(None),
             Err(why) => Err(Some(why)),
@@ -223,12 +223,13 @@ fn in_copy(
     match host.gather() {
         Ok(true) => {}
         Ok(false) => return Err(Why::Shared),
-        Err(_) => return Err(Why::NoMemory),
+        Err(Abandon::NoMemory) => return Err(Why::NoMemory),
+        Err(_) => return Err(Why::Kernel),
     }
     let tid = stopped.me().tid.load(Ordering::Relaxed);
     copies::make(stopped, tops, work.keep, &mut |shared| {
         let begun = process::now_ns();
-        if let Err(why) = copies::is_whole(critical, host.snapshot()) {
+        if let Err(why) = copies::is_whole(host.snapshot()) {
             shared.give_up(why);
             if work.again {
                 check::ask_again(shared, tid);

@@ -71,6 +71,7 @@ pub fn each(tell: &mut dyn FnMut(&Metric<'_>)) {
         tell(&Metric { name, sort: Sort::Counter, help, values: Values::One(value) });
     };
     count("cycles", "Complete collections", STATS.cycles.get());
+    count("cycles_copied", "Of them marked by a copy of the process", STATS.copied.get());
     count("pause_microseconds", "All stops for collections together", us(&STATS.pause_total));
     count("reclaim_microseconds", "Time of freeing, beside the program", us(&STATS.reclaim_total));
     count("reclaimed_objects", "Reclaimed", STATS.reclaimed.objects.get());
@@ -88,7 +89,8 @@ pub fn each(tell: &mut dyn FnMut(&Metric<'_>)) {
     count("stop_signals", "Signals that were sent for them", c.signals);
     count("calls_begun_again", "System calls that a stop interrupted and that were begun again", c.rewound);
     count("calls_not_begun_again", "Others, which ended with EINTR", c.eintr_unrewound);
-    count("checks_copied", "Leak checks made by a copy of the process", copies::made());
+    let checks = if start::options().mode == Mode::Gc { 0 } else { copies::made() };
+    count("checks_copied", "Leak checks made by a copy of the process", checks);
     let [stacks, _, _, without] = memo::counts();
     count("stacks", "Call stacks that were taken", stacks + without);
     by_word(tell);

@@ -22,10 +22,9 @@ pub fn collect() -> c_int {
         Ok(mode) => mode,
         Err(why) => return why,
     };
-    let mut held = cycle::enter();
     let result = match mode {
-        Mode::Gc | Mode::Audit => collect::requested(&mut held),
-        _ => held.run(mark).unwrap_or(Err(Abandon::NoMemory)),
+        Mode::Gc | Mode::Audit => collect::requested(),
+        _ => cycle::enter().run(mark).unwrap_or(Err(Abandon::NoMemory)),
     };
     match result {
         Ok(()) => 0,

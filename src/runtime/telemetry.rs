@@ -35,9 +35,29 @@ pub struct Phases {
     pub frozen: u64,
     /// Mappings are listed.
     pub listed: u64,
+    /// By a copy of the process: after `resumed`.
     pub marked: u64,
     pub resumed: u64,
+    /// All threads are asked to stand again, to move to limbo what the copy found, and go on again.
+    pub again: u64,
+    pub settled: u64,
     pub ended: u64,
+}
+
+impl Phases {
+    /// Whether a copy of the process marked.
+    pub fn is_copied(&self) -> bool {
+        self.again != 0
+    }
+    /// When the program went on for good.
+    pub fn resumes(&self) -> u64 {
+        self.resumed.max(self.settled)
+    }
+    /// How long it was stopped, each time.
+    pub fn stops(&self) -> impl IntoIterator<Item = u64> {
+        let second = self.is_copied().then(|| self.settled - self.again);
+        core::iter::once(self.resumed - self.began).chain(second)
+    }
 }
 
 /// What a complete collection did.
@@ -103,7 +123,11 @@ fn event(text: &mut Events, name: &str, from: u64, to: u64) {
 /// Words are ours: no escapes.
 fn compose(text: &mut Events, cause: &str, phases: &Phases, result: &Result<Done<'_>, Abandon>) {
     event(text, "collection", phases.began, phases.ended);
-    let _ = write!(text, ",\"args\":{{\"cause\":\"{cause}\",\"marking\":\"stopped\"");
+    let _ = write!(
+        text,
+        ",\"args\":{{\"cause\":\"{cause}\",\"marking\":\"{}\"",
+        if phases.is_copied() { "snapshot" } else { "stopped" }
+    );
     let _ = match result {
         Err(why) => write!(text, ",\"abandoned\":\"{}\"", why.reason()),
         Ok(Done { found, moved, freed }) => write!(
@@ -119,14 +143,16 @@ fn compose(text: &mut Events, cause: &str, phases: &Phases, result: &Result<Done
         ),
     };
     let _ = write!(text, ",\"resurrected_objects\":{}}}}}", live::RESURRECTED.load(Relaxed));
-    let parts = [
-        ("stopped", phases.began, phases.resumed),
-        ("stop threads", phases.began, phases.frozen),
-        ("list mappings", phases.frozen, phases.listed),
-        ("mark", phases.listed, phases.marked),
-        ("limbo", phases.marked, phases.resumed),
-        ("reclaim", phases.resumed, phases.ended),
-    ];
+    let p = phases;
+    let (stop, list) = (("stop threads", p.began, p.frozen), ("list mappings", p.frozen, p.listed));
+    let (stopped, reclaim) = (("stopped", p.began, p.resumed), ("reclaim", p.resumes(), p.ended));
+    let parts = if p.is_copied() {
+        let (copy, mark) = (("copy", p.listed, p.resumed), ("mark in the copy", p.resumed, p.marked));
+        [stopped, stop, list, copy, mark, ("stopped", p.again, p.settled), reclaim]
+    } else {
+        let limbo = ("limbo", p.marked, p.resumed);
+        [stopped, stop, list, ("mark", p.listed, p.marked), limbo, reclaim, ("", 0, 0)]
+    };
     for (name, from, to) in parts.into_iter().filter(|&(_, from, to)| from != 0 && to > from) {
         let _ = text.write_str(",\n");
         event(text, name, from, to);

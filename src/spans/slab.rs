@@ -114,6 +114,27 @@ pub fn for_each_unused(mut f: impl FnMut(&'static Span)) {
     });
 }
 
+/// A walk over all descriptors in parts. Those of slabs that are made meanwhile are not met.
+pub struct Walk {
+    next: *const Slab,
+}
+// SAFETY: slabs stay, and are `Sync` but for `next`, which only grows towards the front.
+unsafe impl Send for Walk {}
+
+impl Walk {
+    pub fn begin() -> Walk {
+        Walk { next: SLABS.load(Ordering::Acquire) }
+    }
+    /// Calls `f` with the descriptors in use of one more slab; whether there was one.
+    pub fn slab(&mut self, mut f: impl FnMut(&'static Span)) -> bool {
+        // SAFETY: linked slabs stay.
+        let Some(slab) = (unsafe { self.next.as_ref::<'static>() }) else { return false };
+        slab.spans.iter().filter(|span| span.kind() != kind::NONE).for_each(&mut f);
+        self.next = slab.next.load(Ordering::Acquire);
+        true
+    }
+}
+
 #[inline(always)]
 fn each(mut f: impl FnMut(&'static Span)) {
     let mut slab = SLABS.load(Ordering::Acquire);

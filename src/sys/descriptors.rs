@@ -174,11 +174,12 @@ mod tests {
 
     #[test]
     fn sorts_of_the_kernels_own_are_told_and_sockets_are_not() {
-        let all = |most| {
+        let try_all = |most| {
             let mut all = Vec::new();
-            each_other_by(most, &mut |fd, link| all.push((fd, link.to_vec()))).unwrap();
-            all
+            each_other_by(most, &mut |fd, link| all.push((fd, link.to_vec()))).map(|()| all)
         };
+        // Other tests' threads close descriptors meanwhile; who asks in earnest has stopped them.
+        let all = |most| (0..100).find_map(|_| try_all(most).ok()).unwrap();
         // SAFETY: plain calls.
         let (epoll, socket) = unsafe {
             (

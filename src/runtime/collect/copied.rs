@@ -1,0 +1,294 @@
+//! Collections that a copy of the process marks for: the program is stopped for as long as the copy takes to be
+//! made, and a second time, shortly, when what it found comes to limbo.
+//!
+//! ```text
+//!  stop ── copy ── resume ─────────── the program goes on ─────────── stop ── limbo ── resume ── reclaim
+//!             └──► the copy: mark, write what is white ([`findings`]), end
+//! ```
+//! The second part is done by the next thread that comes by the allocator's slow paths and finds the copy done.
+//! Where the heap grows faster than the copy marks, whoever makes it grow waits.
+//!
+//! If the copy came to nothing, the collection is made again with the program stopped, at once.
+//!
+//! # Safety
+//! [`Told`] belongs to the copy while it is at work, else to the holder of the cycle's lock, as [`BEGUN`] always does.
+#![allow(unsafe_code)]
+use super::{Ended, Held, Phases};
+use crate::gc::cause::Cause;
+use crate::gc::findings;
+use crate::gc::limbo::{Doom, Moved};
+use crate::gc::{self, Abandon, Found, Settings, Sum};
+use crate::ground::{critical::Critical, fatal};
+use crate::heap::live;
+use crate::pure::options::Mode;
+use crate::runtime::copies::{self, Shared, Why};
+use crate::runtime::world::Process;
+use crate::runtime::{cycle, start};
+use crate::sys::process::{self, now_ns, thread_ns};
+use crate::sys::vm;
+use crate::threads::{self, WorldStopped};
+use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::*};
+
+/// By itself a copy is made where marking would take as long as making it, or longer, bytes of heap.
+const WORTH_IT: usize = 64 << 20;
+/// After so many copies in a row that came to nothing no more are made.
+const TRIES: u32 = 3;
+
+/// What the copy tells. All zero: nothing yet.
+pub struct Told {
+    /// 0; [`COMPLETE`]; or why the cycle was given up, + 1.
+    state: AtomicU32,
+    told: UnsafeCell<Marked>,
+}
+const COMPLETE: u32 = u32::MAX;
+
+#[derive(Clone, Copy)]
+struct Marked {
+    found: Found,
+    /// Of the shared room.
+    words: usize,
+    /// When it was done, and its processor time.
+    marked: u64,
+    cost: u64,
+}
+
+/// The part before the copy.
+pub(super) struct Begun {
+    pub cause: Cause,
+    pub phases: Phases,
+    /// Bytes of the heap.
+    pub before: usize,
+    /// Nanoseconds of processor time.
+    pub cost: u64,
+}
+struct Kept(UnsafeCell<Option<Begun>>);
+// SAFETY: see the chapter above.
+unsafe impl Sync for Kept {}
+static BEGUN: Kept = Kept(UnsafeCell::new(None));
+
+/// A copy marks, or has marked, for this collection.
+static STATE: AtomicU32 = AtomicU32::new(NONE);
+const NONE: u32 = 0;
+const OUT: u32 = 1;
+/// Another collection came in between: what the copy finds is of no use.
+const STALE: u32 = 2;
+/// Above this size of the heap whoever allocates waits for the copy.
+static LIMIT: AtomicUsize = AtomicUsize::new(0);
+static FAILED: AtomicU32 = AtomicU32::new(0);
+
+/// Whether what a copy found is waited for.
+pub fn is_outstanding() -> bool {
+    STATE.load(Acquire) != NONE
+}
+
+/// In the child of a fork: the copy is its parent's.
+pub fn forked() {
+    STATE.store(NONE, Relaxed);
+}
+
+/// Before the stop: whether a copy is to mark; `Err`: it was wanted, and why not.
+pub(super) fn wanted(critical: &Critical, cause: Cause) -> Result<bool, Why> {
+    let options = start::options();
+    // Each object is to be in limbo when the copy is made that dooms it. A copy needs memory.
+    let has_memory = matches!(cause, Cause::Growth | Cause::Stress | Cause::Request);
+    let fits = options.mode == Mode::Gc && options.limbo >= 2 && has_memory;
+    if !fits || FAILED.load(Relaxed) >= TRIES {
+        return Ok(false);
+    }
+    copies::prepare(critical);
+    if !copies::wanted(WORTH_IT)? {
+        return Ok(false);
+    }
+    if gc::has_more_than_objects() { Err(Why::More) } else { Ok(true) }
+}
+
+/// Makes the copy. The world is stopped.
+pub(super) fn make(
+    critical: &Critical,
+    stopped: &WorldStopped<'_>,
+    process: &mut Process<'_>,
+    settings: &Settings,
+) -> Result<(), Why> {
+    let tops = copies::stacks(critical).ok_or(Why::NoMemory)?;
+    match process.gather() {
+        Ok(true) => {}
+        Ok(false) => return Err(Why::Shared),
+        Err(Abandon::NoMemory) => return Err(Why::NoMemory),
+        Err(_) => return Err(Why::Kernel),
+    }
+    if let Some(shared) = copies::known() {
+        shared.cycle.state.store(0, Relaxed);
+    }
+    // What a failed check of the marks says is worth a descriptor.
+    let keep = if settings.checkmark { libc::STDERR_FILENO } else { -1 };
+    copies::make(stopped, tops, keep, &mut |shared| {
+        if let Err(why) = copies::is_whole(process.snapshot()) {
+            return shared.give_up(why);
+        }
+        match mark(critical, process, settings, shared) {
+            Ok(()) => shared.cycle.state.store(COMPLETE, Release),
+            Err(Tried::Abandoned(why)) => shared.cycle.state.store(why as u32 + 1, Release),
+            Err(Tried::NoRoom) => shared.give_up(Why::NoMemory),
+        }
+    })
+}
+
+enum Tried {
+    Abandoned(Abandon),
+    NoRoom,
+}
+
+/// In the copy.
+fn mark(
+    critical: &Critical,
+    process: &mut Process<'_>,
+    settings: &Settings,
+    shared: &Shared,
+) -> Result<(), Tried> {
+    let marked = gc::mark(critical, process, settings).map_err(Tried::Abandoned)?;
+    let (room, words) = shared.room();
+    // SAFETY: the copy's while it is at work; zeros or what an earlier copy wrote.
+    let room = unsafe { core::slice::from_raw_parts_mut(room, words) };
+    let words = marked.write_findings(room).ok_or(Tried::NoRoom)?;
+    let told = Marked { found: marked.found, words, marked: now_ns(), cost: thread_ns() };
+    // SAFETY: as above.
+    unsafe { *shared.cycle.told.get() = told };
+    Ok(())
+}
+
+/// The copy is at work, and the world runs again.
+pub(super) fn begin(held: &mut Held, begun: Begun) {
+    const LEAST: usize = 4 << 20;
+    LIMIT.store(live::estimate().saturating_add(held.pacer().goal().max(LEAST)), Relaxed);
+    // SAFETY: the lock is held.
+    unsafe { *BEGUN.0.get() = Some(begun) };
+    STATE.store(OUT, Release);
+}
+
+/// A collection was complete while a copy marked for another.
+pub(super) fn outdated() {
+    let _ = STATE.compare_exchange(OUT, STALE, AcqRel, Relaxed);
+}
+
+/// Whether it is worth while to look closer: the copy is done, or the kernel has not been asked after it for a while.
+fn is_done() -> bool {
+    const PATIENCE_MS: u64 = 1000;
+    static ASKED: AtomicU64 = AtomicU64::new(0);
+    if copies::known().is_none_or(Shared::is_idle) {
+        return true;
+    }
+    let (now, asked) = (process::coarse_ms(), ASKED.load(Relaxed));
+    now.saturating_sub(asked) >= PATIENCE_MS && ASKED.swap(now, Relaxed) == asked && asked != 0
+}
+
+/// A thread comes by, without locks and outside of critical sections: ends the collection if the copy is done.
+pub fn attend() {
+    const NAP_NS: i64 = 500_000;
+    const NAPS: u32 = 400;
+    let mut naps = 0;
+    while !is_done() {
+        if naps == NAPS || live::estimate() < LIMIT.load(Relaxed) {
+            return;
+        }
+        naps += 1;
+        process::sleep_ns(NAP_NS);
+    }
+    if let Some(mut held) = cycle::try_enter() {
+        let _: Option<Result<Sum, Abandon>> = finish(&mut held);
+    }
+}
+
+/// Waits until the collection that a copy marks for is over, if there is one: what came of it. Outside of critical sections.
+pub fn settle() -> Option<Result<Sum, Abandon>> {
+    const NAP_NS: i64 = 200_000;
+    while is_outstanding() {
+        if is_done() {
+            return finish(&mut cycle::enter());
+        }
+        process::sleep_ns(NAP_NS);
+    }
+    None
+}
+
+/// The second half of a collection, if the copy has done its part.
+fn finish(held: &mut Held) -> Option<Result<Sum, Abandon>> {
+    let state = STATE.load(Acquire);
+    // It clears up after one that died, too.
+    if state == NONE || copies::is_busy() {
+        return None;
+    }
+    STATE.store(NONE, Relaxed);
+    super::each_look();
+    // SAFETY: the lock is held.
+    let begun = unsafe { (*BEGUN.0.get()).take() }?;
+    let shared = copies::known()?;
+    let verdict = copies::verdict();
+    if state == STALE {
+        return None;
+    }
+    let told = shared.cycle.state.swap(0, AcqRel);
+    if told == COMPLETE && verdict.is_none() {
+        FAILED.store(0, Relaxed);
+        let result = held.run(|held, sp| apply(held, sp, shared, begun));
+        give_back(shared);
+        return result;
+    }
+    let abandoned = Abandon::ALL.into_iter().find(|&why| why as u32 + 1 == told);
+    if let (Some(why), None) = (abandoned, verdict) {
+        super::given_up(held, begun.cause, why, begun.before, &begun.phases);
+        return Some(Err(why));
+    }
+    let why = verdict.unwrap_or(Why::Died);
+    if why == Why::Died && start::options().checkmark {
+        fatal::die(format_args!("gc: the copy that marks came to a bad end"));
+    }
+    copies::fell_back(why);
+    FAILED.fetch_add(1, Relaxed);
+    Some(super::cycle_by(held, begun.cause, super::Way::Stopped))
+}
+
+/// The pages of what was found go back.
+fn give_back(shared: &Shared) {
+    let (room, words) = shared.room();
+    // SAFETY: ours, and nothing in there is of use any more.
+    let _ =
+        unsafe { vm::advise(crate::pure::addr::Addr::of(room), words * size_of::<u64>(), libc::MADV_REMOVE) };
+}
+
+/// Stops the world, and moves to limbo what the copy found.
+fn apply(held: &mut Held, _sp: usize, shared: &Shared, begun: Begun) -> Result<Sum, Abandon> {
+    // SAFETY: the copy is done; the lock is held.
+    let told = unsafe { *shared.cycle.told.get() };
+    let Begun { cause, mut phases, before, cost } = begun;
+    let from = (now_ns(), thread_ns());
+    phases.again = from.0;
+    phases.marked = told.marked;
+    match to_limbo(held.critical(), shared, &told) {
+        Ok(moved) => {
+            phases.settled = now_ns();
+            let cost = cost + told.cost + (thread_ns() - from.1);
+            let ended = Ended { cause, found: told.found, moved, before, phases, cost };
+            Ok(super::parts::begin(held, ended))
+        }
+        Err(why) => {
+            super::given_up(held, cause, why, before, &phases);
+            Err(why)
+        }
+    }
+}
+
+fn to_limbo(critical: &Critical, shared: &Shared, told: &Marked) -> Result<Moved, Abandon> {
+    let options = start::options();
+    let deadline = now_ns() + options.deadline as u64 * 1_000_000;
+    let stopped = threads::stop_world(critical, deadline)?;
+    let hides = live::RESURRECTED.load(Relaxed) != 0 || told.found.disguised.unsettled;
+    let doom = if hides { Doom::Off } else { Doom::Allowed };
+    // SAFETY: the copy wrote so many words; the world is stopped; who completes another cycle says so (`outdated`).
+    let moved = unsafe {
+        let list = core::slice::from_raw_parts_mut(shared.room().0, told.words);
+        findings::to_limbo(critical, list, options.limbo, doom)
+    };
+    drop(stopped);
+    Ok(moved)
+}
