@@ -3,7 +3,7 @@
 // modes: gc
 // native: no
 // flags: -pthread
-// gleaner: marking=snapshot:min_growth=512k:checkmark=yes:stats=yes
+// gleaner: marking=snapshot:min_growth=512k:cgroup=0:checkmark=yes:stats=yes
 // timeout: 60
 // stderr: ...
 // told: gleaner: gc: collections: * by a copy of the process
