@@ -155,7 +155,7 @@ table! {
          They do so before the heap has grown by the goal, where there is something to gain. \
          The limit is memory.high or memory.max of the process's group or of one above, of version 2; files' pages that the kernel \
          would take back do not count. Collections begin early also where tasks wait for memory (PSI) for a tenth of the time. \
-         0 looks at neither; nothing is looked at once the program has installed a seccomp filter.";
+         0 looks at neither.";
     limbo: u8 = 2, Kind::Count { low: 1, high: 100, unit: "cycles" },
         "How many complete collections must find an object unreachable before it is reclaimed. \
          1 is without probation: for tests.";

@@ -2,8 +2,7 @@
 //!
 //! Only where the collector looks at the heap anyway ([`super::collect`]), a slow path of an allocation that made the heap
 //! grow; on the cycle's stack. The kernel's files are read once a second, and sooner where the heap has grown by a good part of
-//! what was left: for a fiftieth of the time at most. Once the program has installed a filter none is read:
-//! their calls are not among those that are tried on it.
+//! what was left: for a fiftieth of the time at most. Where a filter forbids collections none is read.
 //!
 //! # Safety
 //! The state belongs to the holder of the cycle's lock.
@@ -22,7 +21,7 @@ use crate::pure::addr::PAGE_SIZE;
 use crate::pure::options::Mode;
 use crate::sys::cgroup::{self, Group};
 use crate::sys::process::thread_ns;
-use crate::sys::sandbox;
+use crate::sys::sandbox::{self, Need};
 use core::cell::UnsafeCell;
 
 const SECOND: u64 = 1_000_000_000;
@@ -71,7 +70,7 @@ pub static USED: Count = Count::new();
 /// `None`: nobody looks.
 fn line() -> Option<Line> {
     let options = start::options();
-    let on = options.cgroup != 0 && options.mode == Mode::Gc && !sandbox::is_filtered();
+    let on = options.cgroup != 0 && options.mode == Mode::Gc && !sandbox::forbids(Need::Collect);
     on.then_some(Line { percent: options.cgroup })
 }
 

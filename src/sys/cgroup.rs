@@ -9,9 +9,8 @@
 //! A limit of any group above holds as well. The file system shows those above as far as it is mounted: in a
 //! container mostly the container's own group, at the mount point itself. Of version 1 nothing is known here.
 //!
-//! Files are opened for one read, under a number that no program uses by chance, and closed again.
+//! Files are opened for one read and closed again, by the calls that each collection makes, too.
 use super::file::Fd;
-use super::letter::out_of_the_way;
 use super::lines;
 use super::path::{PATH_MAX, Path};
 use core::ffi::CStr;
@@ -38,7 +37,7 @@ impl Level {
 }
 
 fn open(path: &CStr) -> Option<Fd> {
-    Fd::open(path, libc::O_RDONLY | libc::O_NOCTTY, 0).ok().map(out_of_the_way)
+    Fd::open(path, libc::O_RDONLY, 0).ok()
 }
 
 impl Group {
