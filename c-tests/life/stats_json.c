@@ -2,7 +2,7 @@
 // modes: malloc leak gc
 // native: no
 // gleaner: stats=json
-// stderr: {"version":1,"pid":*,"mode":"*","metrics":{"heap_live_bytes":*"cycles_abandoned":{}}}
+// stderr: {"version":1,"pid":*,"mode":"*","metrics":{"heap_live_bytes":*"cycles_abandoned":{},"cycles_by_cause":{}}}
 #include "check.h"
 
 static void *volatile kept;
