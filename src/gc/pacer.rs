@@ -16,6 +16,9 @@
 //! the growth was garbage) although the heap was no larger than at an earlier cycle, and falls
 //! back to 1 when a cycle finds much. Growth beyond that spaces cycles out by itself.
 //!
+//! The other way round, a program that mostly leaks (half of the growth was garbage) is asked twice as often: its heap stays at
+//! one and a half times what is live. Only if a copy of the process marks, which the program does not wait for.
+//!
 //! *Time* is capped by a leaky bucket: collecting fills it, running drains it at a third of the
 //! speed, so in the long run collecting takes at most a quarter. While it is full, memory may
 //! exceed the goal. It holds one second, so a burst may be that much longer. What fills it is the
@@ -34,6 +37,8 @@ const PATIENCE_ABANDONED: usize = 8;
 const SPACING: usize = 4;
 /// A cycle is worth its while if at least 1/8 of the growth was garbage.
 const WORTH: usize = 8;
+/// It pays to ask more often if at least half of it was, and as often again.
+const RICH: usize = 2;
 /// The bucket holds this many nanoseconds of collecting.
 pub const BUCKET: u64 = 1_000_000_000;
 /// One very long cycle counts as this at most, so that collecting is never put off for ever.
@@ -60,6 +65,8 @@ pub struct Pacer {
     /// Size of the heap at the largest cycle since one was worth its while.
     seen: usize,
     patience: usize,
+    /// The share that the heap may grow by is divided by this: [`RICH`], or 1.
+    haste: usize,
     /// Nanoseconds of collecting in the bucket when the last cycle ended.
     fill: u64,
     /// When that was; 0 before the first cycle.
@@ -84,17 +91,19 @@ pub struct Report {
     pub ended: u64,
     /// Nanoseconds of processor time that it took.
     pub cost: u64,
+    /// A copy of the process marked.
+    pub copied: bool,
 }
 
 impl Pacer {
     pub const fn new(knobs: Knobs) -> Pacer {
-        Pacer { knobs, base: 0, reachable: 0, roots: 0, seen: 0, patience: 1, fill: 0, ended: 0 }
+        Pacer { knobs, base: 0, reachable: 0, roots: 0, seen: 0, patience: 1, haste: 1, fill: 0, ended: 0 }
     }
 
     /// Growth since the last cycle that starts the next.
     pub fn goal(&self) -> usize {
         let marked = self.reachable.saturating_add(self.roots);
-        let share = marked as u128 * self.knobs.growth as u128 / PERCENT;
+        let share = marked as u128 * self.knobs.growth as u128 / PERCENT / self.haste as u128;
         let share = usize::try_from(share).unwrap_or(usize::MAX);
         self.knobs.min_growth.max(share).saturating_mul(self.patience)
     }
@@ -116,6 +125,7 @@ impl Pacer {
     pub fn complete(&mut self, report: &Report) {
         let growth = report.before.saturating_sub(self.base);
         let garbage = report.fresh.max(report.reclaimed);
+        self.haste = if report.copied && garbage != 0 && garbage >= growth / RICH { RICH } else { 1 };
         if garbage != 0 && garbage >= growth / WORTH {
             self.patience = 1;
             self.seen = 0;

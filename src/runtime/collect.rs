@@ -290,6 +290,7 @@ fn conclude(held: &mut Held, pending: Pending) -> Sum {
         began,
         ended: phases.ended,
         cost,
+        copied: phases.is_copied(),
     };
     let base = held.pacer().base();
     early::complete(held, cause, base, &report);

@@ -21,6 +21,7 @@ fn report(fresh: usize, reclaimed: usize, ended: u64, cost: u64) -> Report {
         began: ended - cost,
         ended,
         cost,
+        copied: false,
     }
 }
 

@@ -15,6 +15,7 @@ fn report(before: usize, reachable: usize, fresh: usize, reclaimed: usize, at: u
         began: at,
         ended: at,
         cost: 0,
+        copied: false,
     }
 }
 
@@ -32,6 +33,27 @@ fn a_steady_leak_is_held_at_a_small_multiple_of_what_is_live() {
         limbo = garbage;
     }
     assert!(peak <= 105 * MB, "{} MB", peak / MB);
+}
+
+#[test]
+fn where_copies_mark_it_is_held_at_half_as_much_again() {
+    let mut pacer = Pacer::new(KNOBS);
+    let (mut limbo, mut peak) = (0, 0);
+    for cycle in 0..100 {
+        let heap = pacer.trigger();
+        let live = heap.min(500 * MB);
+        let garbage = heap - live - limbo;
+        if cycle > 20 {
+            peak = peak.max(heap);
+        }
+        pacer.complete(&Report { copied: true, ..report(heap, live, garbage, limbo, cycle) });
+        limbo = garbage;
+    }
+    assert!(peak <= 760 * MB, "{} MB", peak / MB);
+    // Without garbage it is asked as seldom as any.
+    let heap = pacer.trigger();
+    pacer.complete(&Report { copied: true, ..report(heap, heap, 0, 0, 200) });
+    assert!(pacer.goal() >= heap);
 }
 
 #[test]
@@ -73,7 +95,7 @@ proptest! {
         let mut pacer = Pacer::new(Knobs { min_growth, growth });
         for (before, marked, fresh, began, took) in cycles {
             let ended = began + took;
-            pacer.complete(&Report { before, after: before, reachable: marked, roots: marked, fresh, reclaimed: 0, began, ended, cost: took });
+            pacer.complete(&Report { before, after: before, reachable: marked, roots: marked, fresh, reclaimed: 0, began, ended, cost: took, copied: took % 2 == 0 });
             prop_assert!(pacer.goal() >= min_growth);
             prop_assert!(pacer.trigger() >= before);
             prop_assert!(pacer.wait(ended) <= FILL_MAX * DRAIN);
