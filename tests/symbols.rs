@@ -72,3 +72,41 @@ fn an_installed_header_compiles() {
         Command::new(exe).env("LD_PRELOAD", prefix.join("lib/libgleaner.so")).output().expect("it runs");
     assert_eq!(String::from_utf8_lossy(&out.stdout), "200 sessions answered\n");
 }
+
+/// Of a section its address, its place in the file and its size.
+fn section(table: &str, name: &str) -> (usize, usize, usize) {
+    let row = table.lines().find_map(|l| l.split_once(']')?.1.trim().strip_prefix(&format!("{name} ")));
+    let row = row.unwrap_or_else(|| panic!("no {name} in\n{table}"));
+    let number = |n| usize::from_str_radix(row.split_whitespace().nth(n).unwrap(), 16).unwrap();
+    (number(1), number(2), number(3))
+}
+
+/// What a small process pays for the library is what `preload/start.ld` keeps together. If this fails, its patterns do not
+/// fit any more: `scripts/link-order`.
+#[test]
+fn what_every_program_touches_lies_together() {
+    let library = tree::build();
+    let out = Command::new("readelf").arg("-SW").arg(&library).output().expect("readelf of binutils");
+    let table = String::from_utf8_lossy(&out.stdout);
+    let (begin, _, _) = section(&table, ".fini");
+    let (start, _, code) = section(&table, ".text_start");
+    assert!(begin % 0x1_0000 < 0x100, "the code that is run begins at {begin:#x}");
+    assert!((64 << 10..160 << 10).contains(&code), "{} KiB of code that is run", code >> 10);
+    let malloc = Command::new("nm").args(["-D", "--defined-only"]).arg(&library).output().expect("nm");
+    let malloc = String::from_utf8_lossy(&malloc.stdout).into_owned();
+    let malloc = malloc.lines().find_map(|l| l.strip_suffix(" T malloc")).expect("malloc is there");
+    let malloc = usize::from_str_radix(malloc, 16).unwrap();
+    assert!(
+        (start..begin + 0x1_0000).contains(&malloc),
+        "malloc at {malloc:#x}, the first window at {begin:#x}"
+    );
+    for (name, most) in [(".data", 24), (".bss", 16)] {
+        let (_, _, size) = section(&table, name);
+        assert!(size < most << 10, "{name} has {} KiB: what is large goes to another section", size >> 10);
+    }
+    // A window of the file is one of the memory then.
+    for name in [".rodata", ".text", ".data"] {
+        let (address, place, _) = section(&table, name);
+        assert_eq!(address, place, "{name}");
+    }
+}
