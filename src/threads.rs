@@ -42,6 +42,7 @@ mod handler;
 pub mod handlers;
 pub mod handover;
 pub mod host;
+pub mod interrupted;
 pub mod joins;
 pub mod lend;
 pub mod locks;

@@ -12,7 +12,7 @@
 //! of the late lock.
 #![allow(unsafe_code)]
 use super::cache::Cache;
-use super::release::{collect_remote, drain_notified, give_span, give_span_later, push_all};
+use super::release::{collect_remote, drain_notified, give_span, give_span_later, give_spares, push_all};
 use super::slots::{link, unlink};
 use super::{at_hand, bins, live, slots};
 use crate::ground::critical::Critical;
@@ -114,6 +114,29 @@ fn leave(critical: &Critical, cache: &'static Cache, span: &'static Span) {
     let lists = ABANDONED.lock(critical);
     link(&lists.0[span.class.get() as usize], span);
     slots::change_owner(span, 0, 0);
+}
+
+/// The calling thread will not want anything for a while: what it has at hand goes back, and the spans that it has
+/// nothing in. Not in a handler that may have come between two instructions of a fast path.
+pub fn rest(critical: &Critical, cache: &'static Cache) {
+    if cache.is_empty() {
+        return;
+    }
+    bins::give_all(critical, cache);
+    drain_notified(critical, cache);
+    for class in 1..COUNT {
+        // SAFETY: heads are valid for ever.
+        let Some(head) = (unsafe { cache.head[class].get().as_ref() }) else { continue };
+        collect_remote(head);
+        // What keeps a head's count off zero is all that is left.
+        if head.used.get() == 1 {
+            cache.head[class].set(ptr::null());
+            head.used.set(0);
+            leave(critical, cache, head);
+        }
+    }
+    give_spares(critical, cache);
+    cache.flush_pages(critical);
 }
 
 /// A slot for a thread that has no cache any more.

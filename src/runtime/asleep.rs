@@ -2,7 +2,8 @@
 //!
 //! Memory is idle when nobody wanted it for an interval (`heap::purge`), and the end of an interval needs
 //! somebody to notice it. While there is something to give back, one thread that sleeps (poll, select, epoll_wait, nanosleep and
-//! their like) does so in slices, and ticks between two. It needs no thread, timer or signal of ours.
+//! their like) does so in slices, and ticks between two. It needs no thread, timer or signal of ours. What that thread has at hand of
+//! free slots goes back when the first slice is over; nobody but a thread itself can give back what is in its bins.
 //!
 //! The program cannot tell. A signal that comes between two slices must end the call as it would have ended the whole: signals
 //! are blocked outside of the slices, and the kernel unblocks them only while it waits, as in ppoll. That costs two
@@ -15,10 +16,11 @@
 use super::blocking::{block, wrapped};
 use super::signals::{blocking_epoll_pwait, blocking_ppoll, blocking_pselect};
 use crate::ground::critical;
-use crate::heap::purge;
+use crate::heap::{cache, purge, shared};
 use crate::pure::addr::Addr;
 use crate::sys::signal::{self, Set};
 use crate::sys::{errno, process, sandbox, tls};
+use crate::threads::interrupted;
 use core::ffi::{c_int, c_void};
 use core::ptr;
 use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -91,6 +93,7 @@ fn sliced(total: u64, wait: &mut dyn FnMut(u64, *const c_void) -> c_int) -> Opti
     super::threads::arm();
     let errno = errno::get();
     let begun = process::now_ns();
+    let mut rested = false;
     let mut mask = (!is_busy(now)).then(Mask::block);
     let result = loop {
         let rest = match total {
@@ -108,7 +111,12 @@ fn sliced(total: u64, wait: &mut dyn FnMut(u64, *const c_void) -> c_int) -> Opti
         }
         mask.get_or_insert_with(Mask::block);
         UNTIL.store(process::coarse_ms() + 2000, Relaxed);
-        purge::tick_if_due(&critical::enter());
+        let critical = critical::enter();
+        // Once, and before the end of the interval: what was at hand is idle from here on.
+        if !core::mem::replace(&mut rested, true) && interrupted::by_nobody() {
+            shared::rest(&critical, cache::current());
+        }
+        purge::tick_if_due(&critical);
     };
     give_up();
     let got = errno::get();

@@ -1,0 +1,49 @@
+//! Whether the calling thread stands in a signal handler.
+//!
+//! A handler may have come between two instructions of a fast path of malloc's, which has read the newest slot of a bin and
+//! not yet taken it out. To sleep is allowed there, and so nothing that a sleeper does may change the bins. Between the stack
+//! pointer and the stack's end lies, in a handler, the kernel's frame, and in it the selectors of the code and the
+//! stack in one word, which hardly anything else has. Such a word that is left over is a handler that there is not: nothing is lost but an
+//! opportunity. On another stack than the thread's own (an alternate one, a coroutine's) it cannot be known.
+//!
+//! # Safety
+//! What lies between a thread's stack pointer and its stack's end can be read by it.
+#![allow(unsafe_code)]
+use crate::pure::addr::Addr;
+use core::arch::asm;
+use core::sync::atomic::Ordering::Relaxed;
+
+/// A stack with more in use is not looked through.
+const DEEP: usize = 256 << 10;
+
+/// The calling thread's frames are all calls, on its own stack.
+pub fn by_nobody() -> bool {
+    let Some(me) = super::current() else { return false };
+    let sp = 0usize;
+    let here = Addr::of(&sp).0;
+    let (_, end) = me.stack();
+    let known = me.safe_lo.load(Relaxed) <= here && here < end && end - here <= DEEP && !me.is_whole();
+    // SAFETY: this thread's stack, from its frames upwards.
+    known && !unsafe { has_frame(here, end) }
+}
+
+/// # Safety
+/// `from..to` lies above the stack pointer in the calling thread's stack.
+unsafe fn has_frame(from: usize, to: usize) -> bool {
+    let word = selectors();
+    // SAFETY: the caller's promise. Volatile: others' frames.
+    (from & !7..to & !7).step_by(8).any(|at| unsafe { Addr(at).ptr::<u64>().read_volatile() } == word)
+}
+
+/// As the kernel writes them into a frame: the code's, two that are 0, the stack's. Asked: a guest of Xen's has others.
+fn selectors() -> u64 {
+    let (code, stack): (u16, u16);
+    // SAFETY: registers are read.
+    unsafe {
+        asm!("mov {0:x}, cs", "mov {1:x}, ss", out(reg) code, out(reg) stack, options(nomem, nostack, preserves_flags));
+    }
+    u64::from(code) | u64::from(stack) << 48
+}
+
+#[cfg(test)]
+mod tests;
