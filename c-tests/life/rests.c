@@ -1,5 +1,6 @@
 // What a thread has at hand of free blocks goes back while it sleeps; not where it sleeps in a signal handler, which may have
 // come between two instructions of malloc.
+// modes: malloc gc
 // native: no
 // timeout: 60
 // stdout: awake: much at hand; asleep: nothing; asleep in a handler: much

@@ -93,7 +93,7 @@ fn sliced(total: u64, wait: &mut dyn FnMut(u64, *const c_void) -> c_int) -> Opti
     super::threads::arm();
     let errno = errno::get();
     let begun = process::now_ns();
-    let mut rested = false;
+    let mut rested = 0;
     let mut mask = (!is_busy(now)).then(Mask::block);
     let result = loop {
         let rest = match total {
@@ -113,7 +113,8 @@ fn sliced(total: u64, wait: &mut dyn FnMut(u64, *const c_void) -> c_int) -> Opti
         UNTIL.store(process::coarse_ms() + 2000, Relaxed);
         let critical = critical::enter();
         // Once, and before the end of the interval: what was at hand is idle from here on.
-        if !core::mem::replace(&mut rested, true) && interrupted::by_nobody() {
+        rested += 1;
+        if rested == 1 && interrupted::by_nobody(&rested, super::exit::stack_end()) {
             shared::rest(&critical, cache::current());
         }
         purge::tick_if_due(&critical);

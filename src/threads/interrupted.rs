@@ -16,13 +16,17 @@ use core::sync::atomic::Ordering::Relaxed;
 /// A stack with more in use is not looked through.
 const DEEP: usize = 256 << 10;
 
-/// The calling thread's frames are all calls, on its own stack.
-pub fn by_nobody() -> bool {
-    let Some(me) = super::current() else { return false };
-    let sp = 0usize;
-    let here = Addr::of(&sp).0;
-    let (_, end) = me.stack();
-    let known = me.safe_lo.load(Relaxed) <= here && here < end && end - here <= DEEP && !me.is_whole();
+/// The calling thread's frames are all calls, on its own stack. `here` is a variable of the caller's; `main_end`: where the first
+/// thread's stack ends, the only one that is known in mode malloc.
+#[inline(never)]
+pub fn by_nobody(here: &u32, main_end: usize) -> bool {
+    let here = Addr::of(here).0;
+    let (low, end) = match super::current() {
+        Some(me) if me.is_whole() => return false,
+        Some(me) => (me.safe_lo.load(Relaxed), me.stack().1),
+        None => (0, main_end),
+    };
+    let known = low <= here && here < end && end - here <= DEEP;
     // SAFETY: this thread's stack, from its frames upwards.
     known && !unsafe { has_frame(here, end) }
 }
@@ -30,19 +34,23 @@ pub fn by_nobody() -> bool {
 /// # Safety
 /// `from..to` lies above the stack pointer in the calling thread's stack.
 unsafe fn has_frame(from: usize, to: usize) -> bool {
-    let word = selectors();
-    // SAFETY: the caller's promise. Volatile: others' frames.
-    (from & !7..to & !7).step_by(8).any(|at| unsafe { Addr(at).ptr::<u64>().read_volatile() } == word)
+    let (code, stack) = selectors();
+    // In parts: a variable with the whole word would be found itself.
+    (from & !7..to & !7).step_by(8).any(|at| {
+        // SAFETY: the caller's promise. Volatile: others' frames.
+        let word = unsafe { Addr(at).ptr::<u64>().read_volatile() };
+        word as u16 == code && (word >> 16) as u32 == 0 && (word >> 48) as u16 == stack
+    })
 }
 
-/// As the kernel writes them into a frame: the code's, two that are 0, the stack's. Asked: a guest of Xen's has others.
-fn selectors() -> u64 {
+/// Of the code and of the stack: the first and the last part of the kernel's word, with 0 between them. Asked: a guest of Xen's has others.
+fn selectors() -> (u16, u16) {
     let (code, stack): (u16, u16);
     // SAFETY: registers are read.
     unsafe {
         asm!("mov {0:x}, cs", "mov {1:x}, ss", out(reg) code, out(reg) stack, options(nomem, nostack, preserves_flags));
     }
-    u64::from(code) | u64::from(stack) << 48
+    (code, stack)
 }
 
 #[cfg(test)]
