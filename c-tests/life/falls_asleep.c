@@ -70,8 +70,9 @@ static int child(int which) {
     CHECK(sleep_in(which, &left) == 0 && errno == 77);
     double took = now() - begun;
     if (resident_mb() > 12) return printf("%ld MB after the sleep\n", resident_mb()), 1;
-    CHECK(took >= 1.9999 && took < 2.7);
-    // A machine that has other things to do is late itself.
+    CHECK(took >= 1.9999 && took < 3.9);
+    // A machine that has other things to do is late itself: that may happen a few times.
+    int late = 0;
     signal(SIGALRM, handler);
     for (int ms = 450; ms < 1300; ms += 170) {
         make_idle();
@@ -80,7 +81,12 @@ static int child(int which) {
         int result = sleep_in(which, &left), error = errno;
         took = now() - begun;
         CHECK(came == SIGALRM && result == -1 && error == EINTR);
-        CHECK(took > ms / 1000.0 - 0.01 && took < ms / 1000.0 + 0.6);
+        CHECK(took > ms / 1000.0 - 0.01);
+        if (took > ms / 1000.0 + 0.6) {
+            CHECK(++late < 4);
+            ms -= 170;
+            continue;
+        }
         if (left >= 0) CHECK(left <= 2 - took + 0.02 && left >= 2 - took - 1.01);
     }
     return 0;
