@@ -165,12 +165,19 @@ pub fn forked(critical: &Critical) {
     unsafe { metadata::leave_shared(critical) };
 }
 
-/// Before the stop: whether a copy is to be tried, by itself for heaps from `worth` bytes on; `Err`: it was wanted, and why not.
-pub fn wanted(worth: usize) -> Result<bool, Why> {
+/// Whether the option asks for a copy; by itself for heaps from `worth` bytes on.
+pub fn is_worth_it(worth: usize) -> bool {
     match start::options().marking {
-        Marking::Stopped => return Ok(false),
-        Marking::Auto if live::exact() < worth => return Ok(false),
-        _ => {}
+        Marking::Stopped => false,
+        Marking::Auto => live::exact() >= worth,
+        Marking::Snapshot => true,
+    }
+}
+
+/// Before the stop, once [`prepare`]d: whether a copy is to be tried; `Err`: it was wanted, and why not.
+pub fn wanted(worth: usize) -> Result<bool, Why> {
+    if !is_worth_it(worth) {
+        return Ok(false);
     }
     shared().ok_or(Why::NoMemory)?;
     if sandbox::forbids(Need::Copy) {

@@ -93,13 +93,11 @@ pub(super) fn wanted(critical: &Critical, cause: Cause) -> Result<bool, Why> {
     // Each object is to be in limbo when the copy is made that dooms it. A copy needs memory.
     let has_memory = matches!(cause, Cause::Growth | Cause::Stress | Cause::Request);
     let fits = options.mode == Mode::Gc && options.limbo >= 2 && has_memory;
-    if !fits || FAILED.load(Relaxed) >= TRIES {
+    if !fits || FAILED.load(Relaxed) >= TRIES || !copies::is_worth_it(WORTH_IT) {
         return Ok(false);
     }
     copies::prepare(critical);
-    if !copies::wanted(WORTH_IT)? {
-        return Ok(false);
-    }
+    copies::wanted(WORTH_IT)?;
     if gc::has_more_than_objects() { Err(Why::More) } else { Ok(true) }
 }
 
