@@ -118,7 +118,8 @@ fn silent_replacement_is_noticed() {
         refresh(&critical::enter());
         ids
     };
-    let ids = (0..TRIES).map(round).find(|ids| ids[0].1 == ids[1].1).expect("the loader never reuses the place");
+    let ids =
+        (0..TRIES).map(round).find(|ids| ids[0].1 == ids[1].1).expect("the loader never reuses the place");
     let (_, first) = stored(ids[0].0);
     assert_eq!(name_of(ids[0].1, first), "third.so");
 }
