@@ -86,7 +86,9 @@ int main(void) {
         close(ends[1]);
         CHECK(recv(ends[0], &byte, 1, MSG_DONTWAIT) == 0);
         close(ends[0]);
-        CHECK(descriptors() == open && signals == 0);
+        CHECK(signals == 0);
+        /* A thread that begins reads something once. */
+        for (int tries = 0; descriptors() != open; tries++) CHECK(tries < 3);
         poll(NULL, 0, 5);
         clock_gettime(CLOCK_MONOTONIC, &now);
     } while (now.tv_sec - begun.tv_sec < SECONDS);

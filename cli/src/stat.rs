@@ -185,7 +185,7 @@ fn whole(a: &Answer) -> String {
 mod tests {
     use super::*;
 
-    const TEXT: &str = r#"{"version":1,"pid":7,"mode":"gc","metrics":{"heap_live_bytes":2048,"cycles":3,"root_bytes":512,"root_heap_words":200,"root_integers":50,"chance_bytes":1536,"reclaims":0,"reclaimed_bytes":3072,"pause_last_microseconds":1500,"memory_limit_bytes":4096,"memory_used_bytes":1024,"cycles_by_cause":{"growth":1,"cgroup limit":2},"cycles_abandoned":{"no memory":2}}}"#;
+    const TEXT: &str = r#"{"version":1,"pid":7,"mode":"gc","metrics":{"heap_live_bytes":2048,"cycles":3,"cycles_copied":1,"root_bytes":512,"root_heap_words":200,"root_integers":50,"chance_bytes":1536,"reclaims":0,"reclaimed_bytes":3072,"pause_last_microseconds":1500,"memory_limit_bytes":4096,"memory_used_bytes":1024,"cycles_by_cause":{"growth":1,"cgroup limit":2},"cycles_abandoned":{"no memory":2}}}"#;
 
     #[test]
     fn an_answer_is_told() {
@@ -193,7 +193,8 @@ mod tests {
         let text = whole(&answer);
         assert!(text.starts_with("process 7, mode gc\n"), "{text}");
         assert!(
-            text.contains("3 complete, 2 abandoned") && text.contains("  abandoned  2: no memory\n"),
+            text.contains("3 complete, 1 of them by a copy, 2 abandoned")
+                && text.contains("  abandoned  2: no memory\n"),
             "{text}"
         );
         assert!(

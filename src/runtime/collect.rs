@@ -110,7 +110,10 @@ fn look(n: usize) {
     }
     let _errno = errno::Saved::new();
     if copied::is_outstanding() {
-        return copied::attend();
+        copied::attend();
+        if copied::is_waited_for() {
+            return;
+        }
     }
     if parts::is_pending() {
         return parts::attend();
@@ -187,7 +190,8 @@ pub fn for_memory() -> bool {
 pub fn requested() -> Result<(), Abandon> {
     copied::settle();
     let result = cycle(&mut cycle::enter(), Cause::Request);
-    copied::settle().unwrap_or(result).map(|_| ())
+    let copied = if copied::is_waited_for() { copied::settle() } else { None };
+    copied.unwrap_or(result).map(|_| ())
 }
 
 /// Who marks.

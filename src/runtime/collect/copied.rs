@@ -73,13 +73,20 @@ const NONE: u32 = 0;
 const OUT: u32 = 1;
 /// Another collection came in between: what the copy finds is of no use.
 const STALE: u32 = 2;
+/// The copy is waited for so long, on the coarse clock.
+static UNTIL_MS: AtomicU64 = AtomicU64::new(0);
 /// Above this size of the heap whoever allocates waits for the copy.
 static LIMIT: AtomicUsize = AtomicUsize::new(0);
 static FAILED: AtomicU32 = AtomicU32::new(0);
 
-/// Whether what a copy found is waited for.
+/// Whether what a copy found has not been taken up.
 pub fn is_outstanding() -> bool {
     STATE.load(Acquire) != NONE
+}
+
+/// Whether it keeps others from collecting. One that takes too long (somebody stopped it) does not.
+pub fn is_waited_for() -> bool {
+    STATE.load(Acquire) == OUT && process::coarse_ms() < UNTIL_MS.load(Relaxed)
 }
 
 /// In the child of a fork: the copy is its parent's.
@@ -158,6 +165,9 @@ fn mark(
 /// The copy is at work, and the world runs again.
 pub(super) fn begin(held: &mut Held, begun: Begun) {
     const LEAST: usize = 4 << 20;
+    const LEAST_SPEED: usize = 50 << 10;
+    let patience = 100 * start::options().deadline as u64 + (begun.before / LEAST_SPEED) as u64;
+    UNTIL_MS.store(process::coarse_ms() + patience, Relaxed);
     LIMIT.store(live::estimate().saturating_add(held.pacer().goal().max(LEAST)), Relaxed);
     // SAFETY: the lock is held.
     unsafe { *BEGUN.0.get() = Some(begun) };
@@ -186,7 +196,7 @@ pub fn attend() {
     const NAPS: u32 = 400;
     let mut naps = 0;
     while !is_done() {
-        if naps == NAPS || live::estimate() < LIMIT.load(Relaxed) {
+        if naps == NAPS || !is_waited_for() || live::estimate() < LIMIT.load(Relaxed) {
             return;
         }
         naps += 1;
@@ -201,8 +211,13 @@ pub fn attend() {
 pub fn settle() -> Option<Result<Sum, Abandon>> {
     const NAP_NS: i64 = 200_000;
     while is_outstanding() {
-        if is_done() {
-            return finish(&mut cycle::enter());
+        if is_done()
+            && let Some(result) = finish(&mut cycle::enter())
+        {
+            return Some(result);
+        }
+        if is_outstanding() && !is_waited_for() {
+            return Some(Err(Abandon::Stop));
         }
         process::sleep_ns(NAP_NS);
     }
