@@ -19,9 +19,8 @@ use crate::ground::lock::{Lock, Rank};
 use crate::pages;
 use crate::pure::addr::PAGE_SIZE;
 use crate::spans::Span;
-use crate::spans::span::{flag, kind};
+use crate::spans::span::kind;
 use core::mem::MaybeUninit;
-use core::sync::atomic::Ordering;
 
 /// As many as are kept.
 const MOST: usize = 64;
@@ -66,11 +65,10 @@ impl Kept {
     }
 }
 
-/// Keeps a span that its user gave up, as [`kind::KEPT`]. False: it is too large for that, or has grown by being remapped: the next
-/// that grows begins small and would not take it.
+/// Keeps a span that its user gave up, as [`kind::KEPT`]. False: it is too large for that.
 pub fn put(critical: &Critical, span: &'static Span) -> bool {
     let pages = span.pages.get() as usize;
-    if pages > PAGES_OF_ONE || span.flags.load(Ordering::Relaxed) & flag::OWN_MAPPING != 0 {
+    if pages > PAGES_OF_ONE {
         return false;
     }
     let mut kept = KEPT.lock(critical);
