@@ -19,8 +19,9 @@ use crate::ground::lock::{Lock, Rank};
 use crate::pages;
 use crate::pure::addr::PAGE_SIZE;
 use crate::spans::Span;
-use crate::spans::span::kind;
+use crate::spans::span::{flag, kind};
 use core::mem::MaybeUninit;
+use core::sync::atomic::Ordering;
 
 /// As many as are kept.
 const MOST: usize = 64;
@@ -65,10 +66,11 @@ impl Kept {
     }
 }
 
-/// Keeps a span that its user gave up, as [`kind::KEPT`]. False: it is too large for that.
+/// Keeps a span that its user gave up, as [`kind::KEPT`]. False: it is too large for that, or has grown by being remapped: the next
+/// that grows begins small and would not take it.
 pub fn put(critical: &Critical, span: &'static Span) -> bool {
     let pages = span.pages.get() as usize;
-    if pages > PAGES_OF_ONE {
+    if pages > PAGES_OF_ONE || span.flags.load(Ordering::Relaxed) & flag::OWN_MAPPING != 0 {
         return false;
     }
     let mut kept = KEPT.lock(critical);

@@ -256,12 +256,12 @@ fn move_large(critical: &Critical, span: &'static Span, bytes: usize) -> Option<
     let (base, old) = (span.base(), span.size.get());
     let room = map_room(bytes, PAGE_SIZE)?;
     own::add(room, room.add(bytes));
-    let listed = map::set(critical, room, 1, Some(span)) && insert_huge(critical, room, span);
+    // Tried where there is a way back: afterwards records are in what this leaves.
+    let listed = list(critical, span, room);
     // SAFETY: both ranges are ours; the object belongs to the caller of realloc.
-    if !listed || unsafe { vm::move_pages(base, old, room) }.is_err() {
-        remove_huge(critical, room);
-        let _ = map::set(critical, room, 1, None);
-        own::remove(room, room.add(bytes));
+    let came = listed && unsafe { vm::move_pages(base, old, room) }.is_ok();
+    unlist(critical, room, bytes);
+    if !came {
         // SAFETY: mapped above; nobody uses it.
         let _ = unsafe { vm::unmap(room, bytes) };
         return None;
@@ -271,22 +271,18 @@ fn move_large(critical: &Critical, span: &'static Span, bytes: usize) -> Option<
         let _ = vm::unmap(room.add(old), bytes - old);
         vm::remap(room, old, bytes, true)
     };
-    own::remove(room, room.add(bytes));
     let Ok(new) = grown else {
         // SAFETY: back to where it was; there is nothing any more.
         let back = unsafe { vm::move_back(room, old, base) };
         if back.is_err() {
             crate::ground::fatal::die(format_args!("realloc: {base:?} cannot be moved back from {room:?}"));
         }
-        remove_huge(critical, room);
-        let _ = map::set(critical, room, 1, None);
         return None;
     };
-    own::add(new, new.add(bytes));
     // It came from the heap with its pages.
     thp::object(new, bytes);
     resized(span, new, bytes);
-    moved(critical, span, room, new);
+    relist(critical, span, new);
     span.flags.fetch_or(flag::OWN_MAPPING, Ordering::Relaxed);
     span.publish(kind::HUGE);
     let _ = map::set(critical, base, old / PAGE_SIZE, None);
@@ -300,31 +296,41 @@ fn resize_huge(critical: &Critical, span: &'static Span, bytes: usize) -> Option
     if bytes > old && !limit::charge(critical, (bytes - old) / PAGE_SIZE) {
         return None;
     }
-    // The record must follow the move in one step for the collector: a critical section does.
+    // For the collector the records follow the move in one step: a critical section is one. For other threads they are gone
+    // before the place is: what they map may come to lie there.
+    unlist(critical, base, old);
     // SAFETY: the object belongs to the caller of realloc, who gets the new address.
     let new = unsafe { vm::remap(base, old, bytes, true) }.ok();
     // What was charged too much, or is gone.
     if new.is_none() || bytes < old {
         limit::discharge(critical, old.abs_diff(bytes) / PAGE_SIZE);
     }
-    let new = new?;
-    own::remove(base, base.add(old));
-    own::add(new, new.add(bytes));
-    resized(span, new, bytes);
-    moved(critical, span, base, new);
-    Some(new.ptr())
+    if let Some(new) = new {
+        resized(span, new, bytes);
+    }
+    relist(critical, span, span.base());
+    new.map(Addr::ptr)
 }
 
-/// The records of a huge object that was at `old` follow it.
-fn moved(critical: &Critical, span: &'static Span, old: Addr, new: Addr) {
-    if new != old {
-        remove_huge(critical, old);
-        let _ = map::set(critical, old, 1, None);
-        // One slot was just given up and leaves are rarely missing; if one is, the object
-        // would be lost to free.
-        if !map::set(critical, new, 1, Some(span)) || !insert_huge(critical, new, span) {
-            crate::ground::fatal::die(format_args!("realloc: no memory for the records of {new:?}"));
-        }
+/// The mapping at `base` is `span`'s. False: no memory for the records.
+fn list(critical: &Critical, span: &'static Span, base: Addr) -> bool {
+    map::set(critical, base, 1, Some(span)) && insert_huge(critical, base, span)
+}
+
+/// The mapping at `base` is about to go, or to move.
+fn unlist(critical: &Critical, base: Addr, bytes: usize) {
+    remove_huge(critical, base);
+    let _ = map::set(critical, base, 1, None);
+    own::remove(base, base.add(bytes));
+}
+
+/// The mapping of an object that was [`unlist`]ed is at `base` now.
+fn relist(critical: &Critical, span: &'static Span, base: Addr) {
+    own::add(base, base.add(span.size.get()));
+    // One slot was just given up and leaves are rarely missing; if one is, the object
+    // would be lost to free.
+    if !list(critical, span, base) {
+        crate::ground::fatal::die(format_args!("realloc: no memory for the records of {base:?}"));
     }
 }
 
