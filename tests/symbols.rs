@@ -104,6 +104,9 @@ fn what_every_program_touches_lies_together() {
         let (_, _, size) = section(&table, name);
         assert!(size < most << 10, "{name} has {} KiB: what is large goes to another section", size >> 10);
     }
+    // ld.so's word for the library's end would keep what the program maps there.
+    let (large, _, size) = section(&table, ".bss_large");
+    assert_ne!((large + size) % 0x1000, 0, "the library ends with a page");
     // A window of the file is one of the memory then.
     for name in [".rodata", ".text", ".data"] {
         let (address, place, _) = section(&table, name);
