@@ -9,6 +9,7 @@
 // told: gleaner: gc: revived * resurrected 0
 #include "check.h"
 #include "gleaner.h"
+#include "unseen.h"
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
@@ -23,25 +24,26 @@ static __attribute__((noinline)) void lose(void) {
 static size_t in_use(void) { return mallinfo2().uordblks; }
 
 static volatile int stopped;
-/* The copies are this process's children, as it inherits orphans. The one in between ends soon: that is none. */
+/* What a file of a process says first; else `what` stays. */
+static void said(int pid, const char *file, const char *how, void *what) {
+    char path[64];
+    sprintf(path, "/proc/%d/%s", pid, file);
+    FILE *f = fopen(path, "r");
+    if (!f) return;
+    if (fscanf(f, how, what) != 1) errno = 0;
+    fclose(f);
+}
+/* Stops a copy: it is one by what it says of itself, and the process that makes it says nothing yet. */
 static void *hunt(void *unused) {
-    char path[64], text[4096];
-    sprintf(path, "/proc/self/task/%d/children", getpid());
     while (!stopped) {
-        FILE *f = fopen(path, "r");
-        size_t n = fread(text, 1, sizeof text - 1, f);
-        text[n] = 0;
-        fclose(f);
-        char name[64], state = 'Z';
-        int pid = atoi(text);
-        if (pid <= 0 || kill(pid, SIGSTOP) != 0) continue;
+        int pid = first_child(), score = 0;
+        char state = 'Z';
+        if (pid <= 0) continue;
+        said(pid, "oom_score_adj", "%d", &score);
+        if (score != 1000 || kill(pid, SIGSTOP) != 0) continue;
         usleep(20000);
-        sprintf(name, "/proc/%d/stat", pid);
-        if ((f = fopen(name, "r"))) {
-            if (fscanf(f, "%*d %*s %c", &state) != 1) state = 'Z';
-            fclose(f);
-        }
-        if (state == 'T' && atoi(text) == pid)
+        said(pid, "stat", "%*d %*s %c", &state);
+        if (state == 'T')
             stopped = pid;
         else
             kill(pid, SIGCONT);

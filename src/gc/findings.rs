@@ -17,13 +17,12 @@
 //! world is stopped.
 #![allow(unsafe_code)]
 use super::bits::words;
-use super::limbo::{Doom, Moved};
+use super::limbo::{self, Doom, Moved};
 use super::object::{self, Colour};
 use super::protected::Protected;
 use crate::ground::critical::Critical;
-use crate::heap::limbo::{IN, Limbo};
+use crate::heap::limbo::IN;
 use crate::pure::addr::Addr;
-use crate::spans::span::tag;
 use crate::spans::{Span, slab};
 use core::sync::atomic::Ordering;
 
@@ -36,8 +35,7 @@ fn shape(span: &Span) -> u64 {
 
 /// The `at`-th word of the span's bits of objects in limbo.
 fn in_limbo(span: &Span, at: usize) -> u64 {
-    let tagged = span.owner.load(Ordering::Relaxed) & tag::LIMBO != 0;
-    let limbo = Limbo::of(span).filter(|limbo| tagged && limbo.fits(span) && at < limbo.words());
+    let limbo = limbo::of(span).filter(|limbo| at < limbo.words());
     limbo.map_or(0, |limbo| limbo.word(IN, at).load(Ordering::Relaxed))
 }
 

@@ -101,12 +101,16 @@ fn update_span(critical: &Critical, span: &'static Span, needed: u8, doom: Doom,
     }
 }
 
+/// The limbo of a span that has one in this life of its descriptor.
+pub(super) fn of(span: &Span) -> Option<Limbo> {
+    let tagged = span.owner.load(Ordering::Relaxed) & tag::LIMBO != 0;
+    Limbo::of(span).filter(|limbo| tagged && limbo.fits(span))
+}
+
 /// Whether the collector is about to reclaim an object.
 pub fn is_doomed(span: &'static Span, index: u32) -> bool {
     let (at, bit) = (index as usize / 64, index % 64);
-    Limbo::of(span)
-        .filter(|limbo| span.owner.load(Ordering::Relaxed) & tag::LIMBO != 0 && limbo.fits(span))
-        .is_some_and(|limbo| limbo.word(DOOMED, at).load(Ordering::Relaxed) >> bit & 1 != 0)
+    of(span).is_some_and(|limbo| limbo.word(DOOMED, at).load(Ordering::Relaxed) >> bit & 1 != 0)
 }
 
 fn clear(limbo: Limbo) {

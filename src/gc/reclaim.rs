@@ -44,8 +44,11 @@ impl Parts {
     }
     /// One part; false: all are done.
     pub fn next(&mut self, critical: &Critical) -> bool {
-        let Parts { walk, fill, before, freed } = self;
-        walk.slab(|span| reclaim(critical, span, (*fill, *before), freed))
+        let Some(spans) = self.walk.next() else { return false };
+        for span in spans.iter().filter(|span| span.kind() != kind::NONE) {
+            reclaim(critical, span, (self.fill, self.before), &mut self.freed);
+        }
+        true
     }
 }
 

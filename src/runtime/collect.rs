@@ -17,7 +17,7 @@ mod parts;
 use self::copied::Begun;
 use self::parts::Pending;
 use super::copies::{self, Why};
-use super::cycle::{self, Held};
+use super::cycle::{self, Guarded, Held};
 use super::telemetry::{self, Done, Phases};
 use super::world::{Gaps, OwnStack, Process};
 use super::{audit, early, log, start};
@@ -35,13 +35,9 @@ use crate::roots::Snapshot;
 use crate::sys::process::{now_ns, thread_ns};
 use crate::sys::{errno, tls};
 use crate::threads;
-use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
-struct Shared(UnsafeCell<Pacer>);
-// SAFETY: used by the holder of the cycle's lock only (and by `begin`, before there are others).
-unsafe impl Sync for Shared {}
-static PACER: Shared = Shared(UnsafeCell::new(Pacer::new(Knobs { min_growth: usize::MAX, growth: 100 })));
+static PACER: Guarded<Pacer> = Guarded::new(Pacer::new(Knobs { min_growth: usize::MAX, growth: 100 }));
 
 /// An estimate above this is worth a look; MAX until [`begin`] ran, and when nothing can be reclaimed.
 static HIGH: AtomicUsize = AtomicUsize::new(usize::MAX);
@@ -62,8 +58,10 @@ pub fn begin(options: &Options) {
         return;
     }
     let knobs = Knobs { min_growth: options.min_growth, growth: options.growth as usize };
-    // SAFETY: no collection can have begun: HIGH and EVERY say never.
-    unsafe { *PACER.0.get() = Pacer::new(knobs) };
+    // Nobody else asks for the lock yet: HIGH and EVERY say never.
+    let Some(mut held) = cycle::try_enter() else { return };
+    *PACER.of(&mut held) = Pacer::new(knobs);
+    drop(held);
     let every = match options.collect_every {
         0 if options.mode == Mode::Audit => audit::EVERY,
         every => every,
@@ -133,7 +131,7 @@ fn look(n: usize) {
             live::HANDED.store(0, Relaxed);
             if start::options().collect_every != 0 {
                 let _ = cycle(&mut held, Cause::Stress);
-            } else if held.pacer().wait(now_ns()) == 0 {
+            } else if PACER.of(&mut held).wait(now_ns()) == 0 {
                 let _ = cycle(&mut held, Cause::Audit);
             }
         }
@@ -144,7 +142,7 @@ fn look(n: usize) {
     }
     let Some(mut held) = cycle::try_enter() else { return };
     let (exact, now) = (live::exact(), now_ns());
-    let pacer = held.pacer();
+    let pacer = PACER.of(&mut held);
     if exact < pacer.base() {
         pacer.shrunk(exact);
     }
@@ -160,18 +158,11 @@ fn look(n: usize) {
 /// estimate as is missing to the trigger (or a little, if only the time forbids a cycle), or when
 /// the heap has become much smaller.
 fn watch(held: &mut Held, exact: usize) {
-    let (pacer, estimate) = (held.pacer(), live::estimate());
+    let (pacer, estimate) = (PACER.of(held), live::estimate());
     let goal = pacer.goal();
     let more = pacer.trigger().saturating_sub(exact).max(goal / 16);
     HIGH.store(estimate.saturating_add(more.min(early::stride(held, goal, exact))), Relaxed);
     LOW.store(estimate.saturating_sub(goal / 4), Relaxed);
-}
-
-impl Held {
-    fn pacer(&mut self) -> &mut Pacer {
-        // SAFETY: the lock is held and `self` is borrowed.
-        unsafe { &mut *PACER.0.get() }
-    }
 }
 
 /// Memory is short: collects until something was freed, at most as often as limbo asks for.
@@ -296,9 +287,9 @@ fn conclude(held: &mut Held, pending: Pending) -> Sum {
         cost,
         copied: phases.is_copied(),
     };
-    let base = held.pacer().base();
+    let base = PACER.of(held).base();
     early::complete(held, cause, base, &report);
-    held.pacer().complete(&report);
+    PACER.of(held).complete(&report);
     watch(held, report.after);
     tell(
         2,
@@ -328,7 +319,7 @@ fn given_up(held: &mut Held, cause: Cause, why: Abandon, before: usize, phases: 
     STATS.pause(resumed - began);
     STATS.abandon(why);
     early::abandoned(held, cause, began, resumed);
-    held.pacer().abandoned(before, began, resumed);
+    PACER.of(held).abandoned(before, began, resumed);
     watch(held, before);
     tell(1, format_args!("gc: collection abandoned: {}", why.reason()));
     telemetry::collected(cause.word(), &Phases { ended: resumed, ..*phases }, Err(why));

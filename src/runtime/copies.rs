@@ -9,8 +9,6 @@
 //!
 //! What is kept from check to check lies in memory that both share, and belongs to the copy as long as it is at work.
 //!
-//! [`Process::gather`]: super::world::Process::gather
-//!
 //! # Safety
 //! The shared region is zeroed, large enough for a [`Shared`], and stays; of it only atomics are used while a copy
 //! may be at work, the rest by the copy alone then, else by the holder of the cycle's lock.
@@ -19,6 +17,8 @@ mod why;
 
 use super::collect::copied::Told;
 use super::start;
+use super::world::Process;
+use crate::gc::Abandon;
 use crate::gc::stats::Count;
 use crate::ground::critical::Critical;
 use crate::heap::live;
@@ -37,10 +37,6 @@ use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering::*};
 pub use why::{Why, fell_back, print};
 
-/// Less than this is marked before a copy would have been made, bytes.
-pub const WORTH_IT: usize = 4 << 20;
-
-/// How many copies were made.
 static MADE: Count = Count::new();
 
 /// What a process shares with its copies.
@@ -174,11 +170,8 @@ pub fn is_worth_it(worth: usize) -> bool {
     }
 }
 
-/// Before the stop, once [`prepare`]d: whether a copy is to be tried; `Err`: it was wanted, and why not.
-pub fn wanted(worth: usize) -> Result<bool, Why> {
-    if !is_worth_it(worth) {
-        return Ok(false);
-    }
+/// Before the stop, once [`prepare`]d: why a copy cannot be had, as far as that is known.
+pub fn may_try() -> Result<(), Why> {
     shared().ok_or(Why::NoMemory)?;
     if sandbox::forbids(Need::Copy) {
         return Err(Why::Forbidden);
@@ -186,10 +179,7 @@ pub fn wanted(worth: usize) -> Result<bool, Why> {
     if is_busy() {
         return Err(Why::Busy);
     }
-    if let Some(why) = verdict() {
-        return Err(why);
-    }
-    Ok(true)
+    verdict().map_or(Ok(()), Err)
 }
 
 /// Why the last copy did nothing, once.
@@ -212,8 +202,18 @@ pub fn is_news(sum: u64) -> bool {
 static RANGES_AT: AtomicUsize = AtomicUsize::new(0);
 const RANGES: usize = 2 << 20;
 
-/// Ends of stacks for a copy and the process in between.
-pub fn stacks(critical: &Critical) -> Option<(Addr, Addr)> {
+/// Before a copy is made, the world being stopped: has `process` gather what the copy would lack. Ends of stacks for the copy and the process in between.
+pub fn ready(critical: &Critical, process: &mut Process<'_>) -> Result<(Addr, Addr), Why> {
+    let tops = stacks(critical).ok_or(Why::NoMemory)?;
+    match process.gather() {
+        Ok(true) => Ok(tops),
+        Ok(false) => Err(Why::Shared),
+        Err(Abandon::NoMemory) => Err(Why::NoMemory),
+        Err(_) => Err(Why::Kernel),
+    }
+}
+
+fn stacks(critical: &Critical) -> Option<(Addr, Addr)> {
     const BETWEEN: usize = 16 << 10;
     const COPY: usize = 256 << 10;
     if RANGES_AT.load(Relaxed) == 0 {
@@ -235,7 +235,10 @@ pub fn make(
         return Err(Why::Namespace);
     }
     // The kernel would tell the program's handler of the fork, and wait for it.
-    if descriptors::any(b"anon_inode:[userfaultfd]") != Ok(false) {
+    let mut handled = false;
+    let seen =
+        descriptors::each_other(&mut |_, link| handled |= link.starts_with(b"anon_inode:[userfaultfd]"));
+    if handled || seen.is_err() {
         return Err(Why::Userfault);
     }
     let shared = shared().ok_or(Why::NoMemory)?;
@@ -355,6 +358,7 @@ pub fn is_whole(snapshot: &Snapshot) -> Result<(), Why> {
     if whole { Ok(()) } else { Err(Why::Absent) }
 }
 
+/// How many copies were made.
 pub fn made() -> u64 {
     MADE.get()
 }

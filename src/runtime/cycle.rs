@@ -103,6 +103,20 @@ impl Held {
     }
 }
 
+/// What belongs to the holder of the lock.
+pub struct Guarded<T>(UnsafeCell<T>);
+// SAFETY: whoever comes by a reference has the one `Held` that there is, for as long as he has it.
+unsafe impl<T: Send> Sync for Guarded<T> {}
+impl<T> Guarded<T> {
+    pub const fn new(value: T) -> Guarded<T> {
+        Guarded(UnsafeCell::new(value))
+    }
+    pub fn of<'a>(&'a self, _held: &'a mut Held) -> &'a mut T {
+        // SAFETY: the lock is held, and the proof of that is borrowed.
+        unsafe { &mut *self.0.get() }
+    }
+}
+
 impl Drop for Held {
     fn drop(&mut self) {
         // SAFETY: this thread holds the lock since it was made.

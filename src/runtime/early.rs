@@ -3,17 +3,12 @@
 //! Only where the collector looks at the heap anyway ([`super::collect`]), a slow path of an allocation that made the heap
 //! grow; on the cycle's stack. The kernel's files are read once a second, and sooner where the heap has grown by a good part of
 //! what was left: for a fiftieth of the time at most. Where a filter forbids collections none is read.
-//!
-//! # Safety
-//! The state belongs to the holder of the cycle's lock.
-#![allow(unsafe_code)]
-use super::cycle::Held;
+use super::cycle::{Guarded, Held};
 use super::{log, start};
 use crate::gc::cause::Cause;
 use crate::gc::early::{self, Early, Heap, Line, Surroundings};
 use crate::gc::pacer::Report;
 use crate::gc::stats::{Count, STATS};
-use crate::ground::critical::Critical;
 use crate::ground::out;
 use crate::heap::kept::{self, Which};
 use crate::pages;
@@ -22,7 +17,6 @@ use crate::pure::options::Mode;
 use crate::sys::cgroup::{self, Group};
 use crate::sys::process::thread_ns;
 use crate::sys::sandbox::{self, Need};
-use core::cell::UnsafeCell;
 
 const SECOND: u64 = 1_000_000_000;
 /// A process may be moved to another group, and mounts change.
@@ -48,10 +42,7 @@ struct State {
     given: u64,
     early: Early,
 }
-struct Shared(UnsafeCell<State>);
-// SAFETY: used by the holder of the cycle's lock only.
-unsafe impl Sync for Shared {}
-static STATE: Shared = Shared(UnsafeCell::new(State {
+static STATE: Guarded<State> = Guarded::new(State {
     group: None,
     found: 0,
     around: Surroundings::NONE,
@@ -61,7 +52,7 @@ static STATE: Shared = Shared(UnsafeCell::new(State {
     gain: 0,
     given: 0,
     early: Early::START,
-}));
+});
 
 /// The group's limit, 0 for none, and what was used of it when it was looked at last.
 pub static LIMIT: Count = Count::new();
@@ -74,23 +65,16 @@ fn line() -> Option<Line> {
     on.then_some(Line { percent: options.cgroup })
 }
 
-fn state(_: &mut Held) -> &'static mut State {
-    // SAFETY: the lock is held; nobody keeps what is returned beyond its use here.
-    unsafe { &mut *STATE.0.get() }
-}
-
 /// Why to collect now although the heap of `size` bytes has grown from `base` by less than the goal.
 pub fn wanted(held: &mut Held, size: usize, base: usize, now: u64) -> Option<Cause> {
     let line = line()?;
-    if state(held).is_due(line, size, now) {
-        held.run(|held, _| state(held).look(line, size, now))?;
+    if STATE.of(held).is_due(line, size, now) {
+        held.run(|held, _| STATE.of(held).look(line, size, now))?;
     }
-    let state = state(held);
+    let state = STATE.of(held);
     state.around.cause(line)?;
     if now.saturating_sub(state.given) >= GIVE_EVERY {
-        state.given = now;
-        let freed = give_back(held.critical());
-        state.around.used = state.around.used.saturating_sub(freed as u64);
+        give_back(held, now);
     }
     let heap = Heap {
         size,
@@ -98,6 +82,7 @@ pub fn wanted(held: &mut Held, size: usize, base: usize, now: u64) -> Option<Cau
         limbo: STATS.limbo.bytes.get() as usize,
         least: early::least(start::options().min_growth),
     };
+    let state = STATE.of(held);
     state.gain = heap.gain();
     state.early.cause(&state.around, line, &heap, now)
 }
@@ -115,7 +100,7 @@ pub fn first() -> usize {
 /// How much more the heap of `size` may grow, whose goal is to grow by `goal`, before it is looked at again.
 pub fn stride(held: &mut Held, goal: usize, size: usize) -> usize {
     let Some(line) = line() else { return usize::MAX };
-    let state = state(held);
+    let state = STATE.of(held);
     state.early.stride(&state.around, line, goal, size, early::least(start::options().min_growth))
 }
 
@@ -124,27 +109,28 @@ pub fn complete(held: &mut Held, cause: Cause, base: usize, report: &Report) {
     if line().is_none() {
         return;
     }
-    let state = state(held);
+    let state = STATE.of(held);
     let gain = if cause.is_early() { state.gain } else { report.before.saturating_sub(base) };
     state.early.complete(cause, gain, report);
     if cause.is_early() && report.reclaimed != 0 {
-        let freed = give_back(held.critical());
-        state.around.used = state.around.used.saturating_sub(freed as u64);
-        state.given = report.ended;
+        give_back(held, report.ended);
     }
 }
 
 /// A cycle was abandoned.
 pub fn abandoned(held: &mut Held, cause: Cause, began: u64, ended: u64) {
     if cause.is_early() {
-        state(held).early.in_vain(ended, ended.saturating_sub(began));
+        STATE.of(held).early.in_vain(ended, ended.saturating_sub(began));
     }
 }
 
-/// Free memory goes back to the system; how many bytes of pages.
-fn give_back(critical: &Critical) -> usize {
-    kept::age(critical, Which::All);
-    pages::scavenge(critical, usize::MAX) * PAGE_SIZE
+/// Free memory goes back to the system.
+fn give_back(held: &mut Held, now: u64) {
+    kept::age(held.critical(), Which::All);
+    let freed = pages::scavenge(held.critical(), usize::MAX) * PAGE_SIZE;
+    let state = STATE.of(held);
+    state.given = now;
+    state.around.used = state.around.used.saturating_sub(freed as u64);
 }
 
 impl State {

@@ -31,6 +31,9 @@ use crate::threads::{self, WorldStopped};
 use core::cell::RefCell;
 use core::sync::atomic::{AtomicBool, Ordering};
 
+/// Less than this is marked before a copy would have been made, bytes.
+const WORTH_IT: usize = 4 << 20;
+
 #[derive(PartialEq, Eq, Clone, Copy, Debug)]
 pub enum Outcome {
     Clean,
@@ -163,11 +166,8 @@ pub(super) fn look<R>(
     let wish = match sort {
         Sort::Last => Err(None),
         Sort::Again => Err(copies::verdict()),
-        Sort::Live(work) => match copies::wanted(copies::WORTH_IT) {
-            Ok(true) => Ok(work),
-            Ok(false) => Err(None),
-            Err(why) => Err(Some(why)),
-        },
+        Sort::Live(_) if !copies::is_worth_it(WORTH_IT) => Err(None),
+        Sort::Live(work) => copies::may_try().map(|()| work).map_err(Some),
     };
     let begun = process::now_ns();
     let mut then = Some(then);
@@ -219,13 +219,7 @@ fn in_copy(
     work: Work,
     tell: &mut dyn FnMut(Result<Seen<'_>, Abandon>),
 ) -> Result<(), Why> {
-    let tops = copies::stacks(critical).ok_or(Why::NoMemory)?;
-    match host.gather() {
-        Ok(true) => {}
-        Ok(false) => return Err(Why::Shared),
-        Err(Abandon::NoMemory) => return Err(Why::NoMemory),
-        Err(_) => return Err(Why::Kernel),
-    }
+    let tops = copies::ready(critical, host)?;
     let tid = stopped.me().tid.load(Ordering::Relaxed);
     copies::make(stopped, tops, work.keep, &mut |shared| {
         let begun = process::now_ns();

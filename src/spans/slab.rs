@@ -114,34 +114,30 @@ pub fn for_each_unused(mut f: impl FnMut(&'static Span)) {
     });
 }
 
-/// A walk over all descriptors in parts. Those of slabs that are made meanwhile are not met.
+/// A walk over all descriptors, used or not, slab by slab. Those of slabs that are made meanwhile are not met.
 pub struct Walk {
     next: *const Slab,
 }
-// SAFETY: slabs stay, and are `Sync` but for `next`, which only grows towards the front.
+// SAFETY: it leads to slabs, which stay and are for all threads.
 unsafe impl Send for Walk {}
 
 impl Walk {
     pub fn begin() -> Walk {
         Walk { next: SLABS.load(Ordering::Acquire) }
     }
-    /// Calls `f` with the descriptors in use of one more slab; whether there was one.
-    pub fn slab(&mut self, mut f: impl FnMut(&'static Span)) -> bool {
+}
+impl Iterator for Walk {
+    type Item = &'static [Span];
+    #[inline(always)]
+    fn next(&mut self) -> Option<&'static [Span]> {
         // SAFETY: linked slabs stay.
-        let Some(slab) = (unsafe { self.next.as_ref::<'static>() }) else { return false };
-        slab.spans.iter().filter(|span| span.kind() != kind::NONE).for_each(&mut f);
+        let slab = unsafe { self.next.as_ref::<'static>() }?;
         self.next = slab.next.load(Ordering::Acquire);
-        true
+        Some(&slab.spans)
     }
 }
 
 #[inline(always)]
-fn each(mut f: impl FnMut(&'static Span)) {
-    let mut slab = SLABS.load(Ordering::Acquire);
-    while !slab.is_null() {
-        // SAFETY: linked slabs stay.
-        let s: &'static Slab = unsafe { &*slab };
-        s.spans.iter().for_each(&mut f);
-        slab = s.next.load(Ordering::Acquire);
-    }
+fn each(f: impl FnMut(&'static Span)) {
+    Walk::begin().flatten().for_each(f);
 }

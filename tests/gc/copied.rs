@@ -3,20 +3,9 @@ use crate::fixture::*;
 use gleaner_core::gc::limbo::{Doom, Moved};
 use gleaner_core::gc::{findings, reclaim};
 use gleaner_core::ground::critical;
-use gleaner_core::heap::live::RESURRECTED;
 use gleaner_core::spans::span::tag;
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
-
-fn resurrected() -> u64 {
-    RESURRECTED.load(Ordering::Relaxed)
-}
-fn allocated() -> usize {
-    unreachable(&mut roots(&[]), CHECKED).1.allocated.objects
-}
-fn kinds() -> [usize; 4] {
-    [24, 5000, 300_000, 5 << 20]
-}
 
 /// A cycle up to the second resume. `between`: the program, after the copy was made.
 fn halves(world: &mut Roots, needed: u8, between: impl FnOnce()) -> Moved {

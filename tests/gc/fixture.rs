@@ -2,6 +2,7 @@
 use gleaner_core::gc::limbo::{Doom, Moved};
 use gleaner_core::gc::{self, Abandon, Found, Marked, Scan, Settings, World};
 use gleaner_core::ground::critical;
+use gleaner_core::heap::live::RESURRECTED;
 use gleaner_core::heap::resize::{self, Resized, Trace};
 use gleaner_core::heap::secure::How;
 use gleaner_core::heap::{bins, cache, fast, release};
@@ -192,6 +193,19 @@ pub fn unreachable(world: &mut Roots, settings: Settings) -> (BTreeSet<usize>, F
         assert_eq!(set.len(), marked.found.unreachable.objects);
         (set, marked.found)
     })
+}
+
+/// How often the program used an object in limbo.
+pub fn resurrected() -> u64 {
+    RESURRECTED.load(Ordering::Relaxed)
+}
+/// Objects of the heap, reachable or not.
+pub fn allocated() -> usize {
+    unreachable(&mut roots(&[]), CHECKED).1.allocated.objects
+}
+/// A size of each sort of object.
+pub fn kinds() -> [usize; 4] {
+    [24, 5000, 300_000, 5 << 20]
 }
 
 /// A whole cycle with limbo, up to the resume.

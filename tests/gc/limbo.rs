@@ -4,21 +4,10 @@ use crate::fixture::*;
 use gleaner_core::gc::limbo::Doom;
 use gleaner_core::gc::reclaim;
 use gleaner_core::ground::critical;
-use gleaner_core::heap::live::RESURRECTED;
 use gleaner_core::heap::resize;
 use gleaner_core::spans::span::tag;
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
-
-fn resurrected() -> u64 {
-    RESURRECTED.load(Ordering::Relaxed)
-}
-fn allocated() -> usize {
-    unreachable(&mut roots(&[]), CHECKED).1.allocated.objects
-}
-fn kinds() -> [usize; 4] {
-    [24, 5000, 300_000, 5 << 20]
-}
 
 #[test]
 fn an_object_is_reclaimed_in_the_nth_cycle_and_not_before() {

@@ -11,19 +11,21 @@
 //! If the copy came to nothing, the collection is made again with the program stopped, at once.
 //!
 //! # Safety
-//! [`Told`] belongs to the copy while it is at work, else to the holder of the cycle's lock, as [`BEGUN`] always does.
+//! [`Told`] belongs to the copy while it is at work, else to the holder of the cycle's lock.
 #![allow(unsafe_code)]
-use super::{Ended, Held, Phases};
+use super::{Ended, Held, PACER, Phases};
 use crate::gc::cause::Cause;
 use crate::gc::findings;
 use crate::gc::limbo::{Doom, Moved};
 use crate::gc::{self, Abandon, Found, Settings, Sum};
 use crate::ground::{critical::Critical, fatal};
 use crate::heap::live;
+use crate::pure::addr::Addr;
 use crate::pure::options::Mode;
 use crate::runtime::copies::{self, Shared, Why};
+use crate::runtime::cycle::{self, Guarded};
+use crate::runtime::start;
 use crate::runtime::world::Process;
-use crate::runtime::{cycle, start};
 use crate::sys::process::{self, now_ns, thread_ns};
 use crate::sys::vm;
 use crate::threads::{self, WorldStopped};
@@ -62,10 +64,7 @@ pub(super) struct Begun {
     /// Nanoseconds of processor time.
     pub cost: u64,
 }
-struct Kept(UnsafeCell<Option<Begun>>);
-// SAFETY: see the chapter above.
-unsafe impl Sync for Kept {}
-static BEGUN: Kept = Kept(UnsafeCell::new(None));
+static BEGUN: Guarded<Option<Begun>> = Guarded::new(None);
 
 /// A copy marks, or has marked, for this collection.
 static STATE: AtomicU32 = AtomicU32::new(NONE);
@@ -104,7 +103,7 @@ pub(super) fn wanted(critical: &Critical, cause: Cause) -> Result<bool, Why> {
         return Ok(false);
     }
     copies::prepare(critical);
-    copies::wanted(WORTH_IT)?;
+    copies::may_try()?;
     if gc::has_more_than_objects() { Err(Why::More) } else { Ok(true) }
 }
 
@@ -115,13 +114,7 @@ pub(super) fn make(
     process: &mut Process<'_>,
     settings: &Settings,
 ) -> Result<(), Why> {
-    let tops = copies::stacks(critical).ok_or(Why::NoMemory)?;
-    match process.gather() {
-        Ok(true) => {}
-        Ok(false) => return Err(Why::Shared),
-        Err(Abandon::NoMemory) => return Err(Why::NoMemory),
-        Err(_) => return Err(Why::Kernel),
-    }
+    let tops = copies::ready(critical, process)?;
     if let Some(shared) = copies::known() {
         shared.cycle.state.store(0, Relaxed);
     }
@@ -168,9 +161,8 @@ pub(super) fn begin(held: &mut Held, begun: Begun) {
     const LEAST_SPEED: usize = 50 << 10;
     let patience = 100 * start::options().deadline as u64 + (begun.before / LEAST_SPEED) as u64;
     UNTIL_MS.store(process::coarse_ms() + patience, Relaxed);
-    LIMIT.store(live::estimate().saturating_add(held.pacer().goal().max(LEAST)), Relaxed);
-    // SAFETY: the lock is held.
-    unsafe { *BEGUN.0.get() = Some(begun) };
+    LIMIT.store(live::estimate().saturating_add(PACER.of(held).goal().max(LEAST)), Relaxed);
+    *BEGUN.of(held) = Some(begun);
     STATE.store(OUT, Release);
 }
 
@@ -180,7 +172,7 @@ pub(super) fn outdated() {
 }
 
 /// Whether it is worth while to look closer: the copy is done, or the kernel has not been asked after it for a while.
-fn is_done() -> bool {
+fn is_worth_a_look() -> bool {
     const PATIENCE_MS: u64 = 1000;
     static ASKED: AtomicU64 = AtomicU64::new(0);
     if copies::known().is_none_or(Shared::is_idle) {
@@ -195,7 +187,7 @@ pub fn attend() {
     const NAP_NS: i64 = 500_000;
     const NAPS: u32 = 400;
     let mut naps = 0;
-    while !is_done() {
+    while !is_worth_a_look() {
         if naps == NAPS || !is_waited_for() || live::estimate() < LIMIT.load(Relaxed) {
             return;
         }
@@ -211,7 +203,7 @@ pub fn attend() {
 pub fn settle() -> Option<Result<Sum, Abandon>> {
     const NAP_NS: i64 = 200_000;
     while is_outstanding() {
-        if is_done()
+        if is_worth_a_look()
             && let Some(result) = finish(&mut cycle::enter())
         {
             return Some(result);
@@ -233,8 +225,7 @@ fn finish(held: &mut Held) -> Option<Result<Sum, Abandon>> {
     }
     STATE.store(NONE, Relaxed);
     super::each_look();
-    // SAFETY: the lock is held.
-    let begun = unsafe { (*BEGUN.0.get()).take() }?;
+    let begun = BEGUN.of(held).take()?;
     let shared = copies::known()?;
     let verdict = copies::verdict();
     if state == STALE {
@@ -243,7 +234,7 @@ fn finish(held: &mut Held) -> Option<Result<Sum, Abandon>> {
     let told = shared.cycle.state.swap(0, AcqRel);
     if told == COMPLETE && verdict.is_none() {
         FAILED.store(0, Relaxed);
-        let result = held.run(|held, sp| apply(held, sp, shared, begun));
+        let result = held.run(|held, _| apply(held, shared, begun));
         give_back(shared);
         return result;
     }
@@ -265,12 +256,11 @@ fn finish(held: &mut Held) -> Option<Result<Sum, Abandon>> {
 fn give_back(shared: &Shared) {
     let (room, words) = shared.room();
     // SAFETY: ours, and nothing in there is of use any more.
-    let _ =
-        unsafe { vm::advise(crate::pure::addr::Addr::of(room), words * size_of::<u64>(), libc::MADV_REMOVE) };
+    let _ = unsafe { vm::advise(Addr::of(room), words * size_of::<u64>(), libc::MADV_REMOVE) };
 }
 
 /// Stops the world, and moves to limbo what the copy found.
-fn apply(held: &mut Held, _sp: usize, shared: &Shared, begun: Begun) -> Result<Sum, Abandon> {
+fn apply(held: &mut Held, shared: &Shared, begun: Begun) -> Result<Sum, Abandon> {
     // SAFETY: the copy is done; the lock is held.
     let told = unsafe { *shared.cycle.told.get() };
     let Begun { cause, mut phases, before, cost } = begun;

@@ -2,17 +2,13 @@
 //! comes by the allocator's slow paths pays for a fraction of one.
 //!
 //! What is doomed keeps until its turn comes. The next collection begins after the last part.
-//!
-//! # Safety
-//! [`PENDING`] belongs to the holder of the cycle's lock.
-#![allow(unsafe_code)]
 use super::{Ended, Held};
 use crate::gc::Sum;
 use crate::gc::cause::Cause;
 use crate::gc::reclaim::Parts;
-use crate::runtime::{cycle, start};
+use crate::runtime::cycle::{self, Guarded};
+use crate::runtime::start;
 use crate::sys::process::{now_ns, thread_ns};
-use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 
 /// At once, and then as long the program has its time, nanoseconds.
@@ -25,10 +21,8 @@ pub(super) struct Pending {
     /// Time that the parts took.
     pub ns: u64,
 }
-struct Kept(UnsafeCell<Option<Pending>>);
-// SAFETY: see the chapter above.
-unsafe impl Sync for Kept {}
-static PENDING: Kept = Kept(UnsafeCell::new(None));
+static PENDING: Guarded<Option<Pending>> = Guarded::new(None);
+/// The same without the lock.
 static IS_PENDING: AtomicBool = AtomicBool::new(false);
 /// No part before this.
 static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -41,8 +35,7 @@ pub fn is_pending() -> bool {
 pub(super) fn begin(held: &mut Held, ended: Ended) -> Sum {
     let patient = !matches!(ended.cause, Cause::Growth);
     let pending = Pending { ended, parts: Parts::new(start::options().fill), ns: 0 };
-    // SAFETY: the lock is held.
-    unsafe { *PENDING.0.get() = Some(pending) };
+    *PENDING.of(held) = Some(pending);
     IS_PENDING.store(true, Release);
     go_on(held, if patient { u64::MAX } else { SLICE_NS })
 }
@@ -66,24 +59,20 @@ pub fn attend() {
 /// Frees for so many nanoseconds. What the collection freed in all, once it is over.
 fn go_on(held: &mut Held, budget: u64) -> Sum {
     let (began, began_cpu) = (now_ns(), thread_ns());
-    // SAFETY: the lock is held.
-    let Some(pending) = (unsafe { (*PENDING.0.get()).as_mut() }) else { return Sum::default() };
-    let mut now = began;
-    let mut more = true;
+    let Some(mut pending) = PENDING.of(held).take() else { return Sum::default() };
+    let (mut now, mut more) = (began, true);
     while more && now - began < budget {
         more = pending.parts.next(held.critical());
         now = now_ns();
     }
     pending.ns += now - began;
     pending.ended.cost += thread_ns() - began_cpu;
-    if more {
-        NEXT.store(now + (now - began), Relaxed);
-        super::each_look();
-        return Sum::default();
-    }
-    // SAFETY: as above.
-    let done = unsafe { (*PENDING.0.get()).take() };
-    IS_PENDING.store(false, Release);
+    IS_PENDING.store(more, Release);
     super::each_look();
-    done.map_or(Sum::default(), |pending| super::conclude(held, pending))
+    if !more {
+        return super::conclude(held, pending);
+    }
+    NEXT.store(now + (now - began), Relaxed);
+    *PENDING.of(held) = Some(pending);
+    Sum::default()
 }
