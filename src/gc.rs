@@ -14,7 +14,8 @@
 //! not free with its span, on its remote list or in a bin; the fast paths keep that true at every
 //! instruction.
 //! **2.** Each allocated slot begins *white*. Any word that points anywhere into a white slot turns it grey
-//! (its bit in `Span::white_bits` is cleared) and puts its span in the queue of those to be scanned. A free
+//! (its bit in `Span::white_bits` is cleared) and puts its span in the queue of those to be scanned; where many wait, several markers share
+//! them (`mark::team`). A free
 //! slot is never white, so no word can make it allocated. **4.** What is white at the end cannot be reached:
 //! leak mode reports it, gc mode moves it to limbo. **5.** What has been in limbo through enough complete
 //! cycles is freed like a remote free.
@@ -32,8 +33,8 @@
 //! keeps the slot before it too.
 //!
 //! # Numbers
-//! Memory of a cycle: three bits a slot, a word and 8 bytes of queue a span. There is no mark stack
-//! that could overflow.
+//! Memory of a cycle: three bits a slot, a word and 8 bytes of queue a span (as many again for each marker more, touched as far as
+//! used). There is no mark stack that could overflow.
 //!
 //! Rejected: mark bits in the spans or headers (a heap overflow in C would reach them); separate
 //! "is it allocated" and "is it marked" tests in the marker (one bitmap answers both).
@@ -45,6 +46,7 @@ pub mod disguise;
 pub mod early;
 pub mod filter;
 pub mod findings;
+mod grey;
 pub mod limbo;
 pub mod mark;
 pub mod object;
@@ -173,9 +175,13 @@ pub struct Settings {
     pub checkmark: bool,
     /// Look for pointers in disguise ([`disguise`]) to what is unreachable.
     pub disguised: bool,
+    /// Markers at once, from so many spans on that wait for the first.
+    pub markers: u32,
+    pub help_from: usize,
 }
 impl Settings {
-    pub const DEFAULT: Settings = Settings { checkmark: false, disguised: false };
+    /// 256 spans hold some milliseconds of work, and a thread is made in some 30 us.
+    pub const DEFAULT: Settings = Settings { checkmark: false, disguised: false, markers: 1, help_from: 256 };
 }
 
 /// Sums over the heap.
@@ -209,6 +215,9 @@ pub struct Found {
     /// Nanoseconds of deriving, and of marking.
     pub derive_ns: u64,
     pub mark_ns: u64,
+    /// Markers beside the first, and their processor time, nanoseconds.
+    pub helpers: u32,
+    pub helpers_ns: u64,
 }
 
 impl Found {

@@ -5,7 +5,7 @@
 //! into a single mapped region:
 //!
 //! ```text
-//! header   which slots are grey: none, one (its index), or those with a bit in `grey`
+//! header   which slots are grey: none, one (its index), or those with a bit in `grey` (see [`grey`])
 //! white    allocated and not marked: marking clears them      <- Span::white_bits
 //! grey     marked and still to be scanned, unless the header says otherwise
 //! alloc    allocated: these stay                              <- Span::alloc_bits
@@ -23,13 +23,14 @@
 //! span are written only inside the words counted for it.
 #![allow(unsafe_code)]
 use super::Sum;
+use super::grey::{self, GreyState};
 use crate::ground::critical::Critical;
 use crate::heap::{bins, cache, fork, free_bits, quarantine};
 use crate::pages::metadata;
 use crate::pure::addr::Addr;
 use crate::spans::span::{NOTIFY, flag, kind};
 use crate::spans::{Block, Span, map, slab};
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 /// The bits of one cycle and what the passes saw.
 pub struct Bits {
@@ -163,96 +164,81 @@ impl Bits {
     }
 }
 
-/// Which slots of a span are grey: the header's meaning. A span that is not idle waits in a queue.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum GreyState {
-    Idle,
-    /// This slot, which has no bit.
-    One(u32),
-    /// Those that have a bit.
-    Many,
-}
-const IDLE: u64 = 0;
-const MANY: u64 = u64::MAX;
-
 /// Where the header is.
 #[inline(always)]
 pub fn header(span: &Span) -> Addr {
     Addr(span.white_bits.get() as usize - 8)
 }
 
+/// The same, to be used.
 /// # Safety
-/// As for all that follows: the world is stopped, and the span's bits are of this cycle.
+/// As for all that follows: the span's bits are of this cycle.
+#[inline(always)]
+unsafe fn header_of(span: &Span) -> &AtomicU64 {
+    // SAFETY: the caller's promise.
+    unsafe { AtomicU64::from_ptr(header(span).ptr()) }
+}
+
+/// The `at`-th word of grey bits.
+/// # Safety
+/// See [`header_of`]; `at` is below the span's words.
+#[inline(always)]
+unsafe fn grey_word(span: &Span, at: usize) -> &AtomicU64 {
+    debug_assert!(at < words(span));
+    // SAFETY: the caller's promise.
+    unsafe { AtomicU64::from_ptr(span.white_bits.get().add(words(span) + at)) }
+}
+
+/// What is grey.
+/// # Safety
+/// See [`header_of`].
 #[inline(always)]
 pub unsafe fn grey_state(span: &Span) -> GreyState {
     // SAFETY: the caller's promise.
-    match unsafe { *header(span).ptr::<u64>() } {
-        IDLE => GreyState::Idle,
-        MANY => GreyState::Many,
-        one => GreyState::One((one - 1) as u32),
-    }
+    grey::peek(unsafe { header_of(span) })
 }
 
+/// Slot `index` becomes grey. True if the span was idle: then it must be queued. `SHARED`: others mark, too.
 /// # Safety
-/// See [`grey_state`].
+/// See [`header_of`]; `index` is a slot of the span.
 #[inline(always)]
-pub unsafe fn set_idle(span: &Span) {
+pub unsafe fn add_grey<const SHARED: bool>(span: &Span, index: u32) -> bool {
     // SAFETY: the caller's promise.
-    unsafe { *header(span).ptr::<u64>() = IDLE };
+    let (header, word) = unsafe { (header_of(span), |at| grey_word(span, at)) };
+    if SHARED { grey::add_shared(header, word, index) } else { grey::add(header, word, index) }
 }
 
-/// Slot `index` becomes grey. True if the span was idle: then it must be queued.
-///
+/// The span becomes idle; what was grey, of which `Many` are taken by [`take_grey_word`].
 /// # Safety
-/// See [`grey_state`]; `index` is a slot of the span.
+/// See [`header_of`].
 #[inline(always)]
-pub unsafe fn add_grey(span: &Span, index: u32) -> bool {
+pub unsafe fn take_grey<const SHARED: bool>(span: &Span) -> GreyState {
+    // SAFETY: the caller's promise.
+    let header = unsafe { header_of(span) };
+    if SHARED { grey::take_shared(header) } else { grey::take(header) }
+}
+
+/// Takes what is grey among 64 slots.
+/// # Safety
+/// See [`grey_word`].
+#[inline(always)]
+pub unsafe fn take_grey_word<const SHARED: bool>(span: &Span, at: usize) -> u64 {
+    // SAFETY: the caller's promise.
+    let word = unsafe { grey_word(span, at) };
+    if SHARED { grey::take_word_shared(word) } else { grey::take_word(word) }
+}
+
+/// The span becomes idle; calls `each` with what was grey, slot by slot. One marker only.
+/// # Safety
+/// See [`header_of`].
+pub unsafe fn each_grey(span: &Span, mut each: impl FnMut(u32)) {
     // SAFETY: the caller's promise.
     unsafe {
-        let header: *mut u64 = header(span).ptr();
-        let grey = span.white_bits.get().add(words(span));
-        let set = |index: u64| *grey.add(index as usize / 64) |= 1 << (index % 64);
-        match *header {
-            IDLE => {
-                *header = index as u64 + 1;
-                return true;
-            }
-            MANY => {}
-            one => {
-                set(one - 1);
-                *header = MANY;
-            }
-        }
-        set(index as u64);
-    }
-    false
-}
-
-/// Takes what is grey among 64 slots. The span was made idle; what turns grey meanwhile may be among it, or queues
-/// the span again.
-///
-/// # Safety
-/// See [`grey_state`]; the state was `Many`, `at` is below the span's words.
-#[inline(always)]
-pub unsafe fn take_grey_word(span: &Span, at: usize) -> u64 {
-    // SAFETY: the caller's promise.
-    unsafe { core::mem::take(&mut *span.white_bits.get().add(words(span) + at)) }
-}
-
-/// The span becomes idle; calls `each` with what was grey, slot by slot.
-///
-/// # Safety
-/// See [`grey_state`].
-pub unsafe fn take_grey(span: &Span, mut each: impl FnMut(u32)) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        if let GreyState::One(index) = grey_state(span) {
-            set_idle(span);
+        if let GreyState::One(index) = take_grey::<false>(span) {
             return each(index);
         }
-        set_idle(span);
         for at in 0..words(span) {
-            let mut word = take_grey_word(span, at);
+            let mut word = take_grey_word::<false>(span, at);
             while word != 0 {
                 each(at as u32 * 64 + word.trailing_zeros());
                 word &= word - 1;

@@ -47,6 +47,7 @@ pub struct Chance {
 }
 
 /// Looks at a sample of the roots, range by range.
+#[derive(Clone)]
 pub struct Sampler {
     window: Window,
     /// Bytes of roots so far.

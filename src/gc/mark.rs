@@ -22,7 +22,9 @@
 //! an index comes from the reciprocal of an address inside the span, or is 0. A batch's lengths never exceed
 //! its arrays: see [`Batch`].
 #![allow(unsafe_code)]
+mod crew;
 mod scan;
+mod team;
 mod trail;
 
 use super::bits::{self, Bits, words};
@@ -40,7 +42,9 @@ use crate::pure::addr::{Addr, PAGE_SIZE};
 use crate::spans::span::flag;
 use crate::spans::{Span, map, slab};
 use core::mem::{MaybeUninit, take};
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU64, Ordering};
+use crew::Crew;
+use team::Team;
 
 /// Objects above this are read through `World::large`: asking which pages are present costs
 /// about as much as reading this many bytes.
@@ -54,6 +58,12 @@ const CHUNK: usize = 64;
 struct Batch {
     len: usize,
     words: [MaybeUninit<usize>; BATCH],
+}
+
+impl Batch {
+    fn new() -> Batch {
+        Batch { len: 0, words: [const { MaybeUninit::uninit() }; BATCH] }
+    }
 }
 
 /// What a word of the batch leads to.
@@ -77,6 +87,11 @@ pub(super) struct Marker<'a> {
     pub(super) adopted: Option<View>,
     sampler: Sampler,
     found: Found,
+    /// Who can be called to help, and from how many waiting spans on that is worth it.
+    crew: Option<Crew>,
+    help_from: usize,
+    /// Others mark at the same time.
+    team: Option<&'a Team>,
 }
 
 /// Marks everything that `world`'s roots lead to.
@@ -95,6 +110,7 @@ pub fn run(
     };
     let mut checker = if settings.checkmark { Checker::new(critical, bits) } else { None };
     let mut marker = Marker::new(queue, later, bits, protected);
+    marker.may_call(critical, settings, bits);
     let mut done = world.roots(&mut |lo, hi| root(&mut marker, &mut checker, lo, hi));
     done = done.and_then(|()| marker.finish(world));
     if done.is_ok() && disguise::due(marker.adopted.as_ref()).is_some() {
@@ -119,9 +135,12 @@ pub fn run(
         }
     }
     done = done.and_then(|()| marker.keep_arguments(world));
-    let Marker { queue, later, mut found, sampler, .. } = marker;
+    let Marker { queue, later, mut found, sampler, crew, .. } = marker;
     queue.end(critical);
     later.end(critical);
+    if let Some(crew) = crew {
+        (found.helpers, found.helpers_ns) = crew.end(critical);
+    }
     done?;
     found.allocated = bits.allocated;
     found.broken_lists = bits.broken_lists;
@@ -168,7 +187,7 @@ impl<'a> Marker<'a> {
         Marker {
             near: Window::new(low, high),
             huge: Window::new(huge_low.0, huge_high.0),
-            batch: Batch { len: 0, words: [const { MaybeUninit::uninit() }; BATCH] },
+            batch: Batch::new(),
             queue,
             later,
             level: filter::level(),
@@ -177,6 +196,9 @@ impl<'a> Marker<'a> {
             adopted,
             sampler: Sampler::new(bits),
             found: Found::default(),
+            crew: None,
+            help_from: usize::MAX,
+            team: None,
         }
     }
 
@@ -207,7 +229,7 @@ impl<'a> Marker<'a> {
             let mut done = Ok(());
             // SAFETY: the world is stopped; a span from the queue has its bits.
             unsafe {
-                bits::take_grey(span, |index| {
+                bits::each_grey(span, |index| {
                     let (lo, hi) = range(span, index);
                     if done.is_err() {
                     } else if self.is_for_world(lo, hi) {
@@ -241,32 +263,63 @@ impl<'a> Marker<'a> {
         let mut targets = [const { MaybeUninit::<Target>::uninit() }; BATCH];
         let found = self.find_spans(&mut targets);
         let targets = &mut targets[..found];
-        let mut bits_of = [const { MaybeUninit::<(*mut u64, u32)>::uninit() }; BATCH];
+        let mut bits_of = [const { MaybeUninit::<(&AtomicU64, u32)>::uninit() }; BATCH];
         for (target, bit) in targets.iter().zip(&mut bits_of) {
             // SAFETY: written by `find_spans`; a span that is found has its bits.
             let (target, white) = unsafe {
                 let target = target.assume_init_ref();
-                (target, target.span.white_bits.get().add(target.index as usize / 64))
+                (target, white_word(target.span, target.index))
             };
             prefetch(Addr::of(white));
             bit.write((white, target.index % 64));
         }
+        if self.team.is_some() {
+            self.claim_all::<true>(targets, &bits_of[..found]);
+        } else {
+            self.claim_all::<false>(targets, &bits_of[..found]);
+        }
+    }
+
+    /// Those of the targets that are white turn grey.
+    #[inline(always)]
+    fn claim_all<const SHARED: bool>(
+        &mut self,
+        targets: &[MaybeUninit<Target>],
+        bits_of: &[MaybeUninit<(&AtomicU64, u32)>],
+    ) {
         let mut fresh = [const { MaybeUninit::<u16>::uninit() }; BATCH];
         let mut count = 0;
-        for (i, bit) in bits_of[..found].iter().enumerate() {
-            // SAFETY: written by the loop above; inside the span's words; count <= i.
+        for (i, bit) in bits_of.iter().enumerate() {
+            // SAFETY: both slices are written, and not longer than a batch; count <= i.
             unsafe {
                 let (white, shift) = bit.assume_init();
-                let word = *white;
-                *white = word & !(1 << shift);
+                let word = white.load(Ordering::Relaxed);
+                if !SHARED {
+                    white.store(word & !(1 << shift), Ordering::Relaxed);
+                }
                 fresh.get_unchecked_mut(count).write(i as u16);
                 count += (word >> shift & 1) as usize;
             }
         }
+        if SHARED {
+            // Locked operations wait for their memory.
+            for i in &fresh[..count] {
+                // SAFETY: as below.
+                unsafe {
+                    let Target { span, .. } = targets[i.assume_init() as usize].assume_init();
+                    let (white, _) = bits_of[i.assume_init() as usize].assume_init();
+                    prefetch(Addr::of(white).add(bits::words(span) * 8));
+                    prefetch(bits::header(span));
+                }
+            }
+        }
         for i in &fresh[..count] {
-            // SAFETY: written above; each is below `found`.
+            // SAFETY: written above; each is below the slices' length.
             let Target { span, index } = unsafe { targets[i.assume_init() as usize].assume_init() };
-            self.shade(span, index);
+            // Another may have been faster, and a word may be among them twice.
+            if !SHARED || claim::<true>(span, index) {
+                self.shade::<SHARED>(span, index);
+            }
         }
     }
 
@@ -342,33 +395,50 @@ impl<'a> Marker<'a> {
 
     /// Marks slot `index` of `span`, if it is white.
     pub(super) fn reach(&mut self, span: &'static Span, index: u32) {
-        if Self::claim(span, index) {
-            self.shade(span, index);
+        if self.team.is_some() {
+            self.reach_as::<true>(span, index);
+        } else {
+            self.reach_as::<false>(span, index);
         }
     }
-
-    /// Whether slot `index` of `span` was white, which it is no more.
-    #[inline(always)]
-    fn claim(span: &'static Span, index: u32) -> bool {
-        let mask = 1u64 << (index % 64);
-        // SAFETY: see the chapter above.
-        unsafe {
-            let word = span.white_bits.get().add(index as usize / 64);
-            let white = *word;
-            *word = white & !mask;
-            white & mask != 0
+    fn reach_as<const SHARED: bool>(&mut self, span: &'static Span, index: u32) {
+        if claim::<SHARED>(span, index) {
+            self.shade::<SHARED>(span, index);
         }
     }
 
     /// Slot `index` was white: it is to be scanned.
     #[inline(always)]
-    fn shade(&mut self, span: &'static Span, index: u32) {
+    fn shade<const SHARED: bool>(&mut self, span: &'static Span, index: u32) {
         // SAFETY: the world is stopped; a span with a white slot has its bits.
-        if unsafe { bits::add_grey(span, index) } {
+        if unsafe { bits::add_grey::<SHARED>(span, index) } {
             let later = span.size.get() > DIRECT_MAX || self.protected.touches(span.base(), span.limit());
             if later { &mut self.later } else { &mut self.queue }.push(span);
         }
     }
+}
+
+/// The word that has the white bit of slot `index`.
+/// # Safety
+/// See the chapter above: a slot of the span, which has its bits.
+#[inline(always)]
+unsafe fn white_word(span: &'static Span, index: u32) -> &'static AtomicU64 {
+    // SAFETY: the caller's promise. The bits outlive the markers.
+    unsafe { AtomicU64::from_ptr(span.white_bits.get().add(index as usize / 64)) }
+}
+
+/// Whether slot `index` of `span` was white, which it is no more. `SHARED`: others ask, too, and one is told so.
+#[inline(always)]
+fn claim<const SHARED: bool>(span: &'static Span, index: u32) -> bool {
+    let mask = 1u64 << (index % 64);
+    // SAFETY: see the chapter above.
+    let word = unsafe { white_word(span, index) };
+    let white = word.load(Ordering::Relaxed);
+    if !SHARED {
+        word.store(white & !mask, Ordering::Relaxed);
+        return white & mask != 0;
+    }
+    white & mask != 0 && word.fetch_and(!mask, Ordering::Relaxed) & mask != 0
 }
 
 fn range(span: &'static Span, index: u32) -> (Addr, Addr) {

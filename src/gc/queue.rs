@@ -47,6 +47,11 @@ impl Queue {
         self.first += 1;
         Some(span)
     }
+    /// How many wait.
+    #[inline(always)]
+    pub fn waiting(&self) -> usize {
+        self.end - self.first
+    }
     /// The one that `ahead` pops will skip.
     #[inline(always)]
     pub fn peek(&self, ahead: usize) -> Option<&'static Span> {

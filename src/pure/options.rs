@@ -110,6 +110,10 @@ table! {
          stopped stops it; snapshot marks a copy of it, made as fork makes one, while the program goes on; \
          auto does so where there is much to mark: from 64 MiB of heap on in gc mode, 4 MiB for a check. \
          Where no copy can be made, the program is stopped.";
+    markers: u8 = 0, Kind::Count { low: 0, high: 16, unit: "threads" },
+        "How many threads mark at once, where there is much to mark. \
+         They live as long as the marking, in which the program is stopped, or in a copy of it. \
+         0 is as many as there are processors, in a copy as half of them, 4 at most.";
     stats: Stats = Stats::No, Kind::Stats,
         "Print statistics to the log when the program ends. \
          json prints one line, of what gleaner stat tells of a running program.";

@@ -32,8 +32,8 @@ use crate::ground::out;
 use crate::heap::live;
 use crate::pure::options::{Mode, Options};
 use crate::roots::Snapshot;
-use crate::sys::process::{now_ns, thread_ns};
-use crate::sys::{errno, tls};
+use crate::sys::process::{self, now_ns, thread_ns};
+use crate::sys::{copy, errno, tls};
 use crate::threads;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
@@ -185,6 +185,19 @@ pub fn requested() -> Result<(), Abandon> {
     copied.unwrap_or(result).map(|_| ())
 }
 
+/// How to mark, here (a copy leaves the program its processors), and for those who look for nothing in disguise.
+pub fn settings() -> Settings {
+    const MOST: u32 = 4;
+    let options = start::options();
+    let processors = process::processors();
+    let markers = match options.markers {
+        0 if copy::is_copy() => (processors / 2).clamp(1, MOST),
+        0 => processors.min(MOST),
+        markers => markers.into(),
+    };
+    Settings { checkmark: options.checkmark, markers, ..Settings::DEFAULT }
+}
+
 /// Who marks.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
@@ -229,6 +242,7 @@ fn cycle_from(held: &mut Held, cause: Cause, way: Way, sp: usize) -> Result<Sum,
     match result {
         Ok(Some((found, moved))) => {
             copied::outdated();
+            let cost = cost + found.helpers_ns;
             Ok(parts::begin(held, Ended { cause, found, moved, before, phases, cost }))
         }
         Ok(None) => {
@@ -342,7 +356,7 @@ fn stopped_part(
     let mut process = Process::new(critical, &stopped, snapshot, OwnStack { sp }, Gaps::Abandon)?;
     let listed = now_ns();
     phases.listed = listed;
-    let settings = Settings { checkmark: options.checkmark, disguised: options.disguised };
+    let settings = Settings { disguised: options.disguised, ..settings() };
     let copied = match wish {
         Ok(true) => copied::make(critical, &stopped, &mut process, &settings).map(|()| true),
         other => other,
@@ -369,11 +383,12 @@ fn stopped_part(
     tell(
         3,
         format_args!(
-            "gc: phases in us: stop {}, list mappings {}, derive {}, mark {}, limbo {}, resume {}",
+            "gc: phases in us: stop {}, list mappings {}, derive {}, mark {} (by {}), limbo {}, resume {}",
             (frozen - asked) / 1000,
             (listed - frozen) / 1000,
             found.derive_ns / 1000,
             found.mark_ns / 1000,
+            1 + found.helpers,
             (aged - marking_ended) / 1000,
             (resumed - aged) / 1000,
         ),

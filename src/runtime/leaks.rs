@@ -6,8 +6,8 @@
 use super::copies::{self, Shared, Why};
 use super::cycle::{self, Held};
 use super::world::{Gaps, OwnStack, Process, SPARSE};
-use super::{check, exit, holders, log, lost_mappings, lsan, pins, possible, start};
-use crate::gc::{self, Abandon, Marked, Settings, Sum};
+use super::{check, collect, exit, holders, log, lost_mappings, lsan, pins, possible, start};
+use crate::gc::{self, Abandon, Marked, Sum};
 use crate::ground::critical::Critical;
 use crate::ground::out;
 use crate::heap::stacks;
@@ -314,8 +314,7 @@ fn find<'c>(
     host: &mut Process<'_>,
     shared: Option<&'static Shared>,
 ) -> Result<Seen<'c>, Abandon> {
-    let settings = Settings { checkmark: start::options().checkmark, disguised: false };
-    let marked = gc::mark(critical, host, &settings)?;
+    let marked = gc::mark(critical, host, &collect::settings())?;
     let mut lost = List::new(critical);
     pins::lost_scopes(critical, &marked, &mut lost);
     let mut types = Types::new(critical);

@@ -5,7 +5,7 @@
 use super::cycle::{self, Held};
 use super::world::{Gaps, OwnStack, Process};
 use super::{collect, start};
-use crate::gc::{self, Abandon, Settings};
+use crate::gc::{self, Abandon};
 use crate::ground::critical;
 use crate::pure::options::Mode;
 use crate::sys::sandbox::{self, Need};
@@ -68,8 +68,7 @@ fn mark(held: &mut Held, sp: usize) -> Result<(), Abandon> {
     let deadline = process::now_ns() + options.deadline as u64 * 1_000_000;
     let stopped = threads::stop_world(critical, deadline)?;
     let mut host = Process::new(critical, &stopped, snapshot, OwnStack { sp }, Gaps::Told)?;
-    let settings = Settings { checkmark: options.checkmark, disguised: false };
-    let marked = gc::mark(critical, &mut host, &settings)?;
+    let marked = gc::mark(critical, &mut host, &collect::settings())?;
     drop(host);
     drop(stopped);
     marked.end(critical);

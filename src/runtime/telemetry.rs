@@ -132,7 +132,8 @@ fn compose(text: &mut Events, cause: &str, phases: &Phases, result: &Result<Done
         Err(why) => write!(text, ",\"abandoned\":\"{}\"", why.reason()),
         Ok(Done { found, moved, freed }) => write!(
             text,
-            ",\"reachable_bytes\":{},\"root_bytes\":{},\"new_in_limbo_bytes\":{},\"limbo_bytes\":{},\"revived_objects\":{},\"reclaimed_objects\":{},\"reclaimed_bytes\":{}",
+            ",\"markers\":{},\"reachable_bytes\":{},\"root_bytes\":{},\"new_in_limbo_bytes\":{},\"limbo_bytes\":{},\"revived_objects\":{},\"reclaimed_objects\":{},\"reclaimed_bytes\":{}",
+            1 + found.helpers,
             found.reachable().bytes,
             found.root_bytes,
             moved.fresh.bytes,

@@ -1,4 +1,4 @@
-//! Processes of our own making: clone, the end, whose child an orphan becomes.
+//! Processes and threads of our own making: clone, the end, whose child an orphan becomes.
 //!
 //! # Safety
 //! The asm declares what the system call and the way into `entry` clobber; everything else is the promise of
@@ -6,9 +6,11 @@
 #![allow(unsafe_code)]
 use super::file;
 use super::process;
-use super::raw::{Errno, check, syscall2, syscall3, syscall4};
+use super::raw::{Errno, check, syscall1, syscall2, syscall3, syscall4};
+use super::signal;
 use crate::pure::addr::Addr;
 use core::arch::asm;
+use core::sync::atomic::{AtomicU32, Ordering::*};
 
 /// A process that begins with `entry` on the stack below `top`; the answer is the kernel's. No handlers of fork run.
 /// # Safety
@@ -16,6 +18,18 @@ use core::arch::asm;
 /// child is gone or has executed something; the child makes raw system calls only and does not touch its
 /// thread-local storage, which is this thread's.
 pub unsafe fn clone<T>(flags: i32, top: Addr, entry: unsafe extern "C" fn(&T) -> !, argument: &T) -> isize {
+    // SAFETY: the caller's promise.
+    unsafe { clone_telling(flags, top, entry, argument, core::ptr::null_mut()) }
+}
+
+/// `word`: for the flags that have the kernel write the new thread's number, or clear it.
+unsafe fn clone_telling<T>(
+    flags: i32,
+    top: Addr,
+    entry: unsafe extern "C" fn(&T) -> !,
+    argument: &T,
+    word: *mut u32,
+) -> isize {
     let result: isize;
     // SAFETY: in the parent as any system call; the child, on its own stack, calls `entry` with
     // the argument and never comes back.
@@ -29,11 +43,67 @@ pub unsafe fn clone<T>(flags: i32, top: Addr, entry: unsafe extern "C" fn(&T) ->
              "ud2",
              "2:",
              inlateout("rax") libc::SYS_clone as isize => result,
-             in("rdi") flags, in("rsi") top.0, in("rdx") 0, in("r10") 0, in("r8") 0,
+             in("rdi") flags, in("rsi") top.0, in("rdx") word, in("r10") word, in("r8") 0,
              in("r9") argument, in("r12") entry,
              lateout("rcx") _, lateout("r11") _);
     }
     result
+}
+
+/// A thread of ours: not traced, the end is told by a word.
+pub const THREAD: i32 = libc::CLONE_UNTRACED
+    | libc::CLONE_VM
+    | libc::CLONE_FS
+    | libc::CLONE_FILES
+    | libc::CLONE_SIGHAND
+    | libc::CLONE_THREAD
+    | libc::CLONE_SYSVSEM
+    | libc::CLONE_PARENT_SETTID
+    | libc::CLONE_CHILD_CLEARTID;
+
+/// Whether a thread of [`begin_thread`] is still there. Not moved while it is.
+#[derive(Default)]
+pub struct Gone {
+    /// Its number, which the kernel clears when the thread uses its memory no more.
+    word: AtomicU32,
+    tid: AtomicU32,
+}
+impl Gone {
+    /// Waits until the kernel does not know the thread any more. At once if it never began.
+    pub fn wait(&self) {
+        const YIELDS: u32 = 1000;
+        const NAP_NS: i64 = 20_000;
+        let (pid, tid) = (process::pid(), self.tid.load(Relaxed) as i32);
+        let mut rounds = 0;
+        while self.word.load(Acquire) != 0 || tid != 0 && signal::exists(pid, tid) {
+            rounds += 1;
+            if rounds < YIELDS { process::yield_now() } else { process::sleep_ns(NAP_NS) }
+        }
+    }
+}
+
+/// A thread that begins with `entry` on the stack below `top`, all signals blocked.
+/// # Safety
+/// As for [`clone`] with CLONE_VM, until [`Gone::wait`] came back. It ends by [`end_thread`].
+pub unsafe fn begin_thread<T>(
+    top: Addr,
+    entry: unsafe extern "C" fn(&T) -> !,
+    argument: &T,
+    gone: &Gone,
+) -> Result<(), Errno> {
+    let before = signal::mask(libc::SIG_SETMASK, signal::Set(u64::MAX));
+    // SAFETY: the caller's promise; the word stays as long.
+    let made = check(unsafe { clone_telling(THREAD, top, entry, argument, gone.word.as_ptr()) });
+    signal::mask(libc::SIG_SETMASK, before);
+    made.map(|tid| gone.tid.store(tid as u32, Relaxed))
+}
+
+/// The end of such a thread.
+pub fn end_thread() -> ! {
+    loop {
+        // SAFETY: does not return.
+        unsafe { syscall1(libc::SYS_exit, 0) };
+    }
 }
 
 /// Waits for a child, and reaps it; `false`: not now (with WNOHANG), or it is no child of ours.

@@ -35,8 +35,10 @@ pub enum Need {
     Copy = 256,
     /// Ask what a descriptor is.
     Probe = 512,
+    /// Make a thread for the time of a collection.
+    Marker = 1024,
 }
-const EVERYTHING: u32 = 1023;
+const EVERYTHING: u32 = 2047;
 
 static FORBIDDEN: AtomicU32 = AtomicU32::new(0);
 
@@ -80,6 +82,7 @@ fn judge(program: &[Instruction]) -> u32 {
         (Need::Answer, ANSWER),
         (Need::Copy, COPY),
         (Need::Probe, PROBE),
+        (Need::Marker, MARKER),
     ];
     all.into_iter().filter(|(_, calls)| kills(calls)).fold(0, |bits, (need, _)| bits | need as u32)
 }
@@ -189,6 +192,15 @@ const COPY: Calls = &[
     (libc::SYS_pipe2, [0x1000, libc::O_CLOEXEC as u64, 0, 0, 0, 0]),
     (libc::SYS_mmap, [0, 4096, READ_WRITE, SHARED, u64::MAX, 0]),
 ];
+const MARKER: Calls = &[
+    (libc::SYS_clone, [super::child::THREAD as u64, 0x1000, 0x1000, 0x1000, 0, 0]),
+    (libc::SYS_rt_sigprocmask, [libc::SIG_SETMASK as u64, 0x1000, 0x1000, 8, 0, 0]),
+    (libc::SYS_clock_gettime, [libc::CLOCK_THREAD_CPUTIME_ID as u64, 0x1000, 0, 0, 0, 0]),
+    plain(libc::SYS_sched_yield),
+    plain(libc::SYS_nanosleep),
+    plain(libc::SYS_tgkill),
+    plain(libc::SYS_exit),
+];
 const BEGIN: Calls =
     &[(libc::SYS_personality, [0xffff_ffff, 0, 0, 0, 0, 0]), (libc::SYS_getrandom, [0x1000, 8, 1, 0, 0, 0])];
 
@@ -212,7 +224,10 @@ mod tests {
         assert_eq!(judge(&against(libc::SYS_madvise, libc::SECCOMP_RET_TRAP)), Need::Release as u32);
         assert_eq!(judge(&against(libc::SYS_personality, kill)), Need::Begin as u32);
         assert_eq!(judge(&against(libc::SYS_timer_create, kill)), Need::Timer as u32);
-        assert_eq!(judge(&against(libc::SYS_clone, 0)), Need::Spawn as u32 | Need::Copy as u32);
+        assert_eq!(
+            judge(&against(libc::SYS_clone, 0)),
+            Need::Spawn as u32 | Need::Copy as u32 | Need::Marker as u32
+        );
         assert_eq!(judge(&against(libc::SYS_close_range, kill)), Need::Copy as u32);
         assert_eq!(
             judge(&against(libc::SYS_mmap, kill)),

@@ -3,7 +3,7 @@ use crate::fixture::*;
 use gleaner_core::gc::Settings;
 use gleaner_core::gc::filter::{self, Level};
 
-const LOOKING: Settings = Settings { checkmark: true, disguised: true };
+const LOOKING: Settings = Settings { checkmark: true, disguised: true, ..Settings::DEFAULT };
 
 fn garbage(words: &[usize]) -> usize {
     let [one, two, three] = [Level::Words, Level::Avx2, Level::Avx512].map(|level| {

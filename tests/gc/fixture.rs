@@ -180,10 +180,10 @@ pub fn marked<T>(world: &mut Roots, settings: Settings, look: impl FnOnce(&Marke
     marked.end(&critical);
     result
 }
-pub const CHECKED: Settings = Settings { checkmark: true, disguised: false };
+pub const CHECKED: Settings = Settings { checkmark: true, ..Settings::DEFAULT };
 
 /// For broken heaps: with checkmark the heap is verified first, and that would end the process.
-pub const UNVERIFIED: Settings = Settings { checkmark: false, disguised: false };
+pub const UNVERIFIED: Settings = Settings::DEFAULT;
 
 /// Addresses of unreachable objects.
 pub fn unreachable(world: &mut Roots, settings: Settings) -> (BTreeSet<usize>, Found) {

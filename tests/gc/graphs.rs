@@ -125,6 +125,74 @@ proptest! {
     }
 }
 
+/// Several markers as soon as two spans wait. The second marker of checkmark agrees, too.
+const TOGETHER: Settings = Settings { markers: 3, help_from: 2, ..CHECKED };
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn several_mark_what_one_would(seed in any::<u64>(), count in 200usize..3000, roots in 1usize..20) {
+        run(seed, count, roots, TOGETHER);
+    }
+}
+
+/// Every object of many spans leads to others anywhere: all markers meet at the same spans, words and objects all the time.
+#[test]
+fn markers_that_meet_at_every_object() {
+    let _turn = turn();
+    let all: Vec<usize> = (0..60_000).map(|i| zeroed([16, 24, 40, 100][i % 4])).collect();
+    let mut helped = 0;
+    for round in 0..24u64 {
+        filter::limit(LEVELS[round as usize % LEVELS.len()]);
+        let mut random = Random(round * 77 + 5);
+        for &at in &all {
+            (0..2).for_each(|word| put(at, word, all[random.below(all.len())]));
+        }
+        let numbers: HashMap<usize, usize> = all.iter().enumerate().map(|(i, &at)| (at, i)).collect();
+        let mut reached = vec![false; all.len()];
+        let mut todo = vec![round as usize];
+        while let Some(i) = todo.pop() {
+            if !core::mem::replace(&mut reached[i], true) {
+                todo.extend((0..2).map(|word| numbers[&get(all[i], word)]));
+            }
+        }
+        let garbage: BTreeSet<usize> = (0..all.len()).filter(|&i| !reached[i]).map(|i| all[i]).collect();
+        let settings = Settings { markers: 2 + round as u32 % 3, ..TOGETHER };
+        let (found, sums) = unreachable(&mut roots(&[all[round as usize]]), settings);
+        assert!(found == garbage, "round {round}");
+        assert!(sums.helpers < settings.markers);
+        helped += sums.helpers;
+    }
+    assert!(helped >= 24, "nobody helped");
+    all.into_iter().for_each(free);
+}
+
+/// Who helped is gone when marking is over.
+#[test]
+fn no_thread_is_left() {
+    let _turn = turn();
+    // Other tests' threads come and go, and have other names.
+    let name = |task: std::path::PathBuf| std::fs::read_to_string(task.join("comm")).unwrap_or_default();
+    let own = name("/proc/thread-self".into());
+    let threads = || {
+        let tasks = std::fs::read_dir("/proc/self/task").expect("task");
+        tasks.filter(|task| task.as_ref().is_ok_and(|task| name(task.path()) == own)).count()
+    };
+    let all: Vec<usize> = (0..20_000).map(|_| zeroed(48)).collect();
+    let table = zeroed(all.len() * 8);
+    all.iter().enumerate().for_each(|(i, &at)| put(table, i, at));
+    for _ in 0..50 {
+        let critical = gleaner_core::ground::critical::enter();
+        let mut world = roots(&[table]);
+        let marked = gleaner_core::gc::mark(&critical, &mut world, &TOGETHER).expect("marks");
+        assert_eq!(threads(), 1, "a thread is left");
+        assert_eq!(marked.found.unreachable.objects, 0);
+        assert_ne!(marked.found.helpers, 0);
+        marked.end(&critical);
+    }
+    all.into_iter().chain([table]).for_each(free);
+}
+
 #[test]
 fn objects_of_one_span_that_turn_grey_while_it_is_scanned() {
     // Each points to two others of its span, before and behind it, in an order without sense.

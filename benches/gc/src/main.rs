@@ -64,9 +64,10 @@ impl Setup {
         match collector {
             Collector::Gleaner => {
                 let mut command = Command::new(file);
-                let log = self.log();
-                drop(fs::remove_file(&log));
-                command.env("GLEANER", format!("{options}:verbose=3:log={}", log.display()));
+                let (log, trace) = (self.log(), self.trace());
+                drop((fs::remove_file(&log), fs::remove_file(&trace)));
+                let told = format!("verbose=3:log={}:trace={}", log.display(), trace.display());
+                command.env("GLEANER", format!("{options}:{told}"));
                 command.env("LD_PRELOAD", &self.library);
                 command
             }
@@ -80,7 +81,19 @@ impl Setup {
     fn log(&self) -> PathBuf {
         self.work.join("log")
     }
-    /// The collections of the last run, which printed `stdout`.
+    fn trace(&self) -> PathBuf {
+        self.work.join("trace")
+    }
+    /// How long the program was stopped in the last run, stop by stop, milliseconds: a collection that a copy marks for has two.
+    pub fn stops(&self, collector: Collector, stdout: &[u8]) -> Vec<f64> {
+        match collector {
+            Collector::Gleaner => our_stops(&fs::read_to_string(self.trace()).unwrap_or_default()),
+            Collector::Bdwgc(_) => {
+                theirs(&String::from_utf8_lossy(stdout)).iter().map(|one| one.stopped).collect()
+            }
+        }
+    }
+    /// The collections of the last run, which printed `stdout`, if the program was stopped for them.
     pub fn collections(&self, collector: Collector, stdout: &[u8]) -> Vec<Collection> {
         match collector {
             Collector::Gleaner => ours(&fs::read_to_string(self.log()).unwrap_or_default()),
@@ -108,6 +121,16 @@ fn ours(log: &str) -> Vec<Collection> {
         }
     }
     all
+}
+
+/// An event each, on a line.
+fn our_stops(trace: &str) -> Vec<f64> {
+    let stopped = trace.lines().filter(|line| line.contains("\"name\":\"stopped\""));
+    let us = |line: &str| {
+        let rest = line.split_once("\"dur\":")?.1;
+        rest.split(|c: char| !c.is_ascii_digit() && c != '.').next()?.parse::<f64>().ok()
+    };
+    stopped.filter_map(us).map(|us| us / 1e3).collect()
 }
 
 /// `collection MARK_US STOPPED_US`.
@@ -254,6 +277,9 @@ mod tests {
         let ours = ours(log);
         assert_eq!(ours.len(), 1);
         assert_eq!((ours[0].marking, ours[0].stopped), (222.341, 222.79));
+        let trace = "[\n{\"name\":\"collection\",\"ts\":1.000,\"dur\":9.000},\n\
+            {\"name\":\"stopped\",\"cat\":\"gc\",\"ts\":1.000,\"dur\":1250.500},\n";
+        assert_eq!(our_stops(trace), [1.2505]);
         let theirs = theirs("collection 1500 2500\nlive 5\n");
         assert_eq!((theirs[0].marking, theirs[0].stopped), (1.5, 2.5));
     }

@@ -57,8 +57,8 @@ pub fn measure(setup: &Setup) -> Result<Marks, String> {
         for shape in SHAPES {
             for &who in &all {
                 let (collector, options) = match who {
-                    Who::Ours(_) if !marks.two => (Collector::Gleaner, "mode=gc".to_owned()),
-                    Who::Ours(n) => (Collector::Gleaner, format!("mode=gc:markers={n}")),
+                    Who::Ours(_) if !marks.two => (Collector::Gleaner, STOPPED.to_owned()),
+                    Who::Ours(n) => (Collector::Gleaner, format!("{STOPPED}:markers={n}")),
                     Who::Theirs(n) => (Collector::Bdwgc(n), String::new()),
                 };
                 let (times, peak) = once(setup, shape, collector, &options)?;
@@ -74,6 +74,9 @@ pub fn measure(setup: &Setup) -> Result<Marks, String> {
     }
     Ok(marks)
 }
+
+/// The program is stopped while its memory is marked, or the kernel's copying of pages would be measured, too.
+const STOPPED: &str = "mode=gc:marking=stopped";
 
 /// Milliseconds of each collection but the first, and the peak in KiB.
 fn once(setup: &Setup, shape: &str, collector: Collector, options: &str) -> Result<(Vec<f64>, f64), String> {

@@ -40,11 +40,11 @@ pub fn measure(setup: &Setup) -> Result<Vec<Pauses>, String> {
         if ran.status != 0 {
             return Err(format!("loaded, {name}: status {}", ran.status));
         }
-        let collections = setup.collections(collector, &ran.stdout);
+        let stops = setup.stops(collector, &ran.stdout);
         // While the heap grew there was one thread, and less to mark.
-        let full = collections.iter().map(|one| one.stopped).fold(0.0, f64::max) / 2.0;
-        let begin = collections.iter().position(|one| one.stopped >= full).unwrap_or(0);
-        let mut all: Vec<f64> = collections[begin..].iter().map(|one| one.stopped).collect();
+        let full = stops.iter().copied().fold(0.0, f64::max) / 2.0;
+        let begin = stops.iter().position(|&one| one >= full).unwrap_or(0);
+        let mut all = stops[begin..].to_vec();
         all.sort_by(f64::total_cmp);
         let pauses = Pauses { name, all };
         eprintln!("{name}: {} pauses, longest {:.1} ms", pauses.all.len(), pauses.longest());

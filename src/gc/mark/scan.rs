@@ -8,9 +8,10 @@
 //! [`FILTERED`] has fewer. `drain_wide` is called where [`Level`] says that it may be.
 #![allow(unsafe_code)]
 use super::trail::{self, Trail};
-use super::{CHUNK, Marker, prefetch};
-use crate::gc::bits::{self, GreyState};
+use super::{CHUNK, Marker, claim, prefetch};
+use crate::gc::bits;
 use crate::gc::filter::{self, BLOCK, Level, Window, wide};
+use crate::gc::grey::GreyState;
 use crate::pure::addr::Addr;
 use crate::spans::Span;
 
@@ -23,32 +24,57 @@ const FILTERED: usize = 4 * BLOCK;
 /// How far in front of an object on a trail memory is fetched: the next ones mostly lie there.
 const ALONG: usize = 1024;
 
+/// What came of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Drained {
+    All,
+    /// More waits than one should do alone.
+    Much,
+}
+
 impl Marker<'_> {
-    /// Scans what is grey, and what that leads to.
+    /// Scans what is grey, and what that leads to, with others' help where it is that much.
     pub(super) fn drain(&mut self) {
+        if self.drain_as::<false>() == Drained::Much {
+            self.drain_with_help();
+        }
+    }
+
+    /// `SHARED`: others mark at the same time.
+    pub(super) fn drain_as<const SHARED: bool>(&mut self) -> Drained {
         if self.level == Level::Avx512 {
             // SAFETY: `Level` says that processor and kernel have it.
-            unsafe { self.drain_wide() }
+            unsafe { self.drain_wide::<SHARED>() }
         } else {
-            self.drain_by::<false>();
+            self.drain_by::<false, SHARED>()
         }
     }
 
     #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,bmi1,bmi2,popcnt,lzcnt")]
-    unsafe fn drain_wide(&mut self) {
-        self.drain_by::<true>();
+    unsafe fn drain_wide<const SHARED: bool>(&mut self) -> Drained {
+        self.drain_by::<true, SHARED>()
     }
 
     /// `WIDE`: called by `drain_wide`, with which all of this is inlined.
     #[inline(always)]
-    fn drain_by<const WIDE: bool>(&mut self) {
+    fn drain_by<const WIDE: bool, const SHARED: bool>(&mut self) -> Drained {
         loop {
             while let Some(span) = self.queue.pop() {
                 self.prefetch_ahead();
-                self.scan_grey::<WIDE>(span);
+                self.scan_grey::<WIDE, SHARED>(span);
+                if SHARED {
+                    if let Some(team) = self.team
+                        && team.wants()
+                    {
+                        team.give(&mut self.queue);
+                    }
+                } else if self.queue.waiting() >= self.help_from {
+                    return Drained::Much;
+                }
             }
             match self.batch.len {
-                0 => return,
+                0 if SHARED && self.team.is_some_and(|team| team.take(&mut self.queue)) => continue,
+                0 => return Drained::All,
                 // Nothing else to do meanwhile: the objects are fetched while it is found out what they are.
                 // SAFETY: words below the batch's length were written.
                 1..=FEW => self.batch.words[..self.batch.len]
@@ -81,21 +107,17 @@ impl Marker<'_> {
     /// Scans the grey objects of `span`, and what they lead to in the same span: whoever was allocated one after
     /// the other often points to the next, and is read in that order, without the way through batch and queue.
     #[inline(always)]
-    fn scan_grey<const WIDE: bool>(&mut self, span: &'static Span) {
+    fn scan_grey<const WIDE: bool, const SHARED: bool>(&mut self, span: &'static Span) {
         let home = trail::home(span, self.unpadded);
         let mut trail = Trail::EMPTY;
         // SAFETY: the world is stopped; a span from the queue has its bits.
-        unsafe {
-            if let GreyState::One(index) = bits::grey_state(span) {
-                bits::set_idle(span);
-                return self.scan_object::<WIDE>(span, span.slot(index), home, &mut trail);
-            }
-            bits::set_idle(span);
+        if let GreyState::One(index) = unsafe { bits::take_grey::<SHARED>(span) } {
+            return self.scan_object::<WIDE, SHARED>(span, span.slot(index), home, &mut trail);
         }
         let size = span.size.get();
         for at in 0..bits::words(span) {
             // SAFETY: as above.
-            let mut grey = unsafe { bits::take_grey_word(span, at) };
+            let mut grey = unsafe { bits::take_grey_word::<SHARED>(span, at) };
             let first = span.slot(at as u32 * 64);
             let nth = |mask: u64| first.add(mask.trailing_zeros() as usize * size);
             let mut ahead = grey;
@@ -112,14 +134,14 @@ impl Marker<'_> {
                 }
                 let lo = nth(grey);
                 grey &= grey - 1;
-                self.scan_object::<WIDE>(span, lo, home, &mut trail);
+                self.scan_object::<WIDE, SHARED>(span, lo, home, &mut trail);
             }
         }
     }
 
     /// Scans an object of `span`, then what it leads to there.
     #[inline(always)]
-    fn scan_object<const WIDE: bool>(
+    fn scan_object<const WIDE: bool, const SHARED: bool>(
         &mut self,
         span: &'static Span,
         mut lo: Addr,
@@ -132,7 +154,7 @@ impl Marker<'_> {
                 && size < FILTERED
             {
                 let own = if WIDE { self.gather_wide(lo, size, home) } else { self.gather(lo, size, home) };
-                self.follow(span, lo, own, trail);
+                self.follow::<SHARED>(span, lo, own, trail);
             } else {
                 self.scan(lo, lo.add(size));
             }
@@ -187,17 +209,17 @@ impl Marker<'_> {
     /// Marks what the words at `lo` that have a bit in `own` point to, in their own span. The last first, so
     /// that the first is scanned first: trees are mostly made in that order.
     #[inline(always)]
-    fn follow(&mut self, span: &'static Span, lo: Addr, mut own: u64, trail: &mut Trail) {
+    fn follow<const SHARED: bool>(&mut self, span: &'static Span, lo: Addr, mut own: u64, trail: &mut Trail) {
         while own != 0 {
             let last = own.ilog2();
             own &= !(1 << last);
             // SAFETY: as for `scan_each`.
             let word = unsafe { lo.add(last as usize * 8).ptr::<usize>().read_unaligned() };
             let index = span.index(Addr(word));
-            if Self::claim(span, index) {
+            if claim::<SHARED>(span, index) {
                 prefetch(span.slot(index));
                 if !trail.push(index) {
-                    self.shade(span, index);
+                    self.shade::<SHARED>(span, index);
                 }
             }
         }

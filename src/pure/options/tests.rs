@@ -176,6 +176,7 @@ fn options() -> impl Strategy<Value = Options> {
                     check_signal: Signals((collect_every as u64 & 1) << 63),
                     check_every: deadline,
                     marking: Marking::ALL[usize::from(limbo) % 3],
+                    markers: limbo % 17,
                     stats: [Stats::No, Stats::Yes, Stats::Json]
                         [usize::from(stats) + usize::from(stats && checkmark)],
                     prometheus: symbolizer,

@@ -144,12 +144,14 @@ fn mark(
     settings: &Settings,
     shared: &Shared,
 ) -> Result<(), Tried> {
-    let marked = gc::mark(critical, process, settings).map_err(Tried::Abandoned)?;
+    let settings = Settings { markers: super::settings().markers, ..*settings };
+    let marked = gc::mark(critical, process, &settings).map_err(Tried::Abandoned)?;
     let (room, words) = shared.room();
     // SAFETY: the copy's while it is at work; zeros or what an earlier copy wrote.
     let room = unsafe { core::slice::from_raw_parts_mut(room, words) };
     let words = marked.write_findings(room).ok_or(Tried::NoRoom)?;
-    let told = Marked { found: marked.found, words, marked: now_ns(), cost: thread_ns() };
+    let told =
+        Marked { found: marked.found, words, marked: now_ns(), cost: thread_ns() + marked.found.helpers_ns };
     // SAFETY: as above.
     unsafe { *shared.cycle.told.get() = told };
     Ok(())
