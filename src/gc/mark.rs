@@ -88,19 +88,19 @@ pub(super) struct Marker<'a> {
     sampler: Sampler,
     found: Found,
     /// Who can be called to help, and from how many waiting spans on that is worth it.
-    crew: Option<Crew>,
+    crew: Option<Crew<'a>>,
     help_from: usize,
     /// Others mark at the same time.
     team: Option<&'a Team>,
 }
 
 /// Marks everything that `world`'s roots lead to.
-pub fn run(
-    critical: &Critical,
+pub fn run<'a>(
+    critical: &'a Critical,
     world: &mut dyn World,
     settings: &Settings,
     bits: &Bits,
-    protected: &Protected,
+    protected: &'a Protected,
 ) -> Result<Found, Abandon> {
     let queue = Queue::new(critical, bits.spans).ok_or(Abandon::NoMemory)?;
     let larges = if protected.as_slice().is_empty() { bits.large } else { bits.spans };
@@ -139,7 +139,7 @@ pub fn run(
     queue.end(critical);
     later.end(critical);
     if let Some(crew) = crew {
-        (found.helpers, found.helpers_ns) = crew.end(critical);
+        (found.helpers, found.helpers_ns) = crew.end();
     }
     done?;
     found.allocated = bits.allocated;

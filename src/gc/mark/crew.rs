@@ -29,9 +29,13 @@ pub const MOST: usize = 16;
 /// A helper's frames: a batch and what it leads to are 12 KiB.
 const STACK: usize = 64 << 10;
 
-/// What helpers need, ready for whenever one is called.
-pub struct Crew {
-    helpers: [Option<Room>; MOST - 1],
+/// Who can be called. What they need is there from the first call on.
+pub struct Crew<'a> {
+    critical: &'a Critical,
+    /// As many, of a heap with so many spans.
+    size: usize,
+    spans: usize,
+    rooms: [Option<Room>; MOST - 1],
     pool: Option<Queue>,
     /// How many came at most, and what they took.
     came: u32,
@@ -56,19 +60,21 @@ struct Order<'a> {
     gone: Gone,
 }
 
-impl Crew {
-    fn new(critical: &Critical, helpers: usize, bits: &Bits) -> Option<Crew> {
-        let mut crew = Crew { helpers: [const { None }; MOST - 1], pool: None, came: 0, took_ns: 0 };
-        crew.pool = Some(Queue::new(critical, bits.spans)?);
-        for place in crew.helpers.iter_mut().take(helpers) {
-            *place = Room::new(critical, bits);
+impl<'a> Crew<'a> {
+    fn has_rooms(&mut self) -> bool {
+        if self.pool.is_none() {
+            self.pool = Queue::new(self.critical, self.spans);
+            for place in self.rooms.iter_mut().take(self.size) {
+                *place = Room::new(self.critical, self.spans);
+            }
         }
-        Some(crew)
+        self.pool.is_some()
     }
     /// Gives the memory back: how many helped, and their processor time.
-    pub fn end(self, critical: &Critical) -> (u32, u64) {
+    pub fn end(self) -> (u32, u64) {
+        let critical = self.critical;
         self.pool.into_iter().for_each(|pool| pool.end(critical));
-        for Room { stack, queues } in self.helpers.into_iter().flatten() {
+        for Room { stack, queues } in self.rooms.into_iter().flatten() {
             // SAFETY: of `Room::new`; nobody runs there.
             unsafe { metadata::unmap_region(critical, stack, STACK) };
             if let Some((queue, later)) = queues {
@@ -81,10 +87,10 @@ impl Crew {
 }
 
 impl Room {
-    fn new(critical: &Critical, bits: &Bits) -> Option<Room> {
+    fn new(critical: &Critical, spans: usize) -> Option<Room> {
         let stack = metadata::map_region(critical, STACK)?;
-        let queue = Queue::new(critical, bits.spans);
-        let later = Queue::new(critical, bits.spans);
+        let queue = Queue::new(critical, spans);
+        let later = Queue::new(critical, spans);
         let queues = match (queue, later) {
             (Some(queue), Some(later)) => Some((queue, later)),
             (queue, later) => {
@@ -98,14 +104,14 @@ impl Room {
 
 impl<'a> Marker<'a> {
     /// From now on several may mark at once. Adopted ranges are for one alone.
-    pub(super) fn may_call(&mut self, critical: &Critical, settings: &Settings, bits: &Bits) {
-        let (helpers, from) = ((settings.markers as usize).clamp(1, MOST) - 1, settings.help_from);
-        if helpers == 0 || bits.spans < from || self.adopted.is_some() || sandbox::forbids(Need::Marker) {
+    pub(super) fn may_call(&mut self, critical: &'a Critical, settings: &Settings, bits: &Bits) {
+        let (size, from) = ((settings.markers as usize).clamp(1, MOST) - 1, settings.help_from);
+        if size == 0 || bits.spans < from || self.adopted.is_some() || sandbox::forbids(Need::Marker) {
             return;
         }
-        if let Some(crew) = Crew::new(critical, helpers, bits) {
-            (self.crew, self.help_from) = (Some(crew), from);
-        }
+        let rooms = [const { None }; MOST - 1];
+        let crew = Crew { critical, size, spans: bits.spans, rooms, pool: None, came: 0, took_ns: 0 };
+        (self.crew, self.help_from) = (Some(crew), from);
     }
 
     /// [`Marker::drain`], where much waits.
@@ -113,10 +119,14 @@ impl<'a> Marker<'a> {
     #[inline(never)]
     pub(super) fn drain_with_help(&mut self) {
         if let Some(mut crew) = self.crew.take() {
-            if let Some(pool) = crew.pool.take() {
+            if crew.has_rooms()
+                && let Some(pool) = crew.pool.take()
+            {
                 let team = Team::new(pool);
                 self.drain_in(&mut crew, &team);
                 crew.pool = Some(team.into_pool());
+            } else {
+                self.help_from = usize::MAX;
             }
             self.crew = Some(crew);
         }
@@ -125,9 +135,9 @@ impl<'a> Marker<'a> {
         debug_assert!(all == Drained::All);
     }
 
-    fn drain_in(&mut self, crew: &mut Crew, team: &Team) {
+    fn drain_in(&mut self, crew: &mut Crew<'_>, team: &Team) {
         let mut orders = [const { None::<Order<'_>> }; MOST - 1];
-        for (room, place) in crew.helpers.iter_mut().flatten().zip(&mut orders) {
+        for (room, place) in crew.rooms.iter_mut().flatten().zip(&mut orders) {
             let Some(queues) = room.queues.take() else { continue };
             *place = Some(Order {
                 team,
@@ -142,7 +152,7 @@ impl<'a> Marker<'a> {
             });
         }
         let mut came = 0;
-        for (room, order) in crew.helpers.iter().flatten().zip(&orders) {
+        for (room, order) in crew.rooms.iter().flatten().zip(&orders) {
             let Some(order) = order else { continue };
             team.join();
             // SAFETY: see the chapter above; all that the order refers to stays until it is gone.
@@ -163,7 +173,7 @@ impl<'a> Marker<'a> {
         crew.came = crew.came.max(came);
         // Not moved before its helper is gone.
         orders.iter().flatten().for_each(|order| order.gone.wait());
-        for (room, order) in crew.helpers.iter_mut().flatten().zip(orders) {
+        for (room, order) in crew.rooms.iter_mut().flatten().zip(orders) {
             let Some(order) = order else { continue };
             let (queues, took) = order.own.into_inner();
             crew.took_ns += took;
