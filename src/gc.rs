@@ -180,7 +180,7 @@ pub struct Settings {
     pub help_from: usize,
 }
 impl Settings {
-    /// 256 spans hold some milliseconds of work, and a thread is made in some 30 us.
+    /// What waits in 256 spans is worth making threads for.
     pub const DEFAULT: Settings = Settings { checkmark: false, disguised: false, markers: 1, help_from: 256 };
 }
 

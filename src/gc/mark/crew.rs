@@ -25,7 +25,7 @@ use crate::sys::sandbox::{self, Need};
 use core::cell::UnsafeCell;
 
 /// Markers at most, the first among them.
-pub const MOST: usize = 16;
+const MOST: usize = 16;
 /// A helper's frames: a batch and what it leads to are 12 KiB.
 const STACK: usize = 64 << 10;
 
@@ -46,7 +46,7 @@ struct Room {
     queues: Option<(Queue, Queue)>,
 }
 
-/// What one helper is told, and tells.
+/// What one helper is told, and tells. Not moved while it is there: the kernel and the helper know the place.
 struct Order<'a> {
     team: &'a Team,
     near: Window,
@@ -171,7 +171,6 @@ impl<'a> Marker<'a> {
             self.drain_beside(team);
         }
         crew.came = crew.came.max(came);
-        // Not moved before its helper is gone.
         orders.iter().flatten().for_each(|order| order.gone.wait());
         for (room, order) in crew.rooms.iter_mut().flatten().zip(orders) {
             let Some(order) = order else { continue };

@@ -18,7 +18,7 @@ use core::cell::UnsafeCell;
 const MOST: usize = 4096;
 const FEWEST: usize = if MODEL { 1 } else { 8 };
 
-/// Waits a moment for another (which the model's loads of old values would do for ever: it looks under the lock): a loop's `rounds`-th time. A list keeps one busy for long, and there is nothing for others to do.
+/// Waits a moment for another: a loop's `rounds`-th time. A list keeps one busy for long, and there is nothing for others to do.
 fn rest(rounds: &mut u32) {
     const SPINS: u32 = if MODEL { 0 } else { 2000 };
     const YIELDS: u32 = 200;
@@ -134,6 +134,7 @@ impl Team {
         let mut rounds = 0;
         while !self.any.load(Relaxed) && !self.done.load(Relaxed) {
             rest(&mut rounds);
+            // Its loads may give old values for ever; the caller looks again, under the lock.
             if MODEL {
                 return;
             }
