@@ -25,7 +25,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 /// At once, and then as long the program has its time, nanoseconds.
 const SLICE_NS: u64 = 300_000;
 /// The program is stopped for so long, nanoseconds, and a little more.
-const STOP_NS: u64 = 1_000_000;
+const STOP_NS: u64 = if cfg!(feature = "zeal") { 1 } else { 1_000_000 };
 
 /// A collection, and what is left of it.
 pub(super) struct Pending {
