@@ -11,11 +11,11 @@
 //! Our own frames, between the program's call and this code, are not among them (`chains`).
 //!
 //! With each state stands the sum of the depot's weights from the outermost frame to it, so that a known stack costs
-//! no pass over its frames, and once it was looked up its number, so that the same stack again costs the comparison alone.
+//! no pass over its frames, and once it was looked up its number. Where a thread was before, the comparison is all that it costs (`leaves`).
 //!
 //! A memo has room for [`FRAMES`] frames; it is not used for deeper stacks, nor for those with a signal's frame or one
 //! that needs all registers, nor for coroutines (see `bounds`). A thread takes one, from a list of all that only grows, with its first stack and
-//! gives it back with its end; about 2 KB of it are touched at a depth of thirty. A handler that
+//! gives it back with its end; about 4 KB of it are touched at a depth of thirty. A handler that
 //! interrupts its use finds it busy and goes without.
 //!
 //! # Safety
@@ -25,7 +25,6 @@
 #![allow(unsafe_code)]
 use super::{bounds, here};
 use crate::ground::critical;
-use crate::leak::depot;
 use crate::pages::metadata;
 use crate::pure::addr::Addr;
 use crate::sys::tls;
@@ -34,6 +33,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, compiler_
 use walked::Walked;
 
 mod chains;
+mod leaves;
 mod walked;
 
 const FRAMES: usize = 160;
@@ -73,26 +73,14 @@ pub fn number(depth: usize) -> Option<u32> {
     compiler_fence(Ordering::SeqCst);
     // SAFETY: this thread's, and nobody else of this thread is in it.
     let walked = unsafe { &mut *memo.walked.get() };
-    let id = match walked.walk(&start, &bounds) {
-        Ok(()) => Some(walked.known(depth).unwrap_or_else(|| stored(walked, depth))),
-        Err(walked::NotHere) => {
-            walked.forget();
-            WITHOUT.fetch_add(1, Ordering::Relaxed);
-            None
-        }
-    };
+    let id = walked.number(&start, &bounds, depth).ok();
+    if id.is_none() {
+        walked.forget();
+        WITHOUT.fetch_add(1, Ordering::Relaxed);
+    }
     compiler_fence(Ordering::SeqCst);
     memo.busy.store(false, Ordering::Relaxed);
     id
-}
-
-#[cold]
-#[inline(never)]
-fn stored(walked: &Walked, depth: usize) -> u32 {
-    let mut frames = [0; FRAMES];
-    let room = depth.min(FRAMES);
-    let len = walked.copy(&mut frames[..room]);
-    depot::intern(&frames[..len])
 }
 
 /// The calling thread's.

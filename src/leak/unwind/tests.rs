@@ -63,8 +63,10 @@ fn errno_and_the_memory_of_bounds_survive() {
 /// of a walk.
 mod by_memo {
     use super::*;
+    use proptest::collection::vec;
     use proptest::prelude::*;
     use std::hint::black_box;
+    use std::sync::atomic::AtomicBool;
 
     // Each calls rdi with rsi and rdx. One is found by rbp, has the same rsp wherever it was called from nearby, and what it
     // calls first leaves rbp alone; one saves rbp and uses it for something else; one has its CFA in a word near rbp, as
@@ -103,7 +105,7 @@ mod by_memo {
     extern "C" fn called(script: *const u8, len: usize) {
         // SAFETY: the slice of `by`.
         next(unsafe { core::slice::from_raw_parts(script, len) });
-        compare();
+        compare_number();
     }
     fn by(frame: Frame, script: &[u8]) {
         // SAFETY: calls `called` with these two words and returns.
@@ -114,14 +116,33 @@ mod by_memo {
     fn compare() {
         let (mut walked, mut kept) = ([0; 256], [0; 256]);
         let n = capture(&mut walked);
+        numbered(&walked[2..n]);
         let m = memo::frames(&mut kept).expect("a memo can be used");
         let shared = n.min(m);
         assert_eq!((n, walked[2..shared].to_vec()), (m, kept[2..shared].to_vec()));
     }
+    /// The last walk stays another one, if this stack is known.
+    #[inline(never)]
+    fn compare_number() {
+        let mut walked = [0; 256];
+        let n = capture(&mut walked);
+        numbered(&walked[2..n]);
+    }
+    /// The number of a stack that is made, or known, is that of these frames and two more.
+    #[inline(never)]
+    fn numbered(walked: &[usize]) {
+        let mut frames = [0; crate::leak::depot::MAX_FRAMES];
+        // All calls are from one place: it is the same stack.
+        for _ in 0..black_box(3) {
+            let id = memo::number(160).expect("a memo can be used");
+            let stored = crate::leak::depot::get(id, &mut frames).0;
+            assert_eq!(stored[3..], *walked);
+        }
+    }
     #[inline(never)]
     fn small(script: &[u8]) {
         next(script);
-        compare();
+        compare_number();
     }
     #[inline(never)]
     fn large(script: &[u8]) {
@@ -144,22 +165,65 @@ mod by_memo {
     #[inline(never)]
     fn next(script: &[u8]) {
         match script.split_first() {
-            None => compare(),
+            None => compare_number(),
             Some((0, rest)) => small(rest),
             Some((1, rest)) => large(rest),
             Some((2, rest)) => drop(black_box(busy(rest))),
             Some((3, rest)) => by(gleaner_test_framed, rest),
             Some((4, rest)) => by(gleaner_test_spoils, rest),
             Some((5, rest)) => by(gleaner_test_aligned, rest),
-            Some((_, rest)) => twice(rest),
+            Some((6, rest)) => twice(rest),
+            Some((7, rest)) => again(rest),
+            Some((_, rest)) => {
+                // The next look at the stack is at another place, or is the next place's first.
+                if !AGAIN.load(Ordering::Relaxed) {
+                    compare();
+                }
+                next(rest)
+            }
         }
+    }
+    static AGAIN: AtomicBool = AtomicBool::new(false);
+    /// The same calls from two places, which all that lies below has in common.
+    #[inline(never)]
+    fn again(script: &[u8]) {
+        let before = AGAIN.swap(false, Ordering::Relaxed);
+        next(script);
+        AGAIN.store(true, Ordering::Relaxed);
+        next(script);
+        AGAIN.store(before, Ordering::Relaxed);
+    }
+
+    /// The last walk is one from another place, and nothing but the outer frames tells.
+    #[test]
+    fn who_called_the_caller() {
+        #[inline(never)]
+        fn bottom(first: bool) {
+            if first {
+                compare_number();
+            }
+            compare_number();
+            black_box(first);
+        }
+        #[inline(never)]
+        fn middle(first: bool) {
+            bottom(first);
+            black_box(first);
+        }
+        middle(black_box(true));
+        middle(black_box(false));
+        black_box(());
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(150))]
+        #![proptest_config(ProptestConfig::with_cases(400))]
         #[test]
-        fn as_walked(script in prop::collection::vec(0u8..7, 0..24)) {
+        fn as_walked(script in vec(0u8..9, 0..20)) {
             next(&script);
+        }
+        #[test]
+        fn as_walked_again(outer in vec(0u8..9, 0..4), between in vec(0u8..6, 0..4), inner in vec(0u8..6, 0..3)) {
+            next(&[&outer[..], &[7], &between, &[8], &inner].concat());
         }
     }
 

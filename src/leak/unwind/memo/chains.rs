@@ -1,7 +1,7 @@
 //! The way from this code up to the program's frame that called us.
 //!
-//! Our own frames have fixed sizes. A [`Chain`] is one way through them, return addresses by their distance from rsp;
-//! a few of them are tried, the one that fitted last before all others.
+//! Our own frames have fixed sizes. A [`Chain`] is one way through them, return addresses by their distance from rsp. Most
+//! of them differ in the second return address (in malloc, calloc, ...), by which they are found.
 //!
 //! # Safety
 //! As in `memo`: the walk is on the thread's own stack, whose words can be read from its stack pointer up to its end.
@@ -45,38 +45,52 @@ struct Chain {
     bp: usize,
 }
 const LINKS: usize = 10;
-const CHAINS: usize = 6;
+const CHAINS: usize = 16;
 
 pub struct Chains {
     all: [Chain; CHAINS],
-    /// The one that fitted last, and that which the next new one replaces.
-    last: usize,
+    /// How far from rsp the address lies that they are found by.
+    by: usize,
+    /// What the next one replaces whose place another one has.
     next: usize,
 }
 
 impl Chains {
-    /// The program's state when it called us.
+    /// The program's state when it called us. `None`: none of our code is in between, or code that is no chain.
     #[inline(always)]
     pub fn entered(&mut self, start: &Start, bounds: &Bounds, generation: u64) -> Option<State> {
-        let last = self.last % CHAINS;
-        if let Some(state) = self.all[last].state(start, bounds) {
-            return Some(state);
+        if !is_own(start.rip) {
+            return None;
         }
-        self.other(start, bounds, generation)
+        match self.all[self.place(start, bounds)].state(start, bounds) {
+            None => self.other(start, bounds, generation),
+            state => state,
+        }
+    }
+
+    #[inline(always)]
+    fn place(&self, start: &Start, bounds: &Bounds) -> usize {
+        if bounds.hi.saturating_sub(start.rsp) <= self.by {
+            return 0;
+        }
+        // SAFETY: a multiple of 8 below the stack's end.
+        let address = unsafe { read(start.rsp + self.by) };
+        (address ^ address >> 3 ^ address >> 6) % CHAINS
     }
 
     #[inline(never)]
     fn other(&mut self, start: &Start, bounds: &Bounds, generation: u64) -> Option<State> {
-        for (at, chain) in self.all.iter().enumerate() {
-            if let Some(state) = chain.state(start, bounds) {
-                self.last = at;
-                return Some(state);
-            }
+        if let Some(state) = self.all.iter().find_map(|chain| chain.state(start, bounds)) {
+            return Some(state);
         }
         let chain = Chain::by_rules(start, bounds, generation)?;
-        self.last = self.next % CHAINS;
-        self.all[self.last] = chain;
-        self.next += 1;
+        self.by = if chain.len > 1 { chain.links[1].0 } else { 0 };
+        let mut place = self.place(start, bounds);
+        if self.all[place].len != 0 {
+            place = self.next % CHAINS;
+            self.next += 1;
+        }
+        self.all[place] = chain;
         chain.state(start, bounds)
     }
 }

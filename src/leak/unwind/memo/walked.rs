@@ -1,9 +1,11 @@
 //! A thread's last walk, and the next one by it.
 //!
 //! # Shape
-//! Frames lie outermost first. `pcs` and `sps` are apart from the rest: a frame's return address lies just below its
-//! rsp, so that the two arrays are all that most stacks are compared by, 16 bytes a frame. Other words that a walk
-//! went by ([`Word`]) are few: where rbp was saved counts only if a frame further out is found by rbp.
+//! Frames lie outermost first. Their return addresses, each just below its frame's rsp, are apart from the rest (`frames`), for they are
+//! all that most stacks are compared by, 16 bytes a frame. Other words that a walk
+//! went by (`words`) are few: where rbp was saved counts only if a frame further out is found by rbp.
+//!
+//! First the leaves are asked ([`Leaves`]): most stacks are one that was there before, on top of frames of the last walk.
 //!
 //! # Safety
 //! As in `memo`: the walk is on the thread's own stack, whose words can be read from its stack pointer up to its end. What the last walk
@@ -12,6 +14,7 @@
 use super::super::rules::{Key, Kind, Rule, Site};
 use super::super::{Bounds, CACHE, CODE_LIMIT, EXACT, GENERATION, SAVED_AT_RBP, Start, is_own, rule_of};
 use super::chains::{Chains, State};
+use super::leaves::{Known, Leaves, Met, Way, Word, are_same};
 use super::{FRAMES, read};
 use crate::leak::depot;
 use core::sync::atomic::Ordering;
@@ -31,16 +34,10 @@ struct Rest {
     count: u16,
     /// The depot's number of the stack that begins here; 0: not known.
     id: u32,
+    /// Of the walk that went by here first.
+    serial: u64,
     /// This frame, or one further out before rbp is found on the stack, is found by rbp.
     needs_bp: bool,
-}
-
-/// Not a return address: saved rbp, a saved CFA, what stands in place of an outermost frame's return address. It lies in the
-/// frame that the walk went from by it.
-#[derive(Clone, Copy)]
-struct Word {
-    at: usize,
-    is: usize,
 }
 
 /// A frame of this walk that was not in the last, and how it was gone from.
@@ -66,10 +63,15 @@ pub struct Walked {
     len: usize,
     /// Stacks; frames in them; those of them that were walked.
     pub counts: [u64; 3],
-    sps: [usize; FRAMES],
-    pcs: [usize; FRAMES],
+    /// Of the last walk that found new frames; 0: of none.
+    serial: u64,
+    /// Return addresses; with the bit [`EXACT`] one that is none.
+    frames: [Word; FRAMES],
     rest: [Rest; FRAMES],
+    /// Not return addresses: saved rbp, a saved CFA, what stands in place of an outermost frame's return address. Each lies in
+    /// the frame that the walk went from by it.
     words: [Word; WORDS],
+    leaves: Leaves,
     /// The innermost first.
     fresh: [Fresh; FRAMES],
     fresh_words: [Word; FRAMES],
@@ -79,18 +81,86 @@ pub struct Walked {
 pub struct NotHere;
 
 impl Walked {
-    /// Walks the stack that has its end in `bounds`; it is then in the memo.
+    /// The depot's number of the stack that has its end in `bounds`, cut to `depth` frames.
     #[inline(always)]
-    pub fn walk(&mut self, start: &Start, bounds: &Bounds) -> Result<(), NotHere> {
+    pub fn number(&mut self, start: &Start, bounds: &Bounds, depth: usize) -> Result<u32, NotHere> {
+        let state = self.begin(start, bounds);
+        match self.by_leaf(&state) {
+            Some(id) => Ok(id),
+            None => self.by_walk(state, start, bounds, depth),
+        }
+    }
+
+    /// Where the walk begins.
+    #[inline(always)]
+    fn begin(&mut self, start: &Start, bounds: &Bounds) -> State {
         let generation = GENERATION.load(Ordering::Acquire);
         if self.generation != generation || self.hi != bounds.hi {
             (self.generation, self.hi, self.len) = (generation, bounds.hi, 0);
         }
-        let mut state = self.chains.entered(start, bounds, generation).unwrap_or(State::of(start));
+        self.chains.entered(start, bounds, generation).unwrap_or(State::of(start))
+    }
+
+    #[inline(always)]
+    fn by_leaf(&mut self, state: &State) -> Option<u32> {
+        let Known { met, id, frames } = self.leaves.get(state)?;
+        let (outer, rest) = (self.frames[..self.len].get(..=met.at as usize)?, &self.rest[met.at as usize]);
+        // SAFETY: a walk was there, and above where this one begins: the leaf's did.
+        if rest.serial != met.serial || self.key != depot::key() || !unsafe { are_same(outer) } {
+            return None;
+        }
+        if rest.words != 0 && self.same_words(outer.len()) != outer.len() {
+            return None;
+        }
+        self.count(frames as usize, 0);
+        Some(id)
+    }
+
+    #[inline(never)]
+    fn by_walk(
+        &mut self,
+        state: State,
+        start: &Start,
+        bounds: &Bounds,
+        depth: usize,
+    ) -> Result<u32, NotHere> {
+        let top = self.walk_from(state, start, bounds)?;
+        let Some(id) = self.known(depth) else { return Ok(self.stored(depth)) };
+        let (Some(at), Some(last)) = (top.checked_sub(1), self.len.checked_sub(1)) else { return Ok(id) };
+        let (met, innermost) = (&self.rest[at], &self.rest[last]);
+        let way = Way {
+            frames: self.frames.get(top..last).unwrap_or(&[]),
+            others: &self.words[met.words as usize..innermost.words as usize],
+            bp: innermost.needs_bp.then_some(innermost.bp),
+        };
+        let met = Met { serial: met.serial, at: at as u16 };
+        self.leaves.put(&state, Known { met, id, frames: self.len as u16 }, &way);
+        Ok(id)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn stored(&self, depth: usize) -> u32 {
+        let mut frames = [0; FRAMES];
+        let room = depth.min(FRAMES);
+        let len = self.copy(&mut frames[..room]);
+        depot::intern(&frames[..len])
+    }
+
+    /// Walks the stack that has its end in `bounds`; it is then in the memo.
+    pub fn walk(&mut self, start: &Start, bounds: &Bounds) -> Result<(), NotHere> {
+        let state = self.begin(start, bounds);
+        self.walk_from(state, start, bounds).map(|_| ())
+    }
+
+    /// The same from there. How many frames, from the outermost on, were there before.
+    #[inline(always)]
+    fn walk_from(&mut self, mut state: State, start: &Start, bounds: &Bounds) -> Result<usize, NotHere> {
+        let generation = self.generation;
         let mut top = self.valid(start.rsp, state.sp);
         let mut fresh = 0;
         loop {
-            while top > 0 && self.sps[top - 1] < state.sp {
+            while top > 0 && self.frames[top - 1].at < state.sp - 8 {
                 top -= 1;
             }
             if top > 0 && self.is_met(top - 1, &state) {
@@ -106,12 +176,14 @@ impl Walked {
             }
             state = next;
         }
-        self.settle(top, fresh)
+        self.settle(top, fresh)?;
+        Ok(top)
     }
 
     #[inline(always)]
     fn is_met(&self, at: usize, state: &State) -> bool {
-        let same = self.sps[at] == state.sp && self.pcs[at] == state.pc;
+        let frame = &self.frames[at];
+        let same = frame.at + 8 == state.sp && frame.is == state.pc;
         same && (!self.rest[at].needs_bp || self.rest[at].bp == state.bp())
     }
 
@@ -119,21 +191,17 @@ impl Walked {
     /// Nothing is read below `floor`.
     #[inline(always)]
     fn valid(&self, floor: usize, sp: usize) -> usize {
+        let lowest = floor.max(sp - 8);
         let mut top = self.len;
-        while top > 0 && (self.sps[top - 1] < sp || self.sps[top - 1] < floor + 8) {
+        while top > 0 && self.frames[top - 1].at < lowest {
             top -= 1;
         }
-        let (sps, pcs) = (&self.sps[..top], &self.pcs[..top]);
         // SAFETY: a walk on this stack was there, and it is not below this one's stack pointer.
-        let is = |at: usize| unsafe { read(sps[at] - 8) } == pcs[at];
-        // Eight at a time, so that it is one branch that is foreseen.
-        let mut same = 0;
-        while same + 8 <= top && (same..same + 8).fold(true, |all, at| all & is(at)) {
-            same += 8;
-        }
-        while same < top && is(same) {
-            same += 1;
-        }
+        let are_same = |words: &[Word]| unsafe { are_same(words) };
+        let groups = self.frames[..top].chunks(8);
+        let same = 8 * groups.take_while(|group| are_same(group)).count();
+        let rest = self.frames.get(same..top).unwrap_or(&[]);
+        let same = same.min(top) + rest.iter().take(8).take_while(|word| are_same(&[**word])).count();
         if same > 0 && self.rest[same - 1].words != 0 { self.same_words(same) } else { same }
     }
 
@@ -162,8 +230,9 @@ impl Walked {
             Some(at) => Rest { id: 0, ..self.rest[at] },
             None => Rest::default(),
         };
-        let places = self.sps[top..len].iter_mut().zip(&mut self.pcs[top..len]).zip(&mut self.rest[top..len]);
-        for (at, ((sp, pc), place)) in (0..fresh).rev().zip(places) {
+        self.serial += (fresh != 0) as u64;
+        let places = self.frames[top..len].iter_mut().zip(&mut self.rest[top..len]);
+        for (at, (address, place)) in (0..fresh).rev().zip(places) {
             let frame = &self.fresh[at];
             if rest.needs_bp || frame.saves & FLAGS != 0 {
                 rest.by_words(frame, &self.fresh_words[at], &mut self.words)?;
@@ -173,21 +242,28 @@ impl Walked {
                 rest.sum = rest.sum.wrapping_add(depot::weight(state.pc, rest.count as usize));
                 rest.count += 1;
             }
-            (*sp, *pc, *place) = (state.sp, state.pc, rest);
+            rest.serial = self.serial;
+            (*address, *place) = (Word { at: state.sp - 8, is: state.pc }, rest);
         }
         self.len = len;
-        let counts = [1, len, fresh];
-        self.counts.iter_mut().zip(counts).for_each(|(count, more)| *count += more as u64);
+        self.count(len, fresh);
         Ok(())
+    }
+
+    #[inline(always)]
+    fn count(&mut self, frames: usize, fresh: usize) {
+        let [stacks, all, walked] = &mut self.counts;
+        (*stacks, *all, *walked) = (*stacks + 1, *all + frames as u64, *walked + fresh as u64);
     }
 
     /// The depot's number of the stack, if it is not deeper than that and stored.
     #[inline(always)]
-    pub fn known(&mut self, depth: usize) -> Option<u32> {
+    fn known(&mut self, depth: usize) -> Option<u32> {
         let key = depot::key();
         if self.key != key {
             self.key = key;
             self.rest.iter_mut().for_each(|rest| rest.id = 0);
+            self.leaves.forget();
         }
         let rest = self.rest[..self.len].last_mut()?;
         if rest.count as usize > depth {
@@ -201,7 +277,7 @@ impl Walked {
 
     /// The innermost frames that are not gleaner's own.
     pub fn copy(&self, out: &mut [usize]) -> usize {
-        let theirs = self.pcs[..self.len].iter().rev().copied().filter(|pc| !is_own(*pc));
+        let theirs = self.frames[..self.len].iter().rev().map(|frame| frame.is).filter(|pc| !is_own(*pc));
         out.iter_mut().zip(theirs).map(|(slot, pc)| *slot = pc).count()
     }
 
