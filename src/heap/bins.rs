@@ -20,8 +20,8 @@ use super::{free_bits, live, misuse, release, slots};
 use crate::ground::critical::Critical;
 use crate::pages::metadata;
 use crate::pure::addr::Addr;
-use crate::spans::class::{COUNT, HOLDS, SIZE, magic};
-use crate::spans::{Block, Span, map};
+use crate::spans::class::{COUNT, HOLDS, MEDIUM_FIRST, SIZE, magic};
+use crate::spans::{Block, Span, map, plain};
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering, compiler_fence};
 
@@ -105,9 +105,16 @@ impl Drop for Shut {
     }
 }
 
+/// Whether a cache whose calls are all slow has bins of a class nevertheless: in leak mode, where malloc must
+/// take a stack and free has nothing to do. The bin of a larger class malloc would find at once.
+#[inline(always)]
+pub fn has(class: usize) -> bool {
+    class < MEDIUM_FIRST && plain::is_recorded()
+}
+
 /// Fills three quarters of an empty bin from `span`, as far as that goes.
 pub fn refill(cache: &'static Cache, class: usize, span: &Span) {
-    if cache.watched.get() {
+    if cache.watched.get() && !has(class) {
         return;
     }
     let mut shut = Shut::new(cache, class);
@@ -138,7 +145,7 @@ pub fn refill(cache: &'static Cache, class: usize, span: &Span) {
 
 /// A slot of `class` that the slow path of free had in its hands goes to the bin. False: it does not.
 pub fn put(critical: &Critical, cache: &'static Cache, class: usize, slot: *mut u8) -> bool {
-    if cache.watched.get() || cache.is_empty() {
+    if cache.watched.get() && !has(class) || cache.is_empty() {
         return false;
     }
     let mut shut = Shut::new(cache, class);

@@ -42,7 +42,8 @@ pub struct Cache {
     pub notify: AtomicUsize,
     /// Pages of queued spans that have no object; see `release::settle`.
     pub spare: Cell<usize>,
-    /// Allocations of this cache never take the fast path (leak mode).
+    /// Allocations of this cache never take the fast path (leak mode, audit mode, `secure=`). Its bins are empty but for those that
+    /// `bins::has`.
     pub watched: Cell<bool>,
     /// The child of a fork: its thread is not here, and may have been in the middle of a slow path.
     pub lost: Cell<bool>,

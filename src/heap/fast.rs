@@ -14,7 +14,7 @@
 //! # Safety
 //! A bin holds only free slots of its class, owned by nobody else; a slot is at least 16 bytes.
 #![allow(unsafe_code)]
-use super::cache::{self, Bin};
+use super::cache::{self, Bin, Cache};
 use super::misuse;
 use crate::pure::addr::Addr;
 use crate::spans::class::{BIN_OF, MEDIUM_MAX, SMALL_MAX};
@@ -93,6 +93,12 @@ pub fn unmarked(slot: NonNull<u8>) -> NonNull<u8> {
     // SAFETY: a slot that nobody has yet.
     unsafe { (*slot.cast::<Block>().as_ptr()).mark = 0 };
     slot
+}
+
+/// A slot of the class in a cache whose calls are all slow; see `bins::has`.
+#[inline(always)]
+pub fn take(cache: &Cache, class: usize) -> Option<NonNull<u8>> {
+    pop(cache.bin(class)).map(unmarked)
 }
 
 /// Takes the newest slot out.

@@ -13,7 +13,7 @@ use super::{misuse, secure};
 use crate::ground::critical::Critical;
 use crate::pure::addr::Addr;
 use crate::spans::span::tag;
-use crate::spans::{Block, Span, side};
+use crate::spans::{Block, Span, plain, side};
 use core::cell::Cell;
 use core::sync::atomic::Ordering;
 
@@ -112,7 +112,8 @@ fn check(span: &Span, block: *const Block) {
     // SAFETY: a slot of the span that is free.
     let (link, marked) = unsafe { (link_of(block), is_marked(span, block)) };
     // Where all blocks go through their spans, to die of a harmless write would be to die of each.
-    let harmless = secure::level() == 0 && span.owner.load(Ordering::Relaxed) & tag::WATCH != 0;
+    let watched = plain::is_recorded() || span.owner.load(Ordering::Relaxed) & tag::WATCH != 0;
+    let harmless = secure::level() == 0 && watched;
     let marked = marked || harmless;
     if !link.is_null() || !marked {
         // SAFETY: as above.

@@ -6,7 +6,7 @@
 use super::cache::{self, Cache};
 use super::release::{self, Freed};
 use super::secure::{self, How};
-use super::{cleared, fast, guarded, large, shared, slots, special, stacks};
+use super::{bins, cleared, fast, guarded, large, shared, slots, special, stacks};
 use crate::ground::critical::{self, Critical};
 use crate::pure::addr::{Addr, PAGE_SIZE};
 use crate::spans::span::{flag, kind};
@@ -73,10 +73,11 @@ fn alloc_class(critical: &Critical, n: usize, class: usize, trace: Trace) -> Got
     let at = if cache.is_empty() {
         shared::late_alloc(critical, class, trace.watched)
     } else {
-        slots::alloc(critical, cache, class)
+        let at_hand = if trace.watched && bins::has(class) { fast::take(cache, class) } else { None };
+        at_hand.map_or_else(|| slots::alloc(critical, cache, class), |slot| slot.as_ptr())
     };
     let mut zeroed = false;
-    if (trace.stack != 0 || secure::level() != 0)
+    if trace.watched
         && let Some(span) = map::lookup(Addr(at as usize))
     {
         zeroed = record(critical, span, span.index(Addr(at as usize)), n, trace, false);
@@ -91,6 +92,9 @@ fn record(critical: &Critical, span: &Span, index: u32, n: usize, trace: Trace, 
     }
     if trace.stack != 0 {
         stacks::record(critical, span, index, trace.stack, n);
+    } else {
+        // The slot's last object has left its own.
+        stacks::set(span, index, stacks::Origin::default());
     }
     zeroed
 }

@@ -211,7 +211,8 @@ const MARKED: usize = class::SMALL_MAX + 16;
 pub(super) fn check_mark(span: &Span, block: *const Block) {
     // SAFETY: a free slot, and the caller's.
     let mark = unsafe { (*block).mark };
-    if mark != span.mark(Addr::of(block)) && (mark != 0 || span.size.get() <= MARKED) {
+    let odd = mark != span.mark(Addr::of(block)) && (mark != 0 || span.size.get() <= MARKED);
+    if odd && !plain::is_recorded() {
         misuse::overwritten(Addr::of(block), span.size.get(), Addr(mark));
     }
 }
@@ -253,7 +254,7 @@ fn new_span(critical: &Critical, cache: &'static Cache, class: usize) -> Option<
     if behind != 0 {
         guarded::close_behind(span.limit());
     }
-    let watch = if cache.watched.get() { tag::WATCH } else { 0 };
+    let watch = if cache.watched.get() && !bins::has(class) { tag::WATCH } else { 0 };
     span.owner.store(cache.id() | watch | tag::HIDDEN, Ordering::Release);
     span.publish(kind::SLOTS);
     Some(span)

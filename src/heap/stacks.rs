@@ -1,5 +1,5 @@
 //! Leak mode: for each object the id of the call stack that allocated it and how many bytes
-//! were asked for, out of line.
+//! were asked for, out of line. What stands there of a free slot means nothing: a fast free leaves it.
 //!
 //! # Safety
 //! A span's array covers all its slots and is replaced only while the span has no objects.

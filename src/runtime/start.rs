@@ -13,6 +13,7 @@ use crate::pages::{limit, own, thp};
 use crate::pure::addr::{Addr, PAGE_SIZE};
 use crate::pure::options::{Mode, Options, Path, Privilege};
 use crate::roots::stale;
+use crate::spans::plain;
 use crate::sys::file;
 use crate::sys::maps::{self, Perms};
 use crate::threads;
@@ -77,6 +78,9 @@ pub fn heap(critical: &Critical) {
     }
     thp::set(options().thp);
     secure::begin(options().secure, secret.rotate_left(29));
+    if tells_leaks() && secure::level() == 0 {
+        plain::record();
+    }
     unwind::init();
     STATE.store(HEAP, Ordering::Release);
 }

@@ -28,7 +28,7 @@ pub const OF_DIRECT: [u8; DIRECT] = direct();
 /// Pages of one span of each class, before those at its ends that hold no slot are given back.
 pub const PAGES: [u16; COUNT] = pages();
 /// The class of slot size 1040, where [`of_medium`]'s regular numbering starts.
-const MEDIUM_FIRST: usize = OF_DIRECT[DIRECT - 1] as usize;
+pub const MEDIUM_FIRST: usize = OF_DIRECT[DIRECT - 1] as usize;
 
 const fn sizes() -> [u32; COUNT] {
     let mut out = [0; COUNT];

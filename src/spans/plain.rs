@@ -20,7 +20,7 @@ use crate::pages::metadata;
 use crate::pure::addr::{Addr, PAGE_SHIFT, PAGE_SIZE};
 use core::arch::asm;
 use core::mem::offset_of;
-use core::sync::atomic::{AtomicU16, AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicUsize, Ordering};
 
 const REGION_BITS: usize = 32;
 const LEAF_LEN: usize = 1 << (REGION_BITS - PAGE_SHIFT);
@@ -41,6 +41,20 @@ static TABLE: Table = Table {
     nothing: [const { Entry { bin: AtomicU16::new(0), usable: AtomicU16::new(0) } }; LEAF_LEN],
     distance: [const { AtomicUsize::new(0) }; 1 << 16],
 };
+
+/// See [`record`].
+static RECORDED: AtomicBool = AtomicBool::new(false);
+
+/// For leak mode, before there is a span: small slots are freed as fast as ever, but no size is told here, so that
+/// realloc is a slow call, which takes its stack.
+pub fn record() {
+    RECORDED.store(true, Ordering::Relaxed);
+}
+/// Whether the small slots that are here are of objects whose origins are recorded.
+#[inline(always)]
+pub fn is_recorded() -> bool {
+    RECORDED.load(Ordering::Relaxed)
+}
 
 /// Defines a function that reads half an entry: the compiler takes two instructions more.
 macro_rules! read {
@@ -107,7 +121,10 @@ pub fn show(critical: &Critical, span: &Span) {
 /// The same for the pages from number `from` on.
 pub fn show_pages(span: &Span, from: usize) {
     let padded = span.flags.load(Ordering::Relaxed) & flag::UNPADDED == 0;
-    let usable = u16::try_from(span.size.get() - padded as usize).unwrap_or(0);
+    let usable = match is_recorded() {
+        true => 0,
+        false => u16::try_from(span.size.get() - padded as usize).unwrap_or(0),
+    };
     let both = (usable as u32) << 16 | class::BIN[span.class.get() as usize] as u32;
     let (first, pages) = (span.page_base().add(from * PAGE_SIZE), used_pages(span).saturating_sub(from));
     each_region_of(first, pages, |region, first, pages| {

@@ -37,7 +37,7 @@ pub mod tag {
     pub const FULL: usize = 1;
     /// Some slots are in limbo: a free of one is a resurrection.
     pub const LIMBO: usize = 2;
-    /// Frees are watched (leak mode, and where an object is special).
+    /// Frees are watched (audit mode, `secure=`, slots of more than a KiB in leak mode, and where an object is special).
     pub const WATCH: usize = 4;
     /// It is not in [`plain`](super::super::plain): its owner may want to put it there.
     pub const HIDDEN: usize = 8;
