@@ -169,10 +169,11 @@ pub(super) fn age(held: &mut Held, aging: &mut Aging) -> Result<bool, Abandon> {
         let stopped =
             threads::stop_world(held.critical(), began + start::options().deadline as u64 * 1_000_000)?;
         let stood = now_ns();
-        let mut more = true;
+        // SAFETY: it is stopped.
+        let mut next = || unsafe { aging.next(held.critical()) };
+        let mut more = next();
         while more && now_ns() - stood < STOP_NS {
-            // SAFETY: it is stopped.
-            more = unsafe { aging.next(held.critical()) };
+            more = next();
         }
         drop(stopped);
         let now = now_ns();
