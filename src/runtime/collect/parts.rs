@@ -20,10 +20,12 @@ use crate::runtime::cycle::{self, Guarded};
 use crate::runtime::{start, telemetry};
 use crate::sys::process::{now_ns, sleep_ns, thread_ns};
 use crate::threads;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
 
 /// At once, and then as long the program has its time, nanoseconds.
 const SLICE_NS: u64 = 300_000;
+/// At once, where the heap has grown since.
+const LATE_NS: u64 = 1_000_000;
 /// The program is stopped for so long, nanoseconds, and a little more.
 const STOP_NS: u64 = if cfg!(feature = "zeal") { 1 } else { 1_000_000 };
 
@@ -47,6 +49,8 @@ static PENDING: Guarded<Option<Pending>> = Guarded::new(None);
 static IS_PENDING: AtomicBool = AtomicBool::new(false);
 /// No part before this.
 static NEXT: AtomicU64 = AtomicU64::new(0);
+/// The heap when reclaiming began.
+static LIMIT: AtomicUsize = AtomicUsize::new(0);
 /// In the child of a fork: what the copy told is its parent's, and may be gone.
 static FORKED: AtomicBool = AtomicBool::new(false);
 /// Stops for limbo that are not yet part of a collection that is over.
@@ -77,12 +81,16 @@ pub(super) fn begin_with(held: &mut Held, mut ended: Ended, aging: Aging, more: 
 }
 
 fn reclaiming() -> Stage {
+    LIMIT.store(live::estimate(), Relaxed);
     Stage::Reclaim(Parts::new(start::options().fill))
 }
 
 fn begin_at(held: &mut Held, ended: Ended, stage: Stage) -> Sum {
     let patient = !matches!(ended.cause, Cause::Growth);
     let stopped = STOPPED.swap(0, Relaxed);
+    if matches!(stage, Stage::Limbo(_)) {
+        LIMIT.store(usize::MAX, Relaxed);
+    }
     *PENDING.of(held) = Some(Pending { ended, stage, freed: Sum::default(), ns: 0, stopped });
     FORKED.store(false, Relaxed);
     IS_PENDING.store(true, Release);
@@ -96,12 +104,14 @@ pub(super) fn finish(held: &mut Held) {
     }
 }
 
-/// A thread comes by, without locks and outside of critical sections.
+/// A thread comes by, without locks and outside of critical sections. If the heap grows faster than it is freed, whoever makes it grow
+/// goes on with that for longer, and at once.
 pub fn attend() {
-    if now_ns() >= NEXT.load(Relaxed)
+    let is_late = live::estimate() > LIMIT.load(Relaxed);
+    if (is_late || now_ns() >= NEXT.load(Relaxed))
         && let Some(mut held) = cycle::try_enter()
     {
-        go_on(&mut held, SLICE_NS);
+        go_on(&mut held, if is_late { LATE_NS } else { SLICE_NS });
     }
 }
 
@@ -120,7 +130,9 @@ fn go_on(held: &mut Held, budget: u64) -> Sum {
             now = now_ns();
         }
     }
-    pending.ended.cost += thread_ns() - began_cpu;
+    if !matches!(pending.stage, Stage::Reclaim(_)) {
+        pending.ended.cost += thread_ns() - began_cpu;
+    }
     IS_PENDING.store(more, Release);
     super::each_look();
     if !more {
