@@ -2,7 +2,7 @@
 //!
 //! # Shape
 //! A hash table of pairs (64-bit hash, id), open addressing, at most 5/8 full; an id is the place of
-//! the stack in 64 KiB chunks of metadata memory, counted in words of 8 bytes. A stored stack is
+//! the stack in 64 KiB chunks of metadata memory, counted in words of 16 bytes, so that it has 24 bits. A stored stack is
 //! the overlay of modules it was seen under, and its addresses as differences to
 //! the address before, in variable-length bytes: about 90 bytes for 28 frames instead of 224.
 //!
@@ -13,7 +13,7 @@
 //! it is for readers still in it, so that all of them together are twice the last.
 //!
 //! Locks: rank `Depot`, taken inside; then `Unwind` and `Metadata`. Never called while the
-//! caller holds a lock. Bound: 4,096 chunks (256 MiB); beyond it, and without memory, a stack is 0.
+//! caller holds a lock. Bound: 4,095 chunks (256 MiB); beyond it, and without memory, a stack is 0.
 //!
 //! # Safety
 //! Tables, chunks and stored stacks are written before the word that publishes them and are never moved
@@ -23,6 +23,7 @@ use super::modules;
 use super::unwind::EXACT;
 use crate::ground::critical::{self, Critical};
 use crate::ground::lock::{Lock, Rank};
+use crate::heap::stacks::STACK_BITS;
 use crate::pages::metadata;
 use crate::pure::addr::Addr;
 use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -31,12 +32,13 @@ use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 pub const MAX_FRAMES: usize = 256;
 
 const CHUNK: usize = 64 << 10;
-const CHUNK_WORDS: usize = CHUNK / 8;
-const MAX_CHUNKS: usize = 4096;
+const WORD: usize = 16;
+const CHUNK_WORDS: usize = CHUNK / WORD;
+const MAX_CHUNKS: usize = 4095;
 /// The largest stored stack: ten bytes hold any difference.
 const MAX_STORED: usize = size_of::<Header>() + MAX_FRAMES * 10;
 const FIRST_TABLE: usize = 1024;
-const _: () = assert!(MAX_STORED < CHUNK && CHUNK_WORDS * MAX_CHUNKS <= u32::MAX as usize);
+const _: () = assert!(MAX_STORED < CHUNK && CHUNK_WORDS * MAX_CHUNKS < 1 << STACK_BITS);
 
 /// What precedes the bytes of a stored stack.
 #[derive(Clone, Copy)]
@@ -118,7 +120,7 @@ pub fn get(id: u32, out: &mut [usize; MAX_FRAMES]) -> (&[usize], u32) {
 pub fn stats() -> (usize, usize) {
     let critical = critical::enter();
     let state = STATE.lock(&critical);
-    (state.stored, state.next * 8)
+    (state.stored, state.next * WORD)
 }
 
 fn table() -> Option<&'static Table> {
@@ -134,7 +136,7 @@ fn header_of(id: u32) -> Option<&'static Header> {
         return None;
     }
     // SAFETY: ids come from `store`, which wrote a header there before it published the id.
-    Some(unsafe { &*Addr(base + word * 8).ptr::<Header>() })
+    Some(unsafe { &*Addr(base + word * WORD).ptr::<Header>() })
 }
 
 /// The id of `hash`, or the empty slot where it belongs.
@@ -227,19 +229,19 @@ fn store(frames: &[usize]) -> Option<u32> {
 fn write(critical: &Critical, state: &mut State, frames: &[usize], overlay: u32) -> Option<u32> {
     let mut bytes = [0u8; MAX_FRAMES * 10];
     let len = encode(frames, &mut bytes);
-    let words = (size_of::<Header>() + len).div_ceil(8);
+    let words = (size_of::<Header>() + len).div_ceil(WORD);
     if state.next == 0
         || state.next % CHUNK_WORDS + words > CHUNK_WORDS
         || state.next.is_multiple_of(CHUNK_WORDS)
     {
         let chunk = if state.next == 0 { 0 } else { (state.next - 1) / CHUNK_WORDS + 1 };
         let slot = CHUNKS.get(chunk)?;
-        slot.store(metadata::alloc(critical, CHUNK, 8)?.0, Ordering::Release);
+        slot.store(metadata::alloc(critical, CHUNK, WORD)?.0, Ordering::Release);
         // Word 0 of the first chunk stays unused: id 0 is "none".
         state.next = (chunk * CHUNK_WORDS).max(1);
     }
     let id = state.next;
-    let at = Addr(CHUNKS[id / CHUNK_WORDS].load(Ordering::Relaxed) + id % CHUNK_WORDS * 8);
+    let at = Addr(CHUNKS[id / CHUNK_WORDS].load(Ordering::Relaxed) + id % CHUNK_WORDS * WORD);
     let header = Header { overlay, frames: frames.len() as u16, bytes: len as u16 };
     // SAFETY: the chunk has room for these words, nobody else writes there, nobody reads yet.
     unsafe {

@@ -95,7 +95,7 @@ pub extern "C" fn child() {
     }
     let critical = critical::resume();
     copies::forked(&critical);
-    collect::forked();
+    collect::copied::forked();
     drop(critical);
     check::forked();
 }

@@ -10,7 +10,8 @@
 //! │ offset i32 │    0    │ rbp at │ kind │     rbp at: words below the CFA, 0 = unchanged
 //! ```
 //!
-//! [`Cache`] is direct-mapped: 16,384 entries of 16 bytes (256 KiB of .bss, touched as used). An
+//! [`Cache`] is direct-mapped: 16,384 entries of 16 bytes (256 KiB of .bss, touched as used); what another rule drives out of its place
+//! goes to another one, where only a miss looks: two call sites in one place would be looked up in the tables again and again. An
 //! entry is the pair (key ^ rule, rule): two words written by racing threads without a lock. A
 //! reader that sees halves of two writes computes a key that is not its own, and misses. The
 //! key holds the address, whether it is exact, and the generation of the loaded modules, so that
@@ -111,6 +112,10 @@ impl Key {
     fn slot(self) -> usize {
         self.0 as usize & (SLOTS - 1)
     }
+    /// Where it is if another one took its slot.
+    fn other_slot(self) -> usize {
+        (self.0.wrapping_mul(0x9fb2_1c65_1e98_df25) >> (u64::BITS - SLOTS.ilog2())) as usize
+    }
 }
 
 const SLOTS: usize = 1 << 14;
@@ -141,10 +146,23 @@ impl Cache {
     #[inline(always)]
     pub fn get(&self, key: Key) -> Option<Rule> {
         let (rule, is) = self.probe(key);
-        is.then_some(rule)
+        if is { Some(rule) } else { self.aside(key) }
+    }
+    #[cold]
+    #[inline(never)]
+    fn aside(&self, key: Key) -> Option<Rule> {
+        let entry = &self.entries[key.other_slot()];
+        let rule = entry.rule.load(Ordering::Relaxed);
+        (entry.mixed.load(Ordering::Relaxed) ^ rule == key.0).then_some(Rule(rule))
     }
     pub fn put(&self, key: Key, rule: Rule) {
         let entry = &self.entries[key.slot()];
+        let (mixed, rule_there) = (entry.mixed.load(Ordering::Relaxed), entry.rule.load(Ordering::Relaxed));
+        if mixed != 0 {
+            let other = &self.entries[Key(mixed ^ rule_there).other_slot()];
+            other.mixed.store(mixed, Ordering::Relaxed);
+            other.rule.store(rule_there, Ordering::Relaxed);
+        }
         entry.mixed.store(key.0 ^ rule.0, Ordering::Relaxed);
         entry.rule.store(rule.0, Ordering::Relaxed);
     }
@@ -180,6 +198,18 @@ mod tests {
         assert_eq!(cache.get(key), Some(Rule::frame(Kind::Rsp, 64, 2)));
         assert_eq!(cache.get(Key::new(0x5555_1234_5678, Site::Exact, 3)), None);
         assert_eq!(cache.get(Key::new(0x5555_1234_5678, Site::Return, 4)), None);
+    }
+
+    /// One that was driven out is found still.
+    #[test]
+    fn two_in_one_slot() {
+        let cache = Box::leak(Box::new(Cache::new()));
+        let keys = [0x1000usize, 0x1000 + SLOTS, 0x1000 + 2 * SLOTS].map(|pc| Key::new(pc, Site::Return, 0));
+        let rule = |words| Rule::frame(Kind::Rsp, 64, words);
+        cache.put(keys[0], rule(0));
+        cache.put(keys[1], rule(1));
+        cache.put(keys[2], rule(2));
+        assert_eq!(keys.map(|key| cache.get(key)), [Some(rule(0)), Some(rule(1)), Some(rule(2))]);
     }
 
     /// Halves of two writes never look like an entry.
