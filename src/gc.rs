@@ -303,13 +303,17 @@ impl Marked {
     /// Moves what is unreachable to limbo, for the `needed`-th consecutive time to doom (see
     /// [`limbo`]). Before the world resumes.
     pub fn to_limbo(&self, critical: &Critical, needed: u8, doom: limbo::Doom) -> limbo::Moved {
-        let mut moved = move_to_limbo(critical, needed, doom, self.protected.as_slice());
+        let mut moved = limbo::update(critical, needed, doom, self.protected.as_slice());
+        if moved.doomed.objects != 0 {
+            special::clear_weak_of_doomed(critical);
+        }
+        slab::for_each(|span| heap_special::forget_idle(span, false));
         if adopted::anything() {
             moved.adopted = adopted::age(critical, needed, doom == limbo::Doom::Allowed);
         }
         moved
     }
-    /// In a copy of the process: writes what is unreachable to `room`, for [`findings::to_limbo`]. How many words
+    /// In a copy of the process: writes what is unreachable to `room`, for [`findings::Aging`]. How many words
     /// that took, or `None`: there is too little room.
     pub fn write_findings(&self, room: &mut [u64]) -> Option<usize> {
         findings::write(&self.protected, room)
@@ -319,20 +323,6 @@ impl Marked {
         self.protected.end(critical);
         self.bits.end(critical);
     }
-}
-
-fn move_to_limbo(
-    critical: &Critical,
-    needed: u8,
-    doom: limbo::Doom,
-    protected: &[(Addr, Addr)],
-) -> limbo::Moved {
-    let moved = limbo::update(critical, needed, doom, protected);
-    if moved.doomed.objects != 0 {
-        special::clear_weak_of_doomed(critical);
-    }
-    heap_special::forget_idle(false);
-    moved
 }
 
 /// Whether the program adopted memory, or has weak handles or cleanups: what becomes of these is decided

@@ -8,21 +8,22 @@
 //! Objects that the program made other than readable and writable ([`Protected`]) are left out: they are never reclaimed.
 //!
 //! What was white when the copy was made stays unreachable, and nobody takes it up but by a pointer in disguise. So a span with
-//! a finding that is another one by now, or none, had one: [`show`] leaves it out, as it does with what was in limbo and has left it since. A slot
+//! a finding that is another one by now, or none, had one: [`Aging`] leaves it out, as it does with what was in limbo and has left it since. A slot
 //! that was not, went by such a pointer, and was handed out again cannot be told from the old one: it comes to limbo, as what is found for the first time does.
 //! There its next free is seen, and a collection that began later must find it white again. See docs/adr/0014-copied-cycles.md.
 //!
 //! # Safety
-//! Descriptors are never unmapped, and lie in the copy where they lie in the process. [`write`]: as for `object`. [`show`]: the
-//! world is stopped.
+//! Descriptors are never unmapped, and lie in the copy where they lie in the process. [`write`]: as for `object`.
 #![allow(unsafe_code)]
 use super::bits::words;
 use super::limbo::{self, Doom, Moved};
 use super::object::{self, Colour};
 use super::protected::Protected;
+use super::special;
 use crate::ground::critical::Critical;
 use crate::heap::limbo::IN;
-use crate::pure::addr::Addr;
+use crate::heap::special as heap_special;
+use crate::spans::span::kind;
 use crate::spans::{Span, slab};
 use core::sync::atomic::Ordering;
 
@@ -65,34 +66,60 @@ pub(super) fn write(protected: &Protected, room: &mut [u64]) -> Option<usize> {
     used
 }
 
-/// Moves to limbo what a copy of this process found unreachable, as [`super::Marked::to_limbo`] does. Adopted ranges grow no older.
-/// # Safety
-/// The world is stopped; a copy wrote `list` ([`super::Marked::write_findings`]), and since it was made no cycle
-/// was complete. `needed` is at least 2: what is doomed was in limbo when the copy was made.
-pub unsafe fn to_limbo(critical: &Critical, list: &mut [u64], needed: u8, doom: Doom) -> Moved {
-    // SAFETY: the caller's promise.
-    unsafe { show(list) };
-    super::move_to_limbo(critical, needed, doom, &[])
+/// What a copy told, on its way to limbo: as [`super::Marked::to_limbo`] does, but span by span, in as many stops as
+/// that takes. Adopted ranges grow no older.
+///
+/// The list is in the order of [`slab::Walk`]; descriptors that came since stand in slabs before all others, or have no entry.
+pub struct Aging {
+    walk: slab::Walk,
+    rest: &'static [u64],
+    how: (u8, Doom),
+    pub moved: Moved,
 }
 
-/// Every span's white bits are what `list` says of it: null for those of which it says nothing.
-/// # Safety
-/// See the chapter above; `list` was written by [`write`], and stays as long as the bits are used.
-unsafe fn show(list: &mut [u64]) {
-    slab::for_each(|span| span.white_bits.set(core::ptr::null_mut()));
-    let mut rest = list;
-    while let [descriptor, base, told, ..] = *rest {
-        let count = (told >> 8) as usize / 64 + 1;
-        let (entry, next) = rest.split_at_mut(HEAD + 2 * count);
-        let (bits, known) = entry[HEAD..].split_at_mut(count);
-        // SAFETY: a descriptor, by the caller's promise.
-        let span: &'static Span = unsafe { &*Addr(descriptor as usize).ptr::<Span>() };
-        if shape(span) == told && span.base().0 as u64 == base {
-            for (at, (white, known)) in bits.iter_mut().zip(known).enumerate() {
-                *white &= !*known | in_limbo(span, at);
+impl Aging {
+    /// # Safety
+    /// A copy of this process wrote `list` ([`super::Marked::write_findings`]), and since it was made no cycle
+    /// was complete, nor will any be until this is dropped. `needed` is at least 2: what is doomed was in limbo when the copy was made.
+    pub unsafe fn begin(list: &'static [u64], needed: u8, doom: Doom) -> Aging {
+        Aging { walk: slab::Walk::begin(), rest: list, how: (needed, doom), moved: Moved::default() }
+    }
+    /// Nothing is doomed from now on.
+    pub fn spare_all(&mut self) {
+        self.how.1 = Doom::Off;
+    }
+    /// The next spans, a few. False: that was all.
+    /// # Safety
+    /// The world is stopped.
+    pub unsafe fn next(&mut self, critical: &Critical) -> bool {
+        let Some(spans) = self.walk.next() else {
+            debug_assert!(self.rest.is_empty(), "the list is in the order of the walk");
+            if self.moved.doomed.objects != 0 {
+                special::clear_weak_of_doomed(critical);
             }
-            span.white_bits.set(bits.as_mut_ptr());
+            return false;
+        };
+        for span in spans {
+            let entry = self.entry_of(span);
+            if span.kind() != kind::NONE {
+                let white =
+                    |at: usize| entry.map_or(0, |(bits, known)| bits[at] & (!known[at] | in_limbo(span, at)));
+                limbo::update_span(critical, span, self.how, white, &mut self.moved);
+                heap_special::forget_idle(span, false);
+            }
         }
-        rest = next;
+        true
+    }
+    /// The white bits that were told of `span`, and which of them were in limbo, if it is still the same.
+    fn entry_of(&mut self, span: &Span) -> Option<(&'static [u64], &'static [u64])> {
+        let [descriptor, base, told, ..] = *self.rest else { return None };
+        if descriptor != span as *const Span as u64 {
+            return None;
+        }
+        let count = (told >> 8) as usize / 64 + 1;
+        let (entry, rest) = self.rest.split_at_checked(HEAD + 2 * count)?;
+        self.rest = rest;
+        let is_same = span.kind() != kind::NONE && shape(span) == told && span.base().0 as u64 == base;
+        is_same.then(|| entry[HEAD..].split_at(count))
     }
 }

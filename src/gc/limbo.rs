@@ -52,20 +52,25 @@ fn age_planes(needed: u8) -> usize {
 /// What overlaps a range of `protected` is not.
 pub fn update(critical: &Critical, needed: u8, doom: Doom, protected: &[(Addr, Addr)]) -> Moved {
     let mut moved = Moved::default();
-    slab::for_each(|span| update_span(critical, span, needed, doom, &mut moved));
+    slab::for_each(|span| {
+        let white = |at| object::word(span, at, Colour::White);
+        update_span(critical, span, (needed, doom), white, &mut moved);
+    });
     for &(lo, hi) in protected {
         spare(lo, hi, &mut moved);
     }
     moved
 }
 
-/// The `at`-th word of `span`'s white bits. It has none if a copy of the process had nothing to tell of it.
-fn white(span: &Span, at: usize) -> u64 {
-    if span.white_bits.get().is_null() { 0 } else { object::word(span, at, Colour::White) }
-}
-
-fn update_span(critical: &Critical, span: &'static Span, needed: u8, doom: Doom, moved: &mut Moved) {
-    let any = (0..words(span)).any(|at| white(span, at) != 0);
+/// The same for one span, of which `white` gives the words of white bits. The world is stopped.
+pub(super) fn update_span(
+    critical: &Critical,
+    span: &'static Span,
+    (needed, doom): (u8, Doom),
+    white: impl Fn(usize) -> u64,
+    moved: &mut Moved,
+) {
+    let any = (0..words(span)).any(|at| white(at) != 0);
     let tagged = span.owner.load(Ordering::Relaxed) & tag::LIMBO != 0;
     if !any && !tagged {
         return;
@@ -82,7 +87,7 @@ fn update_span(critical: &Critical, span: &'static Span, needed: u8, doom: Doom,
     };
     let size = span.size.get();
     for at in 0..limbo.words() {
-        let white = white(span, at);
+        let white = white(at);
         let old = limbo.word(IN, at).load(Ordering::Relaxed);
         let ripe = grow_older(limbo, at, white, old & white, needed);
         let doomed = if doom == Doom::Allowed { ripe } else { 0 };

@@ -23,7 +23,8 @@
 //! speed, so in the long run collecting takes at most a quarter. While it is full, memory may
 //! exceed the goal. It holds one second, so a burst may be that much longer. What fills it is the
 //! collecting thread's processor time: on a busy machine a cycle takes longer by the clock, but so does the
-//! program between two of them, and counted by the clock its garbage would outgrow every bound.
+//! program between two of them, and counted by the clock its garbage would outgrow every bound. Freeing does not count: a program that
+//! frees spends as much, and one that never does would be given room that costs more, in pages, than it saves.
 //!
 //! Pure arithmetic; all saturating, so no option value overflows.
 
@@ -89,7 +90,7 @@ pub struct Report {
     /// When it began and ended, in nanoseconds of a monotonic clock.
     pub began: u64,
     pub ended: u64,
-    /// Nanoseconds of processor time that it took.
+    /// Nanoseconds of processor time that it took, without freeing.
     pub cost: u64,
     /// A copy of the process marked.
     pub copied: bool,

@@ -11,10 +11,11 @@
 //! bytes are mapped, writable memory (protected objects are never doomed).
 #![allow(unsafe_code)]
 use super::Sum;
+use super::mark::prefetch;
 use crate::ground::critical::Critical;
 use crate::heap::limbo::{DOOMED, IN, Limbo};
 use crate::heap::{cache, large, live, release, secure, special, stacks};
-use crate::pure::addr::PAGE_SIZE;
+use crate::pure::addr::{Addr, PAGE_SIZE};
 use crate::spans::span::{kind, tag};
 use crate::spans::{Block, Span, slab};
 use crate::sys::vm;
@@ -83,44 +84,62 @@ struct Doomed<'a> {
 }
 
 fn free_each(critical: &Critical, span: &'static Span, objects: Doomed<'_>, freed: &mut Sum) {
-    let Doomed { at, mut mine, doomed, fill } = objects;
-    while mine != 0 {
-        let bit = mine.trailing_zeros();
-        mine &= mine - 1;
-        if span.kind() != kind::SLOTS {
-            if fill != 0 {
-                fill_large(span, fill);
-            }
-            doomed.store(0, Ordering::Release);
-            freed.add(1, span.size.get());
-            special::reclaimed(critical, span, 0);
-            large::free(critical, span);
-            return;
-        }
-        let index = at as u32 * 64 + bit;
-        let block: *mut Block = span.slot(index).ptr();
+    let Doomed { at, mine, doomed, fill } = objects;
+    if span.kind() == kind::SLOTS {
+        return free_slots(critical, span, objects, freed);
+    }
+    debug_assert!((at, mine) == (0, 1), "a large object is one");
+    if fill != 0 {
+        fill_large(span, fill);
+    }
+    doomed.store(0, Ordering::Release);
+    freed.add(1, span.size.get());
+    special::reclaimed(critical, span, 0);
+    large::free(critical, span);
+}
+
+/// All at once: they are fetched together, and given back together.
+fn free_slots(critical: &Critical, span: &'static Span, objects: Doomed<'_>, freed: &mut Sum) {
+    let Doomed { at, mine, doomed, fill } = objects;
+    let index = |bit: u32| at as u32 * 64 + bit;
+    let block = |bit: u32| -> *mut Block { span.slot(index(bit)).ptr() };
+    each_bit(mine).for_each(|bit| prefetch(Addr::of(block(bit))));
+    // Those that are on no list.
+    let mut gone = 0;
+    for bit in each_bit(mine) {
         // SAFETY: see the chapter above.
-        let on_no_list = unsafe { !cache::is_marked(span, block) };
-        if on_no_list {
+        if unsafe { !cache::is_marked(span, block(bit)) } {
+            gone |= 1 << bit;
             // First: a neighbour's free looks at what follows the bytes asked for, as long as this says that there are any.
-            stacks::set(span, index, stacks::Origin::default());
-            fence(Ordering::Release);
-            // SAFETY: as above.
-            unsafe {
-                if fill != 0 {
-                    block.cast::<u8>().write_bytes(fill, span.size.get());
-                }
-                cache::link_to(span, block, core::ptr::null_mut());
-            }
-        }
-        fence(Ordering::Release);
-        doomed.fetch_and(!(1 << bit), Ordering::Release);
-        if on_no_list {
-            freed.add(1, span.size.get());
-            special::reclaimed(critical, span, index);
-            release::give_slot(critical, span, block);
+            stacks::set(span, index(bit), stacks::Origin::default());
         }
     }
+    fence(Ordering::Release);
+    for bit in each_bit(gone) {
+        // SAFETY: as above.
+        unsafe {
+            if fill != 0 {
+                block(bit).cast::<u8>().write_bytes(fill, span.size.get());
+            }
+            cache::link_to(span, block(bit), core::ptr::null_mut());
+        }
+    }
+    fence(Ordering::Release);
+    doomed.fetch_and(!mine, Ordering::Release);
+    freed.add(gone.count_ones() as usize, span.size.get());
+    each_bit(gone).for_each(|bit| special::reclaimed(critical, span, index(bit)));
+    if gone != 0 {
+        release::give_slots(critical, cache::current(), span, each_bit(gone).map(block));
+    }
+}
+
+/// The numbers of the bits that are set.
+fn each_bit(mut word: u64) -> impl Iterator<Item = u32> {
+    core::iter::from_fn(move || {
+        let bit = (word != 0).then(|| word.trailing_zeros());
+        word &= word.wrapping_sub(1);
+        bit
+    })
 }
 
 /// Of a large object the pages that have memory: the others say nothing to anybody.

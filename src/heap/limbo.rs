@@ -108,6 +108,8 @@ pub fn revive(span: &Span, index: u32) {
     let (at, mask) = (index as usize / 64, 1 << (index % 64));
     if let Some(limbo) = Limbo::of(span).filter(|limbo| at < limbo.words()) {
         limbo.word(IN, at).fetch_and(!mask, Ordering::AcqRel);
+        // Not all spans may have come to limbo yet: handles of what is doomed are cleared in the end.
+        limbo.word(DOOMED, at).fetch_and(!mask, Ordering::Relaxed);
     }
 }
 

@@ -323,18 +323,16 @@ pub fn any_attached() -> bool {
     any
 }
 
-/// Spans without special objects are ordinary again. Only while the world is stopped: nobody is between the look at
+/// Without special objects `span` is ordinary again. Only while the world is stopped: nobody is between the look at
 /// the flag and the change of a cell then. `watched`: the tag stays (leak mode).
-pub fn forget_idle(watched: bool) {
-    slab::for_each(|span| {
-        let idle = |c: &Cell| c.state.load(Ordering::Relaxed) == 0;
-        if any_in(span) && cells(span).is_none_or(|cells| cells.iter().all(idle)) {
-            span.flags.fetch_and(!flag::SPECIAL, Ordering::Relaxed);
-            if !watched {
-                slots::clear_tag(span, tag::WATCH);
-            }
+pub fn forget_idle(span: &'static Span, watched: bool) {
+    let idle = |c: &Cell| c.state.load(Ordering::Relaxed) == 0;
+    if any_in(span) && cells(span).is_none_or(|cells| cells.iter().all(idle)) {
+        span.flags.fetch_and(!flag::SPECIAL, Ordering::Relaxed);
+        if !watched {
+            slots::clear_tag(span, tag::WATCH);
         }
-    });
+    }
 }
 
 /// Milliseconds of the kernel's coarse clock: a few nanoseconds, where the processor's counter costs twenty.

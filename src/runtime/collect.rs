@@ -83,6 +83,12 @@ pub fn never_again() {
     HIGH.store(usize::MAX, Relaxed);
 }
 
+/// In the child of a fork: what a copy marks, or has found, is its parent's.
+pub fn forked() {
+    copied::forked();
+    parts::forked();
+}
+
 /// A slow path is about to allocate `n` bytes. Collects if it is time. Outside of critical sections; no
 /// lock is held.
 #[inline]
@@ -278,11 +284,11 @@ struct Ended {
 
 /// All is freed: how much that was. For the figures, and the next collection.
 fn conclude(held: &mut Held, pending: Pending) -> Sum {
-    let Pending { ended, parts, ns } = pending;
+    let Pending { ended, freed, ns, stopped, .. } = pending;
     let Ended { cause, found, moved, before, mut phases, cost } = ended;
-    let (began, freed) = (phases.began, parts.freed);
+    let began = phases.began;
     phases.ended = now_ns();
-    phases.stops().into_iter().for_each(|ns| STATS.pause(ns));
+    STATS.pause(phases.resumed - began);
     STATS.complete(cause, &found);
     STATS.copied.add(phases.is_copied() as u64);
     STATS.moved(&moved);
@@ -315,7 +321,7 @@ fn conclude(held: &mut Held, pending: Pending) -> Sum {
             report.roots,
             report.fresh,
             report.reclaimed,
-            phases.stops().into_iter().sum::<u64>() / 1000,
+            (phases.resumed - began + stopped) / 1000,
             (phases.ended - began) / 1000
         ),
     );

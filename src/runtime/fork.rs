@@ -95,7 +95,7 @@ pub extern "C" fn child() {
     }
     let critical = critical::resume();
     copies::forked(&critical);
-    collect::copied::forked();
+    collect::forked();
     drop(critical);
     check::forked();
 }

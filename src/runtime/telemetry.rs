@@ -38,7 +38,7 @@ pub struct Phases {
     /// By a copy of the process: after `resumed`.
     pub marked: u64,
     pub resumed: u64,
-    /// All threads are asked to stand again, to move to limbo what the copy found, and go on again.
+    /// All threads are asked to stand again, to move to limbo what the copy found, and the last time they go on again.
     pub again: u64,
     pub settled: u64,
     pub ended: u64,
@@ -52,11 +52,6 @@ impl Phases {
     /// When the program went on for good.
     pub fn resumes(&self) -> u64 {
         self.resumed.max(self.settled)
-    }
-    /// How long it was stopped, each time.
-    pub fn stops(&self) -> impl IntoIterator<Item = u64> {
-        let second = self.is_copied().then(|| self.settled - self.again);
-        core::iter::once(self.resumed - self.began).chain(second)
     }
 }
 
@@ -149,7 +144,7 @@ fn compose(text: &mut Events, cause: &str, phases: &Phases, result: &Result<Done
     let (stopped, reclaim) = (("stopped", p.began, p.resumed), ("reclaim", p.resumes(), p.ended));
     let parts = if p.is_copied() {
         let (copy, mark) = (("copy", p.listed, p.resumed), ("mark in the copy", p.resumed, p.marked));
-        [stopped, stop, list, copy, mark, ("stopped", p.again, p.settled), reclaim]
+        [stopped, stop, list, copy, mark, ("limbo", p.again, p.settled), reclaim]
     } else {
         let limbo = ("limbo", p.marked, p.resumed);
         [stopped, stop, list, ("mark", p.listed, p.marked), limbo, reclaim, ("", 0, 0)]
@@ -161,13 +156,27 @@ fn compose(text: &mut Events, cause: &str, phases: &Phases, result: &Result<Done
     }
 }
 
+/// The program was stopped for limbo, in the middle of a collection. The cycle's lock is held.
+pub fn stopped(from: u64, to: u64) {
+    if !start::options().trace.is_empty() && is_allowed() {
+        append(|text| {
+            event(text, "stopped", from, to);
+            let _ = text.write_str("}");
+        });
+    }
+}
+
 fn trace(cause: &str, phases: &Phases, result: &Result<Done<'_>, Abandon>) {
+    append(|text| compose(text, cause, phases, result));
+}
+
+fn append(compose: impl FnOnce(&mut Events)) {
     let Some(file) = open_trace() else { return };
     let Some(size) = begun(&file) else { return };
     let mut text = Events::new();
     // A comma comes first, never last.
     let _ = text.write_str(if size == Ok(0) { "[\n" } else { ",\n" });
-    compose(&mut text, cause, phases, result);
+    compose(&mut text);
     let Ok(size) = size else {
         let _ = file.write_all(text.as_bytes());
         return;

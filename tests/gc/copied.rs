@@ -1,19 +1,32 @@
 //! Collections that a copy of the process marks for: what it found comes to limbo later, when the program has gone on.
 use crate::fixture::*;
+use gleaner_core::gc::findings::Aging;
 use gleaner_core::gc::limbo::{Doom, Moved};
-use gleaner_core::gc::{findings, reclaim};
+use gleaner_core::gc::reclaim;
 use gleaner_core::ground::critical;
 use gleaner_core::spans::span::tag;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
-/// A cycle up to the second resume. `between`: the program, after the copy was made.
-fn halves(world: &mut Roots, needed: u8, between: impl FnOnce()) -> Moved {
+/// A cycle up to the last resume. `between`: the program, after the copy was made; `within`: before each part of limbo.
+fn halves_with(world: &mut Roots, needed: u8, between: impl FnOnce(), mut within: impl FnMut()) -> Moved {
     let mut room = vec![u64::MAX; 1 << 18];
     let used = marked(world, CHECKED, |marked| marked.write_findings(&mut room)).expect("room enough");
     between();
-    // SAFETY: one thread, and no cycle in between.
-    unsafe { findings::to_limbo(&critical::enter(), &mut room[..used], needed, Doom::Allowed) }
+    let list = Box::into_raw(room.into_boxed_slice());
+    // SAFETY: one thread, no cycle in between, and the list stays until limbo is complete.
+    unsafe {
+        let mut aging = Aging::begin(&(&*list)[..used], needed, Doom::Allowed);
+        while aging.next(&critical::enter()) {
+            within();
+        }
+        drop(Box::from_raw(list));
+        aging.moved
+    }
+}
+fn halves(world: &mut Roots, needed: u8, between: impl FnOnce()) -> Moved {
+    halves_with(world, needed, between, || ())
 }
 fn copied(world: &mut Roots, needed: u8, between: impl FnOnce()) -> (Moved, usize) {
     let moved = halves(world, needed, between);
@@ -157,8 +170,9 @@ fn random_programs_beside_copies() {
         let before = resurrected();
         let mut held: Vec<(usize, usize)> = Vec::new();
         let mut dropped: Vec<(usize, usize)> = Vec::new();
+        let most = Cell::new(300);
         let mut step = |held: &mut Vec<(usize, usize)>, dropped: &mut Vec<(usize, usize)>, round: usize| {
-            for _ in 0..random.below(300) {
+            for _ in 0..random.below(most.get()) {
                 match random.below(4) {
                     0 if !held.is_empty() => {
                         let (at, stamp) = held.swap_remove(random.below(held.len()));
@@ -183,9 +197,15 @@ fn random_programs_beside_copies() {
             if round % 5 == 4 {
                 cycle(&mut world, 2);
             } else {
-                let mut later = dropped.clone();
-                copied(&mut world, 2, || step(&mut held, &mut later, round + 1));
-                dropped = later;
+                let rest = RefCell::new((&mut step, &mut held, &mut dropped));
+                let go_on = |count| {
+                    let (step, held, dropped) = &mut *rest.borrow_mut();
+                    most.set(count);
+                    step(held, dropped, round + 1);
+                };
+                halves_with(&mut world, 2, || go_on(300), || go_on(30));
+                most.set(300);
+                reclaim::run(&critical::enter(), 0);
             }
             held.iter().for_each(|&(at, stamp)| assert_eq!((get(at, 0), get(at, 1)), (stamp, at)));
             dropped.retain(|&(_, when)| round < when + 2);

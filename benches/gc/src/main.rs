@@ -1,10 +1,11 @@
 //! What the collector is to reach, beside what one run measured, with bdwgc in the same run.
 //!
 //! ```text
-//! gleaner-gc-bench [--rounds N] [--megabytes N] [--loaded N] [--seconds N] [--scale N] [--only PART,…] [--markdown FILE]
+//! gleaner-gc-bench [--rounds N] [--megabytes N] [--loaded N] [--seconds N] [--scale N] [--only PART,…] [--keep DIR] [--markdown FILE]
 //! ```
 //! Parts: marks, pauses, idle, trees, server, apps. `--loaded` are the megabytes live while pauses are measured,
-//! `--seconds` how long the leaky server runs, `--scale` that of `gleaner bench`. The picture goes beside the page.
+//! `--seconds` how long the leaky server runs, `--scale` that of `gleaner bench`. A part whose figures are in the folder that `--keep`
+//! names is not measured again; the others leave theirs there. The picture goes beside the page.
 //! `scripts/bench gc` builds all that it needs and runs it.
 //!
 //! ```text
@@ -22,6 +23,8 @@ mod programs;
 mod rows;
 
 use gleaner_benches::table::load;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -180,7 +183,15 @@ fn available() -> u32 {
     line.and_then(|line| line.trim().split(' ').next()?.parse::<u32>().ok()).map_or(0, |kib| kib >> 10)
 }
 
-fn setup(work: &Path) -> Result<(Setup, Vec<String>, Option<PathBuf>), String> {
+/// What the words on the command line ask for.
+struct Wish {
+    setup: Setup,
+    only: Vec<String>,
+    keep: Option<PathBuf>,
+    markdown: Option<PathBuf>,
+}
+
+fn setup(work: &Path) -> Result<Wish, String> {
     let root = std::env::current_dir().map_err(|error| error.to_string())?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), PathBuf::from);
     let library = std::env::var_os("GLEANER_LIBRARY").map(PathBuf::from);
@@ -197,7 +208,7 @@ fn setup(work: &Path) -> Result<(Setup, Vec<String>, Option<PathBuf>), String> {
         seconds: 600,
         scale: 20,
     };
-    let (mut only, mut markdown) = (Vec::new(), None);
+    let (mut only, mut keep, mut markdown) = (Vec::new(), None, None);
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let value = words.next().ok_or(format!("{word} needs a value"))?;
@@ -209,38 +220,65 @@ fn setup(work: &Path) -> Result<(Setup, Vec<String>, Option<PathBuf>), String> {
             "--seconds" => setup.seconds = number()?,
             "--scale" => setup.scale = number()?,
             "--only" => only = value.split(',').map(str::to_owned).collect(),
+            "--keep" => keep = Some(value.into()),
             "--markdown" => markdown = Some(value.into()),
             _ => return Err(format!("{word} is not understood")),
         }
     }
     fs::create_dir_all(work).map_err(|error| format!("{}: {error}", work.display()))?;
     compiled(&mut setup)?;
-    Ok((setup, only, markdown))
+    Ok(Wish { setup, only, keep, markdown })
+}
+
+/// The parts of a run, one after the other.
+struct Parts<'a> {
+    wanted: &'a dyn Fn(&str) -> bool,
+    keep: Option<&'a Path>,
+    /// The machine's load before each part was measured.
+    loads: &'a mut Vec<(String, String)>,
+}
+
+impl Parts<'_> {
+    /// The figures of a part: those that were kept, or those that `measure` finds.
+    fn get<T: Serialize + DeserializeOwned>(
+        &mut self,
+        name: &str,
+        measure: impl FnOnce() -> Result<T, String>,
+    ) -> Result<Option<T>, String> {
+        if !(self.wanted)(name) {
+            return Ok(None);
+        }
+        let file = self.keep.map(|folder| folder.join(format!("{name}.json")));
+        let kept = file.as_ref().and_then(|file| fs::read_to_string(file).ok());
+        let (load, found): (String, T) = match (kept, &file) {
+            (Some(text), Some(file)) => {
+                serde_json::from_str(&text).map_err(|error| format!("{}: {error}", file.display()))?
+            }
+            _ => (load(), measure()?),
+        };
+        if let Some(file) = file {
+            let text = serde_json::to_string(&(&load, &found)).map_err(|error| error.to_string())?;
+            let folder = file.parent().unwrap_or(Path::new("."));
+            let put = fs::create_dir_all(folder).and_then(|()| fs::write(&file, text));
+            put.map_err(|error| format!("{}: {error}", file.display()))?;
+        }
+        self.loads.push((name.to_owned(), load));
+        Ok(Some(found))
+    }
 }
 
 fn measured(work: &Path) -> Result<(), String> {
-    let (setup, only, markdown) = setup(work)?;
+    let Wish { setup, only, keep, markdown } = setup(work)?;
     let wanted = |part: &str| only.is_empty() || only.iter().any(|one| one == part);
-    let mut figures = rows::Figures { before: load(), ..Default::default() };
-    if wanted("marks") {
-        figures.marks = Some(marks::measure(&setup)?);
-    }
-    if wanted("pauses") {
-        figures.pauses = pauses::measure(&setup)?;
-    }
-    if wanted("idle") {
-        figures.idle = Some(programs::idle(&setup)?);
-    }
-    if wanted("trees") {
-        figures.trees = Some(programs::trees(&setup)?);
-    }
-    if wanted("server") {
-        figures.server = Some(programs::server(&setup)?);
-    }
-    if wanted("apps") {
-        figures.apps = Some(programs::apps(&setup)?);
-    }
-    figures.after = load();
+    let mut figures = rows::Figures::default();
+    let loads = &mut figures.loads;
+    let mut part = Parts { wanted: &wanted, keep: keep.as_deref(), loads };
+    figures.marks = part.get("marks", || marks::measure(&setup))?;
+    figures.pauses = part.get("pauses", || pauses::measure(&setup))?.unwrap_or_default();
+    figures.idle = part.get("idle", || programs::idle(&setup))?;
+    figures.trees = part.get("trees", || programs::trees(&setup))?;
+    figures.server = part.get("server", || programs::server(&setup))?;
+    figures.apps = part.get("apps", || programs::apps(&setup))?;
     print!("{}", rows::text(&setup, &figures));
     let Some(page) = markdown else { return Ok(()) };
     let folder = page.with_extension("");

@@ -1,8 +1,8 @@
 //! Marking of heaps of several shapes, by us and by bdwgc in turn; and what the collector's own memory costs.
 use crate::{Collector, Setup};
 use gleaner_benches::run::{median, run};
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::process::Command;
 use std::time::Duration;
 
 pub const SHAPES: [&str; 7] = ["random", "tree", "levels", "list", "shuffled", "data4k", "data1m"];
@@ -10,27 +10,26 @@ const LIMIT: Duration = Duration::from_secs(1200);
 /// Of each run; the first finds a colder heap.
 const COLLECTIONS: u32 = 3;
 
-/// Who is measured: ours, and ours with a second marker where the library has one; bdwgc with one and with two.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+/// Who is measured, and with how many markers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Who {
     Ours(u32),
     Theirs(u32),
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub struct Marks {
-    /// Milliseconds of the median collection of each round.
-    times: HashMap<(&'static str, Who), Vec<f64>>,
+    /// Milliseconds of the median collection of each round, and of whom.
+    times: HashMap<String, Vec<(Who, f64)>>,
     /// Peaks in KiB: with collections, and in mode malloc.
-    peaks: HashMap<&'static str, Vec<(f64, f64)>>,
-    pub two: bool,
+    peaks: HashMap<String, Vec<(f64, f64)>>,
 }
 
 impl Marks {
     /// Seconds a gigabyte (10^9 bytes), the median of the rounds.
     pub fn seconds(&self, setup: &Setup, shape: &str, who: Who) -> Option<f64> {
-        let times = self.times.iter().find(|one| *one.0.0 == *shape && one.0.1 == who)?.1;
-        Some(median(times.clone())? / 1e3 / gigabytes(setup))
+        let times = self.times.get(shape)?.iter().filter(|one| one.0 == who).map(|one| one.1);
+        Some(median(times.collect())? / 1e3 / gigabytes(setup))
     }
     /// The least of rounds and of markers.
     pub fn theirs(&self, setup: &Setup, shape: &str) -> Option<f64> {
@@ -49,25 +48,23 @@ fn gigabytes(setup: &Setup) -> f64 {
 }
 
 pub fn measure(setup: &Setup) -> Result<Marks, String> {
-    let mut marks = Marks { two: has_markers(setup), ..Marks::default() };
-    let mut all = vec![Who::Ours(1)];
-    all.extend(marks.two.then_some(Who::Ours(2)));
+    let mut marks = Marks::default();
+    let mut all = vec![Who::Ours(1), Who::Ours(2)];
     all.extend(setup.bdwgc.then_some([Who::Theirs(1), Who::Theirs(2)]).into_iter().flatten());
     for _ in 0..setup.rounds {
         for shape in SHAPES {
             for &who in &all {
                 let (collector, options) = match who {
-                    Who::Ours(_) if !marks.two => (Collector::Gleaner, STOPPED.to_owned()),
                     Who::Ours(n) => (Collector::Gleaner, format!("{STOPPED}:markers={n}")),
                     Who::Theirs(n) => (Collector::Bdwgc(n), String::new()),
                 };
                 let (times, peak) = once(setup, shape, collector, &options)?;
                 let time = median(times).ok_or(format!("{shape}, {who:?}: no collection was told"))?;
                 eprintln!("{shape:10} {who:?}: {time:.1} ms");
-                marks.times.entry((shape, who)).or_default().push(time);
+                marks.times.entry(shape.to_owned()).or_default().push((who, time));
                 if who == Who::Ours(1) {
                     let without = once(setup, shape, Collector::Gleaner, "mode=malloc")?.1;
-                    marks.peaks.entry(shape).or_default().push((peak, without));
+                    marks.peaks.entry(shape.to_owned()).or_default().push((peak, without));
                 }
             }
         }
@@ -90,10 +87,4 @@ fn once(setup: &Setup, shape: &str, collector: Collector, options: &str) -> Resu
     // Those while the heap was built come first.
     let asked = all.iter().skip((all.len() + 1).saturating_sub(COLLECTIONS as usize));
     Ok((asked.map(|one| one.marking).collect(), ran.peak_kib))
-}
-
-/// Whether this library can mark by more than one thread.
-fn has_markers(setup: &Setup) -> bool {
-    let out = Command::new(&setup.command).arg("options").output();
-    out.is_ok_and(|out| String::from_utf8_lossy(&out.stdout).lines().any(|line| line.starts_with("markers")))
 }

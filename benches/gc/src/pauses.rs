@@ -1,6 +1,7 @@
 //! How long eight threads that allocate are stopped, beside much live memory.
 use crate::{Collector, Setup};
 use gleaner_benches::run::run;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 const THREADS: &str = "8";
@@ -9,8 +10,9 @@ const SECONDS: u32 = 60;
 const LIMIT: Duration = Duration::from_secs(1800);
 
 /// Sorted, milliseconds.
+#[derive(Serialize, Deserialize)]
 pub struct Pauses {
-    pub name: &'static str,
+    pub name: String,
     pub all: Vec<f64>,
 }
 
@@ -46,7 +48,7 @@ pub fn measure(setup: &Setup) -> Result<Vec<Pauses>, String> {
         let begin = stops.iter().position(|&one| one >= full).unwrap_or(0);
         let mut all = stops[begin..].to_vec();
         all.sort_by(f64::total_cmp);
-        let pauses = Pauses { name, all };
+        let pauses = Pauses { name: name.to_owned(), all };
         eprintln!("{name}: {} pauses, longest {:.1} ms", pauses.all.len(), pauses.longest());
         found.push(pauses);
     }

@@ -2,6 +2,7 @@
 //! resurrect in audit mode.
 use crate::{Collector, Setup, available};
 use gleaner_benches::run::{Ran, median, run};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fs;
 use std::process::Command;
@@ -10,6 +11,7 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_secs(1800);
 
 /// Time in mode gc as a ratio to that in mode malloc: of all programs, of each.
+#[derive(Serialize, Deserialize)]
 pub struct Idle {
     pub mean: f64,
     pub each: Vec<(String, f64)>,
@@ -51,6 +53,7 @@ fn ratio(outcome: &Value) -> Option<f64> {
 }
 
 /// Processor seconds of a program that never frees its trees, beside one that does, with libc's malloc.
+#[derive(Serialize, Deserialize)]
 pub struct Trees {
     pub freeing: f64,
     pub ours: f64,
@@ -94,6 +97,7 @@ fn ended(command: &mut Command, name: &str) -> Result<Ran, String> {
 }
 
 /// A server that holds 500 MB and leaks 100 MB a second.
+#[derive(Serialize, Deserialize)]
 pub struct Server {
     /// The greatest resident size, megabytes.
     pub resident: f64,
@@ -129,6 +133,7 @@ pub fn server(setup: &Setup) -> Result<Server, String> {
 
 /// The apps of c-tests in audit mode: how many were run, how many objects were used after nothing led to them, the lines that
 /// tell of trouble.
+#[derive(Serialize, Deserialize)]
 pub struct Apps {
     pub ran: usize,
     pub cycles: u64,

@@ -8,8 +8,8 @@ use std::fmt::Write;
 
 #[derive(Default)]
 pub struct Figures {
-    pub before: String,
-    pub after: String,
+    /// Of the machine, before each part.
+    pub loads: Vec<(String, String)>,
     pub marks: Option<Marks>,
     pub pauses: Vec<Pauses>,
     pub idle: Option<Idle>,
@@ -21,12 +21,12 @@ pub struct Figures {
 const NAMES: [&str; 3] = ["gleaner", "bdwgc", ""];
 
 fn machine(setup: &Setup, figures: &Figures) -> String {
+    let loads: Vec<String> = figures.loads.iter().map(|(part, load)| format!("{part} {load}")).collect();
     let peer = if setup.bdwgc { "bdwgc is Debian's libgc1, linked" } else { "bdwgc is not installed" };
     format!(
-        "{}; load {} before, {} after; {} rounds, medians; {} MiB are marked, {} MiB are live where pauses are measured. {peer}.",
+        "{}; load before each part: {}; {} rounds, medians; {} MiB are marked, {} MiB are live where pauses are measured. {peer}.",
         table::machine(),
-        figures.before,
-        figures.after,
+        loads.join(", "),
         setup.rounds,
         setup.megabytes,
         setup.loaded
@@ -51,7 +51,6 @@ fn marking(setup: &Setup, marks: &Marks, rows: &mut Vec<Row>) {
         let ratio = faster(setup, marks, shape, markers);
         let detail = match ratio {
             Some(ratio) => format!("{ratio:.2} x faster"),
-            None if markers > 1 && !marks.two => "there is one marker".to_owned(),
             None => String::new(),
         };
         let cells =
@@ -210,7 +209,7 @@ pub fn text(setup: &Setup, figures: &Figures) -> String {
 /// `folder` is where the picture lies.
 pub fn markdown(setup: &Setup, figures: &Figures, folder: &str) -> String {
     let mut out = String::from(
-        "# The collector beside bdwgc\n\nWritten by `scripts/bench gc document` from one run; not edited by hand.\n\n",
+        "# The collector beside bdwgc\n\nWritten by `scripts/bench gc document`; not edited by hand.\n\n",
     );
     let _ = writeln!(out, "{}\n", machine(setup, figures));
     out.push_str(&table::markdown(&NAMES, rows(setup, figures)));

@@ -24,6 +24,9 @@ pub fn measure(setup: &Setup, thp: &str, megabytes: u32) -> Result<Paused, Strin
         "local",
         "--dir",
         "/tmp",
+        // Or it forbids itself huge pages.
+        "--disable-thp",
+        "no",
     ];
     let mut command = Tool::Gleaner.command(setup, &words.map(str::to_owned), Aim::Cost, &folder);
     command.env("GLEANER", format!("mode=leak:thp={thp}:log={}/log", folder.display()));

@@ -2,10 +2,11 @@
 //! made, and a second time, shortly, when what it found comes to limbo.
 //!
 //! ```text
-//!  stop ── copy ── resume ─────────── the program goes on ─────────── stop ── limbo ── resume ── reclaim
+//!  stop ── copy ── resume ─────────── the program goes on ─────────── stop ── limbo ── resume ── … ── reclaim
 //!             └──► the copy: mark, write what is white ([`findings`]), end
 //! ```
-//! The second part is done by the next thread that comes by the allocator's slow paths and finds the copy done.
+//! The second part is done by the next thread that comes by the allocator's slow paths and finds the copy done; in a large heap in
+//! many short stops ([`parts`](super::parts)).
 //! Where the heap grows faster than the copy marks, whoever makes it grow waits.
 //!
 //! If the copy came to nothing, the collection is made again with the program stopped, at once.
@@ -13,9 +14,9 @@
 //! # Safety
 //! [`Told`] belongs to the copy while it is at work, else to the holder of the cycle's lock.
 #![allow(unsafe_code)]
-use super::{Ended, Held, PACER, Phases};
+use super::{Ended, Held, PACER, Phases, parts};
 use crate::gc::cause::Cause;
-use crate::gc::findings;
+use crate::gc::findings::Aging;
 use crate::gc::limbo::{Doom, Moved};
 use crate::gc::{self, Abandon, Found, Settings, Sum};
 use crate::ground::{critical::Critical, fatal};
@@ -28,7 +29,7 @@ use crate::runtime::start;
 use crate::runtime::world::Process;
 use crate::sys::process::{self, now_ns, thread_ns};
 use crate::sys::vm;
-use crate::threads::{self, WorldStopped};
+use crate::threads::WorldStopped;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::*};
 
@@ -236,9 +237,7 @@ fn finish(held: &mut Held) -> Option<Result<Sum, Abandon>> {
     let told = shared.cycle.state.swap(0, AcqRel);
     if told == COMPLETE && verdict.is_none() {
         FAILED.store(0, Relaxed);
-        let result = held.run(|held, _| apply(held, shared, begun));
-        give_back(shared);
-        return result;
+        return Some(apply(held, shared, begun));
     }
     let abandoned = Abandon::ALL.into_iter().find(|&why| why as u32 + 1 == told);
     if let (Some(why), None) = (abandoned, verdict) {
@@ -254,46 +253,42 @@ fn finish(held: &mut Held) -> Option<Result<Sum, Abandon>> {
     Some(super::cycle_by(held, begun.cause, super::Way::Stopped))
 }
 
-/// The pages of what was found go back.
-fn give_back(shared: &Shared) {
-    let (room, words) = shared.room();
+/// The pages of what was found go back: all of it is in limbo. The lock is held.
+pub(super) fn give_back() {
+    let Some(shared) = copies::known() else { return };
+    // SAFETY: the copy is done, as long as the lock is held.
+    let words = unsafe { (*shared.cycle.told.get()).words };
     // SAFETY: ours, and nothing in there is of use any more.
-    let _ = unsafe { vm::advise(Addr::of(room), words * size_of::<u64>(), libc::MADV_REMOVE) };
+    let _ = unsafe { vm::advise(Addr::of(shared.room().0), words * size_of::<u64>(), libc::MADV_REMOVE) };
 }
 
-/// Stops the world, and moves to limbo what the copy found.
-fn apply(held: &mut Held, shared: &Shared, begun: Begun) -> Result<Sum, Abandon> {
+/// Moves to limbo what the copy found, or the first part of that.
+fn apply(held: &mut Held, shared: &'static Shared, begun: Begun) -> Result<Sum, Abandon> {
     // SAFETY: the copy is done; the lock is held.
     let told = unsafe { *shared.cycle.told.get() };
     let Begun { cause, mut phases, before, cost } = begun;
-    let from = (now_ns(), thread_ns());
-    phases.again = from.0;
+    let began_cpu = thread_ns();
+    phases.again = now_ns();
     phases.marked = told.marked;
-    match to_limbo(held.critical(), shared, &told) {
-        Ok(moved) => {
+    let hides = live::RESURRECTED.load(Relaxed) != 0 || told.found.disguised.unsettled;
+    let doom = if hides { Doom::Off } else { Doom::Allowed };
+    // SAFETY: the copy wrote so many words, which nobody writes to before the last part is done (`give_back`); who completes another
+    // cycle says so (`outdated`), or ends this one first.
+    let mut aging = unsafe {
+        let list = core::slice::from_raw_parts(shared.room().0.cast_const(), told.words);
+        Aging::begin(list, start::options().limbo, doom)
+    };
+    match parts::age(held, &mut aging) {
+        Ok(more) => {
             phases.settled = now_ns();
-            let cost = cost + told.cost + (thread_ns() - from.1);
-            let ended = Ended { cause, found: told.found, moved, before, phases, cost };
-            Ok(super::parts::begin(held, ended))
+            let cost = cost + told.cost + (thread_ns() - began_cpu);
+            let ended = Ended { cause, found: told.found, moved: Moved::default(), before, phases, cost };
+            Ok(parts::begin_with(held, ended, aging, more))
         }
         Err(why) => {
+            give_back();
             super::given_up(held, cause, why, before, &phases);
             Err(why)
         }
     }
-}
-
-fn to_limbo(critical: &Critical, shared: &Shared, told: &Marked) -> Result<Moved, Abandon> {
-    let options = start::options();
-    let deadline = now_ns() + options.deadline as u64 * 1_000_000;
-    let stopped = threads::stop_world(critical, deadline)?;
-    let hides = live::RESURRECTED.load(Relaxed) != 0 || told.found.disguised.unsettled;
-    let doom = if hides { Doom::Off } else { Doom::Allowed };
-    // SAFETY: the copy wrote so many words; the world is stopped; who completes another cycle says so (`outdated`).
-    let moved = unsafe {
-        let list = core::slice::from_raw_parts_mut(shared.room().0, told.words);
-        findings::to_limbo(critical, list, options.limbo, doom)
-    };
-    drop(stopped);
-    Ok(moved)
 }

@@ -1,41 +1,98 @@
-//! The last part of a collection a little at a time: freeing hundreds of megabytes takes tens of milliseconds, and whoever
-//! comes by the allocator's slow paths pays for a fraction of one.
+//! The last parts of a collection a little at a time.
 //!
-//! What is doomed keeps until its turn comes. The next collection begins after the last part.
-use super::{Ended, Held};
-use crate::gc::Sum;
+//! *Limbo*, if a copy of the process marked: a walk over all spans with the program stopped takes tens of milliseconds in a heap of
+//! gigabytes; so it stops for one at most, again and again. *Reclaiming*: freeing hundreds of megabytes takes as long, and whoever
+//! comes by the allocator's slow paths pays for a fraction of a millisecond.
+//!
+//! What is not in limbo yet, or doomed, keeps until its turn comes. The next collection begins after the last part.
+//!
+//! # Safety
+//! [`Aging::next`] is called while the world is stopped.
+#![allow(unsafe_code)]
+use super::{Ended, Held, copied};
 use crate::gc::cause::Cause;
+use crate::gc::findings::Aging;
 use crate::gc::reclaim::Parts;
+use crate::gc::stats::STATS;
+use crate::gc::{Abandon, Sum};
+use crate::heap::live;
 use crate::runtime::cycle::{self, Guarded};
-use crate::runtime::start;
-use crate::sys::process::{now_ns, thread_ns};
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
+use crate::runtime::{start, telemetry};
+use crate::sys::process::{now_ns, sleep_ns, thread_ns};
+use crate::threads;
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
 
 /// At once, and then as long the program has its time, nanoseconds.
 const SLICE_NS: u64 = 300_000;
+/// At once, where the heap has grown since.
+const LATE_NS: u64 = 1_000_000;
+/// The program is stopped for so long, nanoseconds, and a little more.
+const STOP_NS: u64 = if cfg!(feature = "zeal") { 1 } else { 1_000_000 };
 
 /// A collection, and what is left of it.
 pub(super) struct Pending {
     pub ended: Ended,
-    pub parts: Parts,
-    /// Time that the parts took.
+    stage: Stage,
+    /// Bytes and objects that were freed.
+    pub freed: Sum,
+    /// Time that freeing took.
     pub ns: u64,
+    /// How long the program was stopped for limbo, in all.
+    pub stopped: u64,
+}
+enum Stage {
+    Limbo(Aging),
+    Reclaim(Parts),
 }
 static PENDING: Guarded<Option<Pending>> = Guarded::new(None);
 /// The same without the lock.
 static IS_PENDING: AtomicBool = AtomicBool::new(false);
 /// No part before this.
 static NEXT: AtomicU64 = AtomicU64::new(0);
+/// The heap when reclaiming began.
+static LIMIT: AtomicUsize = AtomicUsize::new(0);
+/// In the child of a fork: what the copy told is its parent's, and may be gone.
+static FORKED: AtomicBool = AtomicBool::new(false);
+/// Stops for limbo that are not yet part of a collection that is over.
+static STOPPED: AtomicU64 = AtomicU64::new(0);
 
 pub fn is_pending() -> bool {
     IS_PENDING.load(Acquire)
 }
 
+/// In the child of a fork.
+pub fn forked() {
+    FORKED.store(is_pending(), Relaxed);
+}
+
 /// After limbo, with the program running. What was freed, if that was all; whoever asked for the collection, or for memory, waits for that.
 pub(super) fn begin(held: &mut Held, ended: Ended) -> Sum {
+    begin_at(held, ended, reclaiming())
+}
+
+/// The same where `aging` has begun, and has `more` to do or not.
+pub(super) fn begin_with(held: &mut Held, mut ended: Ended, aging: Aging, more: bool) -> Sum {
+    if more {
+        return begin_at(held, ended, Stage::Limbo(aging));
+    }
+    ended.moved = aging.moved;
+    copied::give_back();
+    begin_at(held, ended, reclaiming())
+}
+
+fn reclaiming() -> Stage {
+    LIMIT.store(live::estimate(), Relaxed);
+    Stage::Reclaim(Parts::new(start::options().fill))
+}
+
+fn begin_at(held: &mut Held, ended: Ended, stage: Stage) -> Sum {
     let patient = !matches!(ended.cause, Cause::Growth);
-    let pending = Pending { ended, parts: Parts::new(start::options().fill), ns: 0 };
-    *PENDING.of(held) = Some(pending);
+    let stopped = STOPPED.swap(0, Relaxed);
+    if matches!(stage, Stage::Limbo(_)) {
+        LIMIT.store(usize::MAX, Relaxed);
+    }
+    *PENDING.of(held) = Some(Pending { ended, stage, freed: Sum::default(), ns: 0, stopped });
+    FORKED.store(false, Relaxed);
     IS_PENDING.store(true, Release);
     go_on(held, if patient { u64::MAX } else { SLICE_NS })
 }
@@ -47,26 +104,35 @@ pub(super) fn finish(held: &mut Held) {
     }
 }
 
-/// A thread comes by, without locks and outside of critical sections.
+/// A thread comes by, without locks and outside of critical sections. If the heap grows faster than it is freed, whoever makes it grow
+/// goes on with that for longer, and at once.
 pub fn attend() {
-    if now_ns() >= NEXT.load(Relaxed)
+    let is_late = live::estimate() > LIMIT.load(Relaxed);
+    if (is_late || now_ns() >= NEXT.load(Relaxed))
         && let Some(mut held) = cycle::try_enter()
     {
-        go_on(&mut held, SLICE_NS);
+        go_on(&mut held, if is_late { LATE_NS } else { SLICE_NS });
     }
 }
 
-/// Frees for so many nanoseconds. What the collection freed in all, once it is over.
+/// Goes on for so many nanoseconds. What the collection freed in all, once it is over.
 fn go_on(held: &mut Held, budget: u64) -> Sum {
     let (began, began_cpu) = (now_ns(), thread_ns());
     let Some(mut pending) = PENDING.of(held).take() else { return Sum::default() };
     let (mut now, mut more) = (began, true);
     while more && now - began < budget {
-        more = pending.parts.next(held.critical());
+        let from = now;
+        more = step(held, &mut pending);
         now = now_ns();
+        if budget == u64::MAX && now - from >= STOP_NS {
+            // The others have their turn before they are stopped again.
+            sleep_ns(STOP_NS as i64);
+            now = now_ns();
+        }
     }
-    pending.ns += now - began;
-    pending.ended.cost += thread_ns() - began_cpu;
+    if !matches!(pending.stage, Stage::Reclaim(_)) {
+        pending.ended.cost += thread_ns() - began_cpu;
+    }
     IS_PENDING.store(more, Release);
     super::each_look();
     if !more {
@@ -75,4 +141,58 @@ fn go_on(held: &mut Held, budget: u64) -> Sum {
     NEXT.store(now + (now - began), Relaxed);
     *PENDING.of(held) = Some(pending);
     Sum::default()
+}
+
+/// The next part. False: that was the last one.
+fn step(held: &mut Held, pending: &mut Pending) -> bool {
+    match &mut pending.stage {
+        Stage::Limbo(aging) => {
+            let forked = FORKED.swap(false, Relaxed);
+            let more = !forked && age(held, aging).unwrap_or(false);
+            pending.stopped += STOPPED.swap(0, Relaxed);
+            if !more {
+                pending.ended.moved = aging.moved;
+                pending.ended.phases.settled = now_ns();
+                if !forked {
+                    copied::give_back();
+                }
+                pending.stage = reclaiming();
+            }
+            true
+        }
+        Stage::Reclaim(parts) => {
+            let began = now_ns();
+            let more = parts.next(held.critical());
+            pending.freed = parts.freed;
+            pending.ns += now_ns() - began;
+            more
+        }
+    }
+}
+
+/// Stops the program for a moment, and brings spans to limbo. Whether there are more; `Err`: it did not stop. Spans that had
+/// their turn are in limbo, the others are as they were.
+pub(super) fn age(held: &mut Held, aging: &mut Aging) -> Result<bool, Abandon> {
+    if live::RESURRECTED.load(Relaxed) != 0 {
+        aging.spare_all();
+    }
+    held.run(|held, _| {
+        let began = now_ns();
+        let stopped =
+            threads::stop_world(held.critical(), began + start::options().deadline as u64 * 1_000_000)?;
+        let stood = now_ns();
+        // SAFETY: it is stopped.
+        let mut next = || unsafe { aging.next(held.critical()) };
+        let mut more = next();
+        while more && now_ns() - stood < STOP_NS {
+            more = next();
+        }
+        drop(stopped);
+        let now = now_ns();
+        STATS.pause(now - began);
+        STOPPED.fetch_add(now - began, Relaxed);
+        telemetry::stopped(began, now);
+        Ok(more)
+    })
+    .unwrap_or(Err(Abandon::NoMemory))
 }
