@@ -57,6 +57,7 @@ pub mod reclaim;
 mod special;
 pub mod stack;
 pub mod stats;
+pub mod tracked;
 
 use crate::adopted;
 use crate::ground::critical::Critical;

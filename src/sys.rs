@@ -29,4 +29,5 @@ pub mod smaps;
 pub mod tasks;
 pub mod timer;
 pub mod tls;
+pub mod tracking;
 pub mod vm;

@@ -92,6 +92,47 @@ pub(super) fn look(
     Ok(found)
 }
 
+/// Takes words for what they may be.
+pub trait Guesses {
+    /// How many white objects begin exactly at `word`, and are black from now on.
+    fn start(&mut self, word: usize) -> usize;
+    /// The same for objects that `word` points into.
+    fn any(&mut self, word: usize) -> usize;
+}
+
+impl Marker<'_> {
+    fn expose(&mut self, object: Option<Object>) -> usize {
+        let Some(object) = object.filter(Object::is_white) else { return 0 };
+        self.reach(object.span, object.index);
+        1
+    }
+}
+impl Guesses for Marker<'_> {
+    #[inline(always)]
+    fn start(&mut self, word: usize) -> usize {
+        self.expose(object::at(word).filter(|object| object.addr() == Addr(word)))
+            + self.adopted.as_ref().is_some_and(|view| view.reach_start(word)) as usize
+    }
+    #[inline(always)]
+    fn any(&mut self, word: usize) -> usize {
+        self.expose(object::at(word)) + self.adopted.as_ref().is_some_and(|view| view.reach(word)) as usize
+    }
+}
+
+/// Looks through `lo..hi`, of the object at `base` if that is told, for what is in `window`: how much it found. What that leads to is
+/// not looked at. `chained`: the object may have been found in disguise itself.
+pub fn look_at(
+    finder: &mut impl Guesses,
+    window: Window,
+    (lo, hi): (Addr, Addr),
+    base: Option<Addr>,
+    chained: bool,
+) -> usize {
+    let mut look = Look { window, level: filter::level(), chained, hits: 0 };
+    look.at(finder, lo, hi, base);
+    look.hits
+}
+
 struct Look {
     /// Where there is something to be found.
     window: Window,
@@ -138,13 +179,13 @@ impl Look {
 
     /// The words of `lo..hi`, which stand there in place, in the object at `base`, if that is told.
     #[inline(always)]
-    fn at(&mut self, marker: &mut Marker<'_>, lo: Addr, hi: Addr, base: Option<Addr>) {
+    fn at(&mut self, finder: &mut impl Guesses, lo: Addr, hi: Addr, base: Option<Addr>) {
         let mut at = lo;
         if self.level >= Level::Avx512 {
             // SAFETY: readable, as for the marker; AVX-512 is available.
             while let Some(near) = unsafe { wide::next_near(at, hi, base, self.window) } {
                 at = near.add(filter::BLOCK).min(hi);
-                self.each(marker, near, at, hi, base);
+                self.each(finder, near, at, hi, base);
             }
             return;
         }
@@ -152,70 +193,62 @@ impl Look {
             // SAFETY: readable, as for the marker; the filter is available.
             while let Some(near) = unsafe { next_near(at, hi, base, self.window) } {
                 at = near.add(LANES * WORD);
-                self.each(marker, near, at, hi, base);
+                self.each(finder, near, at, hi, base);
             }
             // Whole blocks are done; they all begin at a multiple of their size from `lo`.
             at = lo.add(hi.since(lo) / (LANES * WORD) * (LANES * WORD));
         }
         if at < hi {
-            self.each(marker, at, hi, hi, base);
+            self.each(finder, at, hi, hi, base);
         }
     }
 
     /// The words that begin in `at..end`; the range ends at `hi`.
     #[inline(never)]
-    fn each(&mut self, marker: &mut Marker<'_>, mut at: Addr, end: Addr, hi: Addr, base: Option<Addr>) {
+    fn each(&mut self, finder: &mut impl Guesses, mut at: Addr, end: Addr, hi: Addr, base: Option<Addr>) {
         while at.add(WORD) <= end {
             // SAFETY: readable, as for the marker.
             let word = unsafe { at.ptr::<usize>().read_unaligned() };
             if word != 0 {
-                self.word(marker, at, word, base);
+                self.word(finder, at, word, base);
             }
             if at.add(WORD + WORD / 2) <= hi {
                 // SAFETY: inside the range too.
                 let packed = unsafe { at.add(WORD / 2).ptr::<usize>().read_unaligned() };
-                self.try_any(marker, packed);
+                self.try_any(finder, packed);
             }
             at = at.add(WORD);
         }
     }
 
     #[inline(always)]
-    fn word(&mut self, marker: &mut Marker<'_>, at: Addr, word: usize, base: Option<Addr>) {
+    fn word(&mut self, finder: &mut impl Guesses, at: Addr, word: usize, base: Option<Addr>) {
         if let Some(base) = base {
             let near = (word as isize).unsigned_abs();
             if !(self.chained && near < NEAR && near.is_power_of_two()) {
-                self.try_start(marker, base.0.wrapping_add(word));
-                self.try_start(marker, at.0.wrapping_add(word));
+                self.try_start(finder, base.0.wrapping_add(word));
+                self.try_start(finder, at.0.wrapping_add(word));
             }
         }
         let (low, high) = (word & (u32::MAX as usize), word >> 32);
         if high != 0 && low >> DIGIT == 0 && high >> (48 - DIGIT) == 0 {
-            self.try_start(marker, low | high << DIGIT);
+            self.try_start(finder, low | high << DIGIT);
         }
         if word > ADDRESS {
-            self.try_any(marker, word & ADDRESS);
+            self.try_any(finder, word & ADDRESS);
         }
     }
 
     #[inline(always)]
-    fn try_start(&mut self, marker: &mut Marker<'_>, word: usize) {
+    fn try_start(&mut self, finder: &mut impl Guesses, word: usize) {
         if self.window.holds(word) {
-            self.expose(marker, object::at(word).filter(|object| object.addr() == Addr(word)));
-            self.hits += marker.adopted.as_ref().is_some_and(|view| view.reach_start(word)) as usize;
+            self.hits += finder.start(word);
         }
     }
     #[inline(always)]
-    fn try_any(&mut self, marker: &mut Marker<'_>, word: usize) {
+    fn try_any(&mut self, finder: &mut impl Guesses, word: usize) {
         if self.window.holds(word) {
-            self.expose(marker, object::at(word));
-            self.hits += marker.adopted.as_ref().is_some_and(|view| view.reach(word)) as usize;
-        }
-    }
-    fn expose(&mut self, marker: &mut Marker<'_>, object: Option<Object>) {
-        if let Some(object) = object.filter(Object::is_white) {
-            self.hits += 1;
-            marker.reach(object.span, object.index);
+            self.hits += finder.any(word);
         }
     }
 }

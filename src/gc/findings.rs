@@ -51,19 +51,22 @@ pub(super) fn write(protected: &Protected, room: &mut [u64]) -> Option<usize> {
         if used.is_none() || (0..words(span)).all(|at| white(at) == 0) {
             return;
         }
-        used = used.and_then(|from| {
-            let to = from + HEAD + 2 * words(span);
-            let entry = room.get_mut(from..to)?;
-            entry[0] = span as *const Span as u64;
-            entry[1] = span.base().0 as u64;
-            entry[2] = shape(span);
-            let (bits, known) = entry[HEAD..].split_at_mut(words(span));
-            bits.iter_mut().enumerate().for_each(|(at, word)| *word = white(at));
-            known.iter_mut().enumerate().for_each(|(at, word)| *word = in_limbo(span, at));
-            Some(to)
-        });
+        used = used.and_then(|from| put(room, from, span, white));
     });
     used
+}
+
+/// The same for one span, by who marked beside the program: the words `white`, behind the first `from` of `room`.
+pub(super) fn put(room: &mut [u64], from: usize, span: &Span, white: impl Fn(usize) -> u64) -> Option<usize> {
+    let to = from + HEAD + 2 * words(span);
+    let entry = room.get_mut(from..to)?;
+    entry[0] = span as *const Span as u64;
+    entry[1] = span.base().0 as u64;
+    entry[2] = shape(span);
+    let (bits, known) = entry[HEAD..].split_at_mut(words(span));
+    bits.iter_mut().enumerate().for_each(|(at, word)| *word = white(at));
+    known.iter_mut().enumerate().for_each(|(at, word)| *word = in_limbo(span, at));
+    Some(to)
 }
 
 /// What a copy told, on its way to limbo: as [`super::Marked::to_limbo`] does, but span by span, in as many stops as

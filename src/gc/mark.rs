@@ -447,7 +447,7 @@ fn range(span: &'static Span, index: u32) -> (Addr, Addr) {
 }
 
 #[inline(always)]
-pub(super) fn prefetch(at: Addr) {
+pub fn prefetch(at: Addr) {
     use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
     // SAFETY: a hint; it never faults.
     unsafe { _mm_prefetch::<_MM_HINT_T0>(at.ptr::<i8>()) };

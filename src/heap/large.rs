@@ -90,6 +90,7 @@ fn alloc_large(critical: &Critical, bytes: usize, align: usize) -> Option<Object
 
 /// A kept span is an object again.
 pub(super) fn reuse(span: &'static Span) -> Object {
+    slab::renew(span);
     let own = span.flags.load(Ordering::Relaxed) & flag::OWN_MAPPING;
     span.flags.store(own, Ordering::Relaxed);
     span.extended.set(1);
@@ -335,6 +336,7 @@ fn relist(critical: &Critical, span: &'static Span, base: Addr) {
 }
 
 fn resized(span: &Span, base: Addr, bytes: usize) {
+    slab::renew(span);
     live::add(bytes as isize - span.size.get() as isize);
     span.base.set(base.0);
     span.size.set(bytes);
@@ -343,7 +345,7 @@ fn resized(span: &Span, base: Addr, bytes: usize) {
 
 /// Marks a large object whose one-past-the-end address is another page (memalign).
 pub fn unpadded(span: &Span) {
-    span.flags.fetch_or(flag::UNPADDED, Ordering::Relaxed);
+    span.set_unpadded();
 }
 
 /// The huge objects, sorted by address.
@@ -439,6 +441,14 @@ pub unsafe fn huge_bounds() -> (Addr, Addr) {
         (Some(first), Some(last)) => (Addr(first.0), last.1.limit()),
         _ => (Addr(0), Addr(0)),
     }
+}
+
+/// Calls `f` with each huge object.
+/// # Safety
+/// As [`huge_at`].
+pub unsafe fn each_huge(mut f: impl FnMut(&'static Span)) {
+    // SAFETY: as in `huge_at`.
+    unsafe { &*HUGE.as_ptr() }.slice().iter().for_each(|entry| f(entry.1));
 }
 
 /// Pages freed since the last look at what should go back to the OS.

@@ -136,7 +136,7 @@ pub fn alloc_aligned(critical: &Critical, n: usize, align: usize, trace: Trace) 
     if class::SIZE[class] as usize == n
         && let Some(span) = map::lookup(Addr(got.at as usize))
     {
-        span.flags.fetch_or(flag::UNPADDED, Ordering::Relaxed);
+        span.set_unpadded();
         plain::unpadded(span);
     }
     got

@@ -58,6 +58,7 @@ pub fn alloc(critical: &Critical, cache: &'static Cache, class: usize) -> *mut u
 
 /// Calls `f` with up to `most` of the span's free slots, lowest first. Returns how many. They bear their marks still.
 pub fn take(span: &Span, most: u32, f: impl FnMut(*mut Block)) -> u32 {
+    slab::taking(span);
     let taken = free_bits::take(span, most, f);
     span.used.set(span.used.get() + taken);
     taken
@@ -81,6 +82,7 @@ fn take_any(span: &Span) -> Option<*mut Block> {
         let more = (PAGE_SIZE * 16 / span.size.get()).clamp(4, 64) as u32;
         release::push_all(span, &mut fresh(span, more));
     }
+    slab::taking(span);
     let taken = free_bits::take_any(span, secure::chance());
     span.used.set(span.used.get() + taken.is_some() as u32);
     taken
@@ -172,6 +174,7 @@ pub fn change_owner(span: &Span, id: usize, full: usize) {
 
 /// Up to `count` slots that nobody ever had, in use from now on.
 pub fn fresh(span: &Span, count: u32) -> impl Iterator<Item = *mut Block> + '_ {
+    slab::taking(span);
     let from = span.extended.get();
     let to = from.saturating_add(count).min(span.slots.get());
     if span.size.get() <= MARKED {

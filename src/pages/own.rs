@@ -18,7 +18,7 @@ use crate::ground::critical;
 use crate::ground::lock::{Lock, Rank};
 use crate::pure::addr::{Addr, PAGE_SIZE};
 use crate::sys::vm;
-use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
 
 /// Ranges that need no mapping: a process with an unfragmented address space has under ten.
 const INLINE: usize = 64;
@@ -53,10 +53,34 @@ impl Own {
     }
 }
 
+/// What became ours since somebody wanted to know, as far as there are places.
+static NEWS: [[AtomicUsize; 2]; 4096] = [const { [const { AtomicUsize::new(0) }; 2] }; 4096];
+static NEWS_COUNT: AtomicUsize = AtomicUsize::new(0);
+static NEWS_WANTED: AtomicBool = AtomicBool::new(false);
+
+/// From now on they are noted, or no more. While nobody is in [`add`], or at an end.
+pub fn want_news(wanted: bool) {
+    NEWS_COUNT.store(0, Relaxed);
+    NEWS_WANTED.store(wanted, Release);
+}
+/// The `number`-th, if there were so many. By anybody, at any time; what it tells of may be gone.
+pub fn news(number: usize) -> Option<(Addr, Addr)> {
+    let [lo, hi] = NEWS.get(number).filter(|_| number < NEWS_COUNT.load(Acquire))?;
+    Some((Addr(lo.load(Relaxed)), Addr(hi.load(Relaxed))))
+}
+
 /// Notes `lo..hi` as ours.
 pub fn add(lo: Addr, hi: Addr) {
     let critical = critical::enter();
     let mut own = OWN.lock(&critical);
+    if NEWS_WANTED.load(Acquire) {
+        let number = NEWS_COUNT.load(Relaxed);
+        if let Some(place) = NEWS.get(number) {
+            place[0].store(lo.0, Relaxed);
+            place[1].store(hi.0, Relaxed);
+            NEWS_COUNT.store(number + 1, Release);
+        }
+    }
     own.make_room();
     if own.set.add(lo.0, hi.0).is_err() {
         own.forgotten += hi.since(lo);

@@ -109,7 +109,9 @@ table! {
         "Whether the program is stopped while a collection or a check of it, as it runs, marks its memory. \
          stopped stops it; snapshot marks a copy of it, made as fork makes one, while the program goes on; \
          auto does so where there is much to mark: from 64 MiB of heap on in gc mode, 4 MiB for a check. \
-         Where no copy can be made, the program is stopped.";
+         Where no copy can be made, the program is stopped. \
+         tracked is for gc mode: a process that shares the program's memory marks it while the program goes on, the kernel telling \
+         what is written meanwhile (Linux 6.7), and no copy is made; where that cannot be, it is as snapshot, which a check is always.";
     markers: u8 = 0, Kind::Count { low: 0, high: 16, unit: "threads" },
         "How many threads mark at once, where there is much to mark. \
          They live as long as the marking, in which the program is stopped, or in a copy of it. \

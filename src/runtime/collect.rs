@@ -13,6 +13,7 @@
 #![allow(unsafe_code)]
 pub mod copied;
 mod parts;
+pub mod tracked;
 
 use self::copied::Begun;
 use self::parts::Pending;
@@ -87,6 +88,7 @@ pub fn never_again() {
 pub fn forked() {
     copied::forked();
     parts::forked();
+    tracked::forked();
 }
 
 /// A slow path is about to allocate `n` bytes. Collects if it is time. Outside of critical sections; no
@@ -219,6 +221,8 @@ fn cycle(held: &mut Held, cause: Cause) -> Result<Sum, Abandon> {
 
 fn cycle_by(held: &mut Held, cause: Cause, way: Way) -> Result<Sum, Abandon> {
     parts::finish(held);
+    // What becomes of limbo is not for two to look at.
+    tracked::end();
     match held.run(|held, sp| cycle_from(held, cause, way, sp)) {
         Some(result) => result,
         None => {
@@ -316,7 +320,11 @@ fn conclude(held: &mut Held, pending: Pending) -> Sum {
         format_args!(
             "gc: collection ({}{}): {} bytes reachable, {} roots, {} new in limbo, {} freed; stopped {} us, {} us in all",
             cause.word(),
-            if phases.is_copied() { ", by a copy" } else { "" },
+            match () {
+                _ if phases.tracked => ", tracked",
+                _ if phases.is_copied() => ", by a copy",
+                _ => "",
+            },
             report.reachable,
             report.roots,
             report.fresh,

@@ -35,7 +35,7 @@ use crate::sys::{child, descriptors, process, smaps};
 use crate::threads::WorldStopped;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering::*};
-pub use why::{Why, fell_back, print};
+pub use why::{Why, fell_back, not_tracked, print, tracked};
 
 static MADE: Count = Count::new();
 
@@ -167,6 +167,8 @@ pub fn is_worth_it(worth: usize) -> bool {
         Marking::Stopped => false,
         Marking::Auto => live::exact() >= worth,
         Marking::Snapshot => true,
+        // In the other modes that is a copy.
+        Marking::Tracked => true,
     }
 }
 
@@ -213,7 +215,8 @@ pub fn ready(critical: &Critical, process: &mut Process<'_>) -> Result<(Addr, Ad
     }
 }
 
-fn stacks(critical: &Critical) -> Option<(Addr, Addr)> {
+/// Ends of the stacks alone.
+pub fn stacks(critical: &Critical) -> Option<(Addr, Addr)> {
     const BETWEEN: usize = 16 << 10;
     const COPY: usize = 256 << 10;
     if RANGES_AT.load(Relaxed) == 0 {
@@ -230,7 +233,35 @@ pub fn make(
     keep: i32,
     work: &mut dyn FnMut(&'static Shared),
 ) -> Result<(), Why> {
-    // Here, where nobody sees the descriptors that this takes.
+    may_be_made()?;
+    let shared = shared().ok_or(Why::NoMemory)?;
+    shared.stopped_ns.store(0, Relaxed);
+    let order = Order { tops, keep, word: &shared.word };
+    // SAFETY: the token; the locks of a stopped thread are free.
+    let made = unsafe { copy::make(&order, &mut || work(shared)) };
+    came_to_be(made)?;
+    MADE.add(1);
+    Ok(())
+}
+
+/// The same with a process that shares the memory, and has no descriptor.
+pub fn make_beside(_world: &WorldStopped<'_>, tops: (Addr, Addr), work: fn()) -> Result<(), Why> {
+    may_be_made()?;
+    let shared = shared().ok_or(Why::NoMemory)?;
+    let order = Order { tops, keep: -1, word: &shared.word };
+    // SAFETY: the token; stacks and word stay, and are used by nobody else while this is busy.
+    came_to_be(unsafe { copy::make_beside(&order, work) })
+}
+
+fn came_to_be(made: Result<copy::Made, Errno>) -> Result<(), Why> {
+    let made = made.map_err(|_| Why::Refused)?;
+    NEWEST.store(if made.ours { -made.pid } else { made.pid }, Relaxed);
+    MADE_AT.store(process::now_ns(), Relaxed);
+    Ok(())
+}
+
+/// Here, where nobody sees the descriptors that this takes.
+fn may_be_made() -> Result<(), Why> {
     if !child::stays_in_namespaces() {
         return Err(Why::Namespace);
     }
@@ -238,23 +269,7 @@ pub fn make(
     let mut handled = false;
     let seen =
         descriptors::each_other(&mut |_, link| handled |= link.starts_with(b"anon_inode:[userfaultfd]"));
-    if handled || seen.is_err() {
-        return Err(Why::Userfault);
-    }
-    let shared = shared().ok_or(Why::NoMemory)?;
-    shared.stopped_ns.store(0, Relaxed);
-    let order = Order { tops, keep, word: &shared.word };
-    // SAFETY: the token; the locks of a stopped thread are free.
-    let made = unsafe { copy::make(&order, &mut || work(shared)) };
-    match made {
-        Ok(made) => {
-            NEWEST.store(if made.ours { -made.pid } else { made.pid }, Relaxed);
-            MADE_AT.store(process::now_ns(), Relaxed);
-            MADE.add(1);
-            Ok(())
-        }
-        Err(Errno(_)) => Err(Why::Refused),
-    }
+    if handled || seen.is_err() { Err(Why::Userfault) } else { Ok(()) }
 }
 
 /// The program runs again after so long a stop. In the process.
@@ -291,6 +306,10 @@ impl Shared {
     pub fn give_up(&self, why: Why) {
         self.verdict.store(why as u32, Release);
         self.word.store(0, Release);
+    }
+    /// The same, but it leaves later.
+    pub fn will_give_up(&self, why: Why) {
+        self.verdict.store(why as u32, Release);
     }
     /// Whether somebody has taken that up.
     pub fn was_taken_up(&self) -> bool {

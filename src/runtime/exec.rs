@@ -5,6 +5,7 @@
 //! entry in preload/ lays it down so.
 #![allow(unsafe_code)]
 use super::blocking::{block, wrapped};
+use super::collect;
 use super::next::{Next, behind};
 use crate::pure::addr::Addr;
 use crate::threads::exec::{self, Heir};
@@ -41,6 +42,7 @@ fn failing<F: Copy>(real: &Next<F>, call: impl FnOnce(F) -> c_int) -> c_int {
         crate::sys::errno::set(libc::ENOSYS);
         return -1;
     };
+    collect::tracked::leave();
     handing_on(Heir::Itself, || call(real))
 }
 

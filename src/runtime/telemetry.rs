@@ -42,6 +42,8 @@ pub struct Phases {
     pub again: u64,
     pub settled: u64,
     pub ended: u64,
+    /// It was no copy of the process, but one that shares its memory.
+    pub tracked: bool,
 }
 
 impl Phases {
@@ -121,7 +123,11 @@ fn compose(text: &mut Events, cause: &str, phases: &Phases, result: &Result<Done
     let _ = write!(
         text,
         ",\"args\":{{\"cause\":\"{cause}\",\"marking\":\"{}\"",
-        if phases.is_copied() { "snapshot" } else { "stopped" }
+        match () {
+            _ if phases.tracked => "tracked",
+            _ if phases.is_copied() => "snapshot",
+            _ => "stopped",
+        }
     );
     let _ = match result {
         Err(why) => write!(text, ",\"abandoned\":\"{}\"", why.reason()),
@@ -143,7 +149,8 @@ fn compose(text: &mut Events, cause: &str, phases: &Phases, result: &Result<Done
     let (stop, list) = (("stop threads", p.began, p.frozen), ("list mappings", p.frozen, p.listed));
     let (stopped, reclaim) = (("stopped", p.began, p.resumed), ("reclaim", p.resumes(), p.ended));
     let parts = if p.is_copied() {
-        let (copy, mark) = (("copy", p.listed, p.resumed), ("mark in the copy", p.resumed, p.marked));
+        let names = if p.tracked { ("roots", "mark beside") } else { ("copy", "mark in the copy") };
+        let (copy, mark) = ((names.0, p.listed, p.resumed), (names.1, p.resumed, p.marked));
         [stopped, stop, list, copy, mark, ("limbo", p.again, p.settled), reclaim]
     } else {
         let limbo = ("limbo", p.marked, p.resumed);

@@ -12,10 +12,10 @@ use super::span::kind;
 use crate::ground::critical::Critical;
 use crate::ground::lock::{Lock, Rank};
 use crate::pages::metadata;
-use core::sync::atomic::{AtomicPtr, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 /// Descriptors a slab: with its one-descriptor head, 8 KiB.
-const PER_SLAB: usize = 63;
+pub const PER_SLAB: usize = 63;
 
 /// A slab stands at a multiple of its size, so that a descriptor leads to it.
 #[repr(C, align(8192))]
@@ -23,12 +23,54 @@ struct Slab {
     next: AtomicPtr<Slab>,
     /// [`Extras`] of its descriptors, once one of them has any.
     extras: AtomicPtr<Extras>,
+    tracked: Tracked,
     spans: [Span; PER_SLAB],
 }
-const _: () = assert!(size_of::<Slab>() == align_of::<Slab>());
+const _: () = assert!(size_of::<Slab>() == align_of::<Slab>() && PER_SLAB < u64::BITS as usize);
+const _: () = assert!(core::mem::offset_of!(Slab, spans) == size_of::<Span>());
 
 /// For each descriptor of a slab a word that `heap::special` uses: there is no room in the descriptor.
 pub struct Extras([AtomicPtr<u64>; PER_SLAB]);
+
+/// What a collection that marks beside the program (`gc::tracked`) keeps for the descriptors of a slab.
+pub struct Tracked {
+    /// One for each descriptor, of a type of its own.
+    pub entries: AtomicPtr<()>,
+    /// A bit for each that may have become another span, or have changed its shape, since the collection began.
+    pub renewed: AtomicU64,
+    /// A bit for each that has handed out slots since all was marked.
+    pub taken: AtomicU64,
+}
+/// Whether `renewed`, and `taken`, are kept. Changed while the world is stopped, but for an end.
+pub static RENEWING: AtomicBool = AtomicBool::new(false);
+pub static TAKING: AtomicBool = AtomicBool::new(false);
+
+/// Of the slab of `span`, which must be a descriptor of one, and which of its descriptors that is.
+#[inline(always)]
+pub fn tracked(span: &Span) -> (&'static Tracked, usize) {
+    let at = span as *const Span as usize;
+    let slab = (at & !(size_of::<Slab>() - 1)) as *const Slab;
+    // SAFETY: descriptors live in slabs, which stay.
+    unsafe { (&(*slab).tracked, (at - &raw const (*slab).spans as usize) / size_of::<Span>()) }
+}
+
+/// `span` is about to become another one, or to change its shape.
+#[inline(always)]
+pub fn renew(span: &Span) {
+    if RENEWING.load(Ordering::Relaxed) {
+        let (tracked, number) = tracked(span);
+        tracked.renewed.fetch_or(1 << number, Ordering::SeqCst);
+    }
+}
+
+/// Slots of `span` are about to be handed out.
+#[inline(always)]
+pub fn taking(span: &Span) {
+    if TAKING.load(Ordering::Relaxed) {
+        let (tracked, number) = tracked(span);
+        tracked.taken.fetch_or(1 << number, Ordering::SeqCst);
+    }
+}
 
 /// The word of `span`, a descriptor of a slab, or `None` while its slab has none.
 #[inline(always)]
@@ -135,6 +177,11 @@ impl Iterator for Walk {
         self.next = slab.next.load(Ordering::Acquire);
         Some(&slab.spans)
     }
+}
+
+/// How many descriptors there are, used or not.
+pub fn count() -> usize {
+    Walk::begin().map(|spans| spans.len()).sum()
 }
 
 #[inline(always)]

@@ -16,11 +16,11 @@
 //! readable. The `Cell` fields belong to the owner (to the holder of the heap lock while
 //! abandoned); the collector reads them only while the world is stopped.
 #![allow(unsafe_code)]
-use super::class;
+use super::{class, slab};
 use crate::pure::addr::{Addr, PAGE_SHIFT, PAGE_SIZE, round_up};
 use core::cell::Cell;
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 /// A free slot's first sixteen bytes.
 #[repr(C)]
@@ -76,6 +76,9 @@ pub mod flag {
     /// It has a cell.
     pub const CELL: u8 = 128;
 }
+
+/// Some span was UNPADDED, ever.
+pub static ANY_UNPADDED: AtomicBool = AtomicBool::new(false);
 
 /// Bit 0 of [`Span::remote`]: the owner wants to hear of the next remote free.
 pub const NOTIFY: usize = 1;
@@ -194,6 +197,7 @@ impl Span {
     /// Sets up a descriptor for slots of `class_no` in `count` fresh pages, of which some at both ends may not
     /// be needed. Not yet published.
     pub fn init_slots(&self, pages: Addr, count: usize, class_no: usize) {
+        slab::renew(self);
         let size = class::SIZE[class_no] as usize;
         let base = pages.0.next_multiple_of(size);
         let slots = (pages.0 + (count << PAGE_SHIFT) - base) / size;
@@ -226,6 +230,11 @@ impl Span {
         self.pages.set(pages as u32);
         self.class.set(0);
         self.owner.store(0, Ordering::Relaxed);
+    }
+    /// Some object fills its slot to the last byte, or is about to.
+    pub fn set_unpadded(&self) {
+        self.flags.fetch_or(flag::UNPADDED, Ordering::Relaxed);
+        ANY_UNPADDED.store(true, Ordering::Release);
     }
     /// Makes the span visible to look-ups that check `kind`.
     pub fn publish(&self, kind: u8) {

@@ -120,6 +120,34 @@ pub fn reap(pid: i32, options: i32) -> bool {
     }
 }
 
+/// Another process, watched from one that shares its memory.
+pub struct Watched {
+    pid: i32,
+    fd: file::Fd,
+}
+impl Watched {
+    /// `Err`: the kernel, or who else has a say in it, does not let us watch.
+    pub fn new(pid: i32) -> Result<Watched, Errno> {
+        // SAFETY: integers only.
+        let fd = check(unsafe { syscall2(libc::SYS_pidfd_open, pid as usize, 0) })?;
+        let watched = Watched { pid, fd: file::Fd::adopt(fd as i32) };
+        if watched.shares() { Ok(watched) } else { Err(Errno(libc::EPERM)) }
+    }
+    /// Whether it has ended.
+    pub fn is_gone(&self) -> bool {
+        let mut poll = libc::pollfd { fd: self.fd.raw(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one pollfd.
+        check(unsafe { syscall3(libc::SYS_poll, &raw mut poll as usize, 1, 0) }) != Ok(0)
+    }
+    /// Whether it has the same memory still: it has not, once it executed another program.
+    pub fn shares(&self) -> bool {
+        const KCMP_VM: usize = 1;
+        let me = process::pid() as usize;
+        // SAFETY: integers only.
+        check(unsafe { syscall4(libc::SYS_kcmp, me, self.pid as usize, KCMP_VM, 0) }) == Ok(0)
+    }
+}
+
 /// Whether this process would become the parent of its children's orphans.
 pub fn inherits_orphans() -> bool {
     let mut is = 0i32;

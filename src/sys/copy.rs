@@ -30,7 +30,9 @@ use super::sandbox::{self, Need};
 use super::signal::{self, Set};
 use crate::pure::addr::Addr;
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicI32, AtomicIsize, AtomicU32, Ordering::*};
+use core::sync::atomic::{
+    AtomicBool, AtomicI32, AtomicIsize, AtomicPtr, AtomicU32, AtomicUsize, Ordering::*,
+};
 
 /// A debugger that follows the program's children does not follow these.
 const UNTRACED: i32 = libc::CLONE_UNTRACED;
@@ -104,17 +106,92 @@ pub unsafe fn make(order: &Order<'_>, work: &mut dyn FnMut()) -> Result<Made, Er
         check(plan.made.load(Relaxed))
     });
     signal::mask(libc::SIG_SETMASK, before);
+    came_to_be(order.word, result, ours)
+}
+
+/// What a process beside this one is made of. It shares the memory, so this stays.
+struct Beside {
+    word: AtomicPtr<AtomicU32>,
+    work: AtomicPtr<()>,
+    top: AtomicUsize,
+    ours: AtomicBool,
+    made: AtomicIsize,
+}
+static BESIDE: Beside = Beside {
+    word: AtomicPtr::new(core::ptr::null_mut()),
+    work: AtomicPtr::new(core::ptr::null_mut()),
+    top: AtomicUsize::new(0),
+    ours: AtomicBool::new(false),
+    made: AtomicIsize::new(0),
+};
+
+/// Makes a process that shares this one's memory and nothing else, in which `work` is done. It comes to be as a copy does,
+/// and is as nobody's child.
+/// # Safety
+/// The world is stopped. Both stacks, and `word`, stay until [`is_at_work`] says no. `work` makes raw system calls, takes no lock and touches
+/// no thread-local storage, which is this thread's.
+pub unsafe fn make_beside(order: &Order<'static>, work: fn()) -> Result<Made, Errno> {
+    if sandbox::forbids(Need::Copy) || sandbox::forbids(Need::Tracked) {
+        return Err(sandbox::REFUSED);
+    }
+    let ours = child::inherits_orphans();
+    BESIDE.word.store(core::ptr::from_ref(order.word).cast_mut(), Relaxed);
+    BESIDE.work.store(work as *mut (), Relaxed);
+    BESIDE.top.store(order.tops.1.0, Relaxed);
+    BESIDE.ours.store(ours, Relaxed);
+    BESIDE.made.store(0, Relaxed);
+    order.word.store(STARTING, Relaxed);
+    let before = signal::mask(libc::SIG_SETMASK, Set(u64::MAX));
+    let flags = UNTRACED | libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_FILES;
+    // SAFETY: see the chapter above.
+    let between = unsafe { child::clone(flags, order.tops.0, between_beside, &BESIDE) };
+    let result = check(between).and_then(|pid| {
+        child::reap(pid as i32, 0);
+        check(BESIDE.made.load(Relaxed))
+    });
+    signal::mask(libc::SIG_SETMASK, before);
+    came_to_be(order.word, result, ours)
+}
+
+fn came_to_be(word: &AtomicU32, result: Result<usize, Errno>, ours: bool) -> Result<Made, Errno> {
     match result {
         Ok(pid) => {
             // It has done so itself, if it has come that far; it may even be done.
-            let _ = order.word.compare_exchange(STARTING, pid as u32, AcqRel, Relaxed);
+            let _ = word.compare_exchange(STARTING, pid as u32, AcqRel, Relaxed);
             Ok(Made { pid: pid as i32, ours })
         }
         Err(error) => {
-            order.word.store(0, Relaxed);
+            word.store(0, Relaxed);
             Err(error)
         }
     }
+}
+
+unsafe extern "C" fn between_beside(plan: &Beside) -> ! {
+    // SAFETY: a table of its own; the process beside gets a stack of its own.
+    unsafe {
+        let made = match child::leave_descriptors(-1) {
+            Ok(()) => {
+                let flags = if plan.ours.load(Relaxed) { libc::CLONE_PARENT } else { 0 };
+                let top = Addr(plan.top.load(Relaxed));
+                child::clone(UNTRACED | libc::CLONE_VM | flags, top, begin_beside, &BESIDE)
+            }
+            Err(Errno(error)) => -error as isize,
+        };
+        plan.made.store(made, Relaxed);
+    }
+    process::exit_group(0)
+}
+
+unsafe extern "C" fn begin_beside(plan: &Beside) -> ! {
+    // SAFETY: what `make_beside` was given; both stay.
+    let (word, work) = unsafe {
+        (&*plan.word.load(Relaxed), core::mem::transmute::<*mut (), fn()>(plan.work.load(Relaxed)))
+    };
+    as_lock(word, || {
+        no_core();
+        work();
+    })
 }
 
 unsafe extern "C" fn between(plan: &Plan<'_, '_>) -> ! {
@@ -142,16 +219,22 @@ struct Robust {
 }
 
 unsafe extern "C" fn begin(plan: &Plan<'_, '_>) -> ! {
-    let word = plan.order.word;
+    as_lock(plan.order.word, || {
+        modest();
+        // SAFETY: nobody else uses it: the process's only thread.
+        unsafe { (*plan.work.get())() };
+    })
+}
+
+/// Does `work` while `word` is this process's lock, and ends.
+fn as_lock(word: &AtomicU32, work: impl FnOnce()) -> ! {
     let _ = word.compare_exchange(STARTING, process::tid() as u32, AcqRel, Relaxed);
     let mut robust = Robust { first: 0, offset: 0, pending: 0, lock: 0 };
     let (head, lock) = (&raw mut robust as usize, &raw const robust.lock as usize);
     robust = Robust { first: lock, offset: word.as_ptr() as isize - lock as isize, pending: 0, lock: head };
     // SAFETY: the list lives until the process ends: it leads from the head to the lock and back.
     unsafe { syscall2(libc::SYS_set_robust_list, head, core::mem::offset_of!(Robust, lock)) };
-    modest();
-    // SAFETY: nobody else uses it: the process's only thread.
-    unsafe { (*plan.work.get())() };
+    work();
     core::hint::black_box(&robust);
     word.store(0, Release);
     process::exit_group(0)
@@ -162,6 +245,10 @@ fn modest() {
     if let Ok(file) = Fd::open(c"/proc/thread-self/oom_score_adj", libc::O_WRONLY, 0) {
         let _ = file.write_all(b"1000");
     }
+    no_core();
+}
+
+fn no_core() {
     // Of one byte: no file, and no helper is started either.
     let limit = [1u64, 1];
     // SAFETY: the kernel reads two words.

@@ -37,8 +37,10 @@ pub enum Need {
     Probe = 512,
     /// Make a thread for the time of a collection.
     Marker = 1024,
+    /// Make a process that marks in the same memory, and have the kernel track what is written.
+    Tracked = 2048,
 }
-const EVERYTHING: u32 = 2047;
+const EVERYTHING: u32 = 4095;
 
 static FORBIDDEN: AtomicU32 = AtomicU32::new(0);
 
@@ -83,6 +85,7 @@ fn judge(program: &[Instruction]) -> u32 {
         (Need::Copy, COPY),
         (Need::Probe, PROBE),
         (Need::Marker, MARKER),
+        (Need::Tracked, TRACKED),
     ];
     all.into_iter().filter(|(_, calls)| kills(calls)).fold(0, |bits, (need, _)| bits | need as u32)
 }
@@ -201,6 +204,18 @@ const MARKER: Calls = &[
     plain(libc::SYS_tgkill),
     plain(libc::SYS_exit),
 ];
+const TRACKED: Calls = &[
+    (libc::SYS_clone, [UNTRACED | libc::CLONE_VM as u64, 0x1000, 0, 0, 0, 0]),
+    (libc::SYS_userfaultfd, [(libc::O_CLOEXEC | super::tracking::USER_MODE_ONLY) as u64, 0, 0, 0, 0, 0]),
+    (libc::SYS_ioctl, [3, super::tracking::CALLS[0] as u64, 0x1000, 0, 0, 0]),
+    (libc::SYS_ioctl, [3, super::tracking::CALLS[1] as u64, 0x1000, 0, 0, 0]),
+    (libc::SYS_ioctl, [3, super::tracking::CALLS[2] as u64, 0x1000, 0, 0, 0]),
+    (libc::SYS_rt_sigaction, [libc::SIGSEGV as u64, 0x1000, 0, 8, 0, 0]),
+    plain(libc::SYS_pidfd_open),
+    plain(libc::SYS_poll),
+    plain(libc::SYS_kcmp),
+    plain(libc::SYS_madvise),
+];
 const BEGIN: Calls =
     &[(libc::SYS_personality, [0xffff_ffff, 0, 0, 0, 0, 0]), (libc::SYS_getrandom, [0x1000, 8, 1, 0, 0, 0])];
 
@@ -221,12 +236,16 @@ mod tests {
     fn only_what_kills_is_forbidden() {
         let kill = libc::SECCOMP_RET_KILL_PROCESS;
         assert_eq!(judge(&against(libc::SYS_openat, kill)), Need::Collect as u32);
-        assert_eq!(judge(&against(libc::SYS_madvise, libc::SECCOMP_RET_TRAP)), Need::Release as u32);
+        assert_eq!(
+            judge(&against(libc::SYS_madvise, libc::SECCOMP_RET_TRAP)),
+            Need::Release as u32 | Need::Tracked as u32
+        );
+        assert_eq!(judge(&against(libc::SYS_userfaultfd, kill)), Need::Tracked as u32);
         assert_eq!(judge(&against(libc::SYS_personality, kill)), Need::Begin as u32);
         assert_eq!(judge(&against(libc::SYS_timer_create, kill)), Need::Timer as u32);
         assert_eq!(
             judge(&against(libc::SYS_clone, 0)),
-            Need::Spawn as u32 | Need::Copy as u32 | Need::Marker as u32
+            Need::Spawn as u32 | Need::Copy as u32 | Need::Marker as u32 | Need::Tracked as u32
         );
         assert_eq!(judge(&against(libc::SYS_close_range, kill)), Need::Copy as u32);
         assert_eq!(

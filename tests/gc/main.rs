@@ -10,3 +10,4 @@ mod graphs;
 mod hard_cases;
 mod limbo;
 mod threads;
+mod tracked;

@@ -175,7 +175,7 @@ fn options() -> impl Strategy<Value = Options> {
                     on_signal: Signals(collect_every as u64 & 0x4000),
                     check_signal: Signals((collect_every as u64 & 1) << 63),
                     check_every: deadline,
-                    marking: Marking::ALL[usize::from(limbo) % 3],
+                    marking: Marking::ALL[usize::from(limbo) % 4],
                     markers: limbo % 17,
                     stats: [Stats::No, Stats::Yes, Stats::Json]
                         [usize::from(stats) + usize::from(stats && checkmark)],

@@ -26,14 +26,16 @@ pub enum Marking {
     Auto,
     Stopped,
     Snapshot,
+    Tracked,
 }
 impl Marking {
-    pub const ALL: [Marking; 3] = [Marking::Auto, Marking::Stopped, Marking::Snapshot];
+    pub const ALL: [Marking; 4] = [Marking::Auto, Marking::Stopped, Marking::Snapshot, Marking::Tracked];
     pub const fn name(self) -> &'static str {
         match self {
             Marking::Auto => "auto",
             Marking::Stopped => "stopped",
             Marking::Snapshot => "snapshot",
+            Marking::Tracked => "tracked",
         }
     }
 }
@@ -298,7 +300,7 @@ impl fmt::Display for Allowed<'_> {
         match *self.0 {
             Kind::Mode => f.write_str("malloc, leak, gc or audit"),
             Kind::Mappings => f.write_str("yes, lost or no"),
-            Kind::Marking => f.write_str("auto, stopped or snapshot"),
+            Kind::Marking => f.write_str("auto, stopped, snapshot or tracked"),
             Kind::Thp => f.write_str("auto, system, never or always"),
             Kind::Stats => f.write_str("yes, json or no"),
             Kind::Format => f.write_str("text, json, sarif, valgrind-xml, pprof, folded, svg or html"),

@@ -14,7 +14,7 @@
 //! # Safety
 //! [`Told`] belongs to the copy while it is at work, else to the holder of the cycle's lock.
 #![allow(unsafe_code)]
-use super::{Ended, Held, PACER, Phases, parts};
+use super::{Ended, Held, PACER, Phases, parts, tracked};
 use crate::gc::cause::Cause;
 use crate::gc::findings::Aging;
 use crate::gc::limbo::{Doom, Moved};
@@ -105,7 +105,11 @@ pub(super) fn wanted(critical: &Critical, cause: Cause) -> Result<bool, Why> {
     }
     copies::prepare(critical);
     copies::may_try()?;
-    if gc::has_more_than_objects() { Err(Why::More) } else { Ok(true) }
+    if gc::has_more_than_objects() {
+        return Err(Why::More);
+    }
+    tracked::plan(critical);
+    Ok(true)
 }
 
 /// Makes the copy. The world is stopped.
@@ -115,6 +119,9 @@ pub(super) fn make(
     process: &mut Process<'_>,
     settings: &Settings,
 ) -> Result<(), Why> {
+    if tracked::make(critical, stopped, process, settings) {
+        return Ok(());
+    }
     let tops = copies::ready(critical, process)?;
     if let Some(shared) = copies::known() {
         shared.cycle.state.store(0, Relaxed);
@@ -158,6 +165,21 @@ fn mark(
     Ok(())
 }
 
+/// Nothing is told yet, by who marks beside the program.
+pub(super) fn told_nothing() {
+    if let Some(shared) = copies::known() {
+        shared.cycle.state.store(0, Relaxed);
+    }
+}
+
+/// He tells: what he found, in so many words of the shared room, when that was decided, and his processor time.
+pub(super) fn told(found: Found, words: usize, marked: u64, cost: u64) {
+    let Some(shared) = copies::known() else { return };
+    // SAFETY: as for a copy that is at work.
+    unsafe { *shared.cycle.told.get() = Marked { found, words, marked, cost } };
+    shared.cycle.state.store(COMPLETE, Release);
+}
+
 /// The copy is at work, and the world runs again.
 pub(super) fn begin(held: &mut Held, begun: Begun) {
     const LEAST: usize = 4 << 20;
@@ -191,6 +213,7 @@ pub fn attend() {
     const NAPS: u32 = 400;
     let mut naps = 0;
     while !is_worth_a_look() {
+        tracked::attend();
         if naps == NAPS || !is_waited_for() || live::estimate() < LIMIT.load(Relaxed) {
             return;
         }
@@ -206,6 +229,7 @@ pub fn attend() {
 pub fn settle() -> Option<Result<Sum, Abandon>> {
     const NAP_NS: i64 = 200_000;
     while is_outstanding() {
+        tracked::attend();
         if is_worth_a_look()
             && let Some(result) = finish(&mut cycle::enter())
         {
@@ -227,8 +251,11 @@ fn finish(held: &mut Held) -> Option<Result<Sum, Abandon>> {
         return None;
     }
     STATE.store(NONE, Relaxed);
+    let was_tracked = tracked::is_out();
+    tracked::settled();
     super::each_look();
-    let begun = BEGUN.of(held).take()?;
+    let mut begun = BEGUN.of(held).take()?;
+    begun.phases.tracked = was_tracked;
     let shared = copies::known()?;
     let verdict = copies::verdict();
     if state == STALE {
@@ -237,6 +264,10 @@ fn finish(held: &mut Held) -> Option<Result<Sum, Abandon>> {
     let told = shared.cycle.state.swap(0, AcqRel);
     if told == COMPLETE && verdict.is_none() {
         FAILED.store(0, Relaxed);
+        if was_tracked {
+            copies::tracked();
+            tracked::ended(None);
+        }
         return Some(apply(held, shared, begun));
     }
     let abandoned = Abandon::ALL.into_iter().find(|&why| why as u32 + 1 == told);
@@ -245,8 +276,13 @@ fn finish(held: &mut Held) -> Option<Result<Sum, Abandon>> {
         return Some(Err(why));
     }
     let why = verdict.unwrap_or(Why::Died);
-    if why == Why::Died && start::options().checkmark {
+    if why == Why::Died && !was_tracked && start::options().checkmark {
         fatal::die(format_args!("gc: the copy that marks came to a bad end"));
+    }
+    if was_tracked {
+        // A copy may do.
+        tracked::ended(Some(why));
+        return Some(super::cycle_by(held, begun.cause, super::Way::Any));
     }
     copies::fell_back(why);
     FAILED.fetch_add(1, Relaxed);

@@ -28,9 +28,19 @@ pub enum Why {
     Kernel,
     /// Adopted memory, weak handles or cleanups: the program hears of what becomes of them.
     More,
+    /// The kernel does not tell what is written.
+    Untold,
+    /// Memory of the heap's that the program made other than readable and writable.
+    Protected,
+    /// More roots than are to be read in a stop.
+    Roots,
+    /// An option that is not for it.
+    Option,
+    /// Somebody else could not wait.
+    Ended,
 }
 impl Why {
-    pub(super) const ALL: [Why; 11] = [
+    pub(super) const ALL: [Why; 16] = [
         Why::Forbidden,
         Why::Busy,
         Why::Refused,
@@ -42,6 +52,11 @@ impl Why {
         Why::NoMemory,
         Why::Kernel,
         Why::More,
+        Why::Untold,
+        Why::Protected,
+        Why::Roots,
+        Why::Option,
+        Why::Ended,
     ];
     pub fn reason(self) -> &'static str {
         match self {
@@ -56,6 +71,11 @@ impl Why {
             Why::NoMemory => "no memory",
             Why::Kernel => "what the kernel holds for the program is not known",
             Why::More => "there is adopted memory, or objects with weak handles or cleanups",
+            Why::Untold => "the kernel does not tell what is written",
+            Why::Protected => "some of the heap is not readable and writable",
+            Why::Roots => "there are too many roots",
+            Why::Option => "another option is in its way",
+            Why::Ended => "another collection or an exec came in between",
         }
     }
 }
@@ -68,12 +88,33 @@ pub fn fell_back(why: Why) {
     FELL_BACK[why as usize - 1].add(1);
 }
 
+/// How often marking was tracked, and why not although it was wanted.
+static TRACKED: Count = Count::new();
+static NOT_TRACKED: [Count; Why::ALL.len()] = [const { Count::new() }; Why::ALL.len()];
+
+pub fn tracked() {
+    TRACKED.add(1);
+}
+pub fn not_tracked(why: Why) {
+    NOT_TRACKED[why as usize - 1].add(1);
+}
+
 /// Writes the counters, if there is anything to tell.
 pub fn print(fd: i32) {
     let what = if start::options().mode == Mode::Gc { "gc: collections" } else { "checks" };
     let made = super::made();
     if made != 0 {
         out::say(fd, format_args!("{what}: {made} by a copy of the process"));
+    }
+    let tracked = TRACKED.get();
+    if tracked != 0 {
+        out::say(fd, format_args!("{what}: {tracked} marked beside the program"));
+    }
+    for why in Why::ALL {
+        let n = NOT_TRACKED[why as usize - 1].get();
+        if n != 0 {
+            out::say(fd, format_args!("{what}: not tracked, {}: {n}", why.reason()));
+        }
     }
     for why in Why::ALL {
         let n = FELL_BACK[why as usize - 1].get();
