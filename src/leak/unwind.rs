@@ -144,6 +144,13 @@ impl Bounds {
 #[inline(always)]
 fn here() -> Start {
     let mut start = Start::default();
+    here_into(&mut start);
+    start
+}
+
+/// The same where `start` is: a copy of words that were just stored, two at a time, waits for the stores.
+#[inline(always)]
+fn here_into(start: &mut Start) {
     // SAFETY: stores eight words into `start`. The address that lea yields is inside this
     // function after its prologue, as are the registers.
     unsafe {
@@ -156,9 +163,8 @@ fn here() -> Start {
              "mov [{p} + 40], r13",
              "mov [{p} + 48], r14",
              "mov [{p} + 56], r15",
-             p = in(reg) &raw mut start, t = out(reg) _, options(nostack, preserves_flags));
+             p = in(reg) &raw mut *start, t = out(reg) _, options(nostack, preserves_flags));
     }
-    start
 }
 
 /// The calling thread's stack into `out`, innermost first; returns how many. Keeps errno. May be

@@ -27,13 +27,11 @@ const OWN: usize = 1;
 #[inline(always)]
 pub fn current(sp: usize) -> Option<Bounds> {
     let (lo, end) = remembered();
-    let (lo, end) = (lo.load(Ordering::Relaxed), end.load(Ordering::Relaxed));
-    let hi = end & !OWN;
-    if sp.wrapping_sub(lo) < hi.wrapping_sub(lo) {
-        Some(Bounds { lo: floor(sp, lo), hi, is_own: end & OWN != 0 })
-    } else {
-        ask(sp)
+    let (mut lo, mut end) = (lo.load(Ordering::Relaxed), end.load(Ordering::Relaxed));
+    if sp.wrapping_sub(lo) >= (end & !OWN).wrapping_sub(lo) {
+        (lo, end) = ask(sp);
     }
+    (end != 0).then(|| Bounds { lo: floor(sp, lo), hi: end & !OWN, is_own: end & OWN != 0 })
 }
 
 #[inline(always)]
@@ -41,10 +39,14 @@ fn floor(sp: usize, lo: usize) -> usize {
     (sp.saturating_sub(RED_ZONE) & !7).max(lo)
 }
 
+/// What is remembered from now on; 0 and 0: nothing. In two registers: through memory, in words that are loaded as one, they cost
+/// more than the rest.
 #[cold]
 #[inline(never)]
-fn ask(sp: usize) -> Option<Bounds> {
-    let mapping = mapping::holding(Addr(sp)).filter(|m| m.perms.has(Perms::READ))?;
+fn ask(sp: usize) -> (usize, usize) {
+    let Some(mapping) = mapping::holding(Addr(sp)).filter(|m| m.perms.has(Perms::READ)) else {
+        return (0, 0);
+    };
     // libc has the thread's block at the upper end of the stack that it made or was given for it.
     let is_own = mapping.is_stack || (sp..mapping.hi.0).contains(&threads::tcb());
     let (lo, hi) = remembered();
@@ -52,10 +54,11 @@ fn ask(sp: usize) -> Option<Bounds> {
     // out of the way first.
     lo.store(usize::MAX, Ordering::Relaxed);
     core::sync::atomic::compiler_fence(Ordering::SeqCst);
-    hi.store(mapping.hi.0 | if is_own { OWN } else { 0 }, Ordering::Relaxed);
+    let end = mapping.hi.0 | if is_own { OWN } else { 0 };
+    hi.store(end, Ordering::Relaxed);
     core::sync::atomic::compiler_fence(Ordering::SeqCst);
     lo.store(mapping.lo.0, Ordering::Relaxed);
-    Some(Bounds { lo: floor(sp, mapping.lo.0), hi: mapping.hi.0, is_own })
+    (mapping.lo.0, end)
 }
 
 /// The bounds of any stack of this process, by the kernel; nothing is remembered.

@@ -23,7 +23,7 @@
 //! thread's own stack only ([`super::Bounds::is_own`]), which is mapped from this walk's stack pointer up to its end for as long as the thread
 //! lives: any word between the two can be read, whichever walk found it. Of coroutines' stacks that is not so.
 #![allow(unsafe_code)]
-use super::{bounds, here};
+use super::{Start, bounds, here, here_into};
 use crate::ground::critical;
 use crate::pages::metadata;
 use crate::pure::addr::Addr;
@@ -63,8 +63,12 @@ unsafe fn read(at: usize) -> usize {
 /// The depot's number of the calling thread's stack, cut to `depth` frames; `None`: it must be walked. Keeps errno.
 #[inline(never)]
 pub fn number(depth: usize) -> Option<u32> {
-    let start = here();
-    let bounds = bounds::current(start.rsp).filter(|bounds| bounds.is_own)?;
+    let mut start = Start::default();
+    here_into(&mut start);
+    let bounds = bounds::current(start.rsp)?;
+    if !bounds.is_own {
+        return None;
+    }
     let memo = of_thread()?;
     if memo.busy.load(Ordering::Relaxed) {
         return None;
