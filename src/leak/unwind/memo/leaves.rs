@@ -97,7 +97,7 @@ pub struct Way<'a> {
     pub bp: Option<usize>,
 }
 
-/// All zero at first: no frame has the serial 0.
+/// All zero at first: no walk begins at 0, and no frame has the serial 0.
 pub struct Leaves([Leaf; LEAVES]);
 
 impl Leaves {
@@ -131,8 +131,8 @@ impl Leaves {
         (leaf.met, leaf.id, leaf.frames) = (known.met, known.id, known.frames);
     }
 
-    /// The depot's numbers mean something else.
+    /// The depot's numbers mean something else, or the stack is another one, which may end below the words: none is read any more.
     pub fn forget(&mut self) {
-        self.0.iter_mut().for_each(|leaf| leaf.met.serial = 0);
+        self.0.iter_mut().for_each(|leaf| (leaf.pc, leaf.met.serial) = (0, 0));
     }
 }

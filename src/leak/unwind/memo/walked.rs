@@ -97,6 +97,7 @@ impl Walked {
         let generation = GENERATION.load(Ordering::Acquire);
         if self.generation != generation || self.hi != bounds.hi {
             (self.generation, self.hi, self.len) = (generation, bounds.hi, 0);
+            self.leaves.forget();
         }
         self.chains.entered(start, bounds, generation).unwrap_or(State::of(start))
     }
