@@ -31,6 +31,7 @@ pub fn measure(setup: &Setup) -> Result<Vec<Pauses>, String> {
     // More often than the pacer would, so that there are pauses to count.
     let mut ways = vec![
         ours("gleaner", "mode=gc:collect_every=256m"),
+        ours("gleaner, tracked", "mode=gc:collect_every=256m:marking=tracked"),
         ours("gleaner, huge pages", "mode=gc:collect_every=256m:thp=always"),
     ];
     ways.extend(setup.bdwgc.then_some(("bdwgc", Collector::Bdwgc(2), "")));

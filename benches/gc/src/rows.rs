@@ -86,14 +86,15 @@ fn pauses(setup: &Setup, all: &[Pauses], rows: &mut Vec<Row>) {
         let (p99, longest) = (one.quantile(0.99), one.longest());
         let detail =
             format!("longest {longest:.1} ms, {:.2} ms/GB; {} pauses", longest / gigabytes, one.all.len());
+        let (bound, met) = match one.name.as_str() {
+            name if name.contains("huge") => ("1 ms/GB (a copy marked)", Some(longest / gigabytes <= 1.0)),
+            name if name.contains("tracked") => ("5 ms (writes tracked)", Some(p99 <= 5.0)),
+            _ => ("", None),
+        };
         rows.push(row(
             format!("stopped, {gigabytes:.1} GB live, 8 threads allocating, p99 ({})", one.name),
-            if one.name.contains("huge") { "1 ms/GB (a copy marked)" } else { "5 ms (writes tracked)" },
-            p99.is_finite().then_some(if one.name.contains("huge") {
-                longest / gigabytes <= 1.0
-            } else {
-                p99 <= 5.0
-            }),
+            bound,
+            met.filter(|_| p99.is_finite()),
             [
                 format!("{p99:.1} ms"),
                 theirs.map_or("-".to_owned(), |one| format!("{:.0} ms", one.quantile(0.99))),
