@@ -2,16 +2,7 @@
 // modes: leak
 // native: no
 #include "visitor.h"
-#include <dirent.h>
-
-static int descriptors(void) {
-    int count = 0;
-    DIR *all = opendir("/proc/self/fd");
-    CHECK(all);
-    while (readdir(all)) count++;
-    closedir(all);
-    return count;
-}
+#include "descriptors.h"
 
 int main(void) {
     static char text[65536];

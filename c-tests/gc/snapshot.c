@@ -9,6 +9,7 @@
 // told: gleaner: gc: collections: * by a copy of the process
 // told: gleaner: gc: revived * resurrected 0
 #include "check.h"
+#include "descriptors.h"
 #include "unseen.h"
 #include <dirent.h>
 #include <poll.h>
@@ -32,13 +33,6 @@ static void *fresh(int at) {
 static void on_child(int signal) {
     (void)signal;
     signals++;
-}
-static int descriptors(void) {
-    int count = 0;
-    DIR *d = opendir("/proc/self/fd");
-    while (readdir(d)) count++;
-    closedir(d);
-    return count;
 }
 /* Each object is led to by one word at a time, in one of three sorts of memory. */
 static void *move(void *unused) {

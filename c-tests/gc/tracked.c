@@ -10,6 +10,7 @@
 // told: gleaner: gc: collections: * marked beside the program
 // told: gleaner: gc: revived * resurrected 0
 #include "check.h"
+#include "descriptors.h"
 #include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
@@ -94,13 +95,6 @@ static int others(int kill_them) {
         }
         fclose(f);
     }
-    closedir(d);
-    return count;
-}
-static int descriptors(void) {
-    int count = 0;
-    DIR *d = opendir("/proc/self/fd");
-    while (readdir(d)) count++;
     closedir(d);
     return count;
 }

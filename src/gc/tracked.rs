@@ -25,7 +25,6 @@ mod marker;
 
 use super::filter::Window;
 use super::{Abandon, Object, Scan, Sum, World, findings};
-use crate::ground::critical::Critical;
 use crate::ground::fatal;
 use crate::heap::special::{self, state};
 use crate::heap::{bins, large, quarantine};
@@ -332,18 +331,18 @@ impl Tracked {
     }
 
     /// The last part of the marking. The world is stopped; nobody marks beside the program.
-    pub fn finish(&mut self, critical: &Critical, world: &mut dyn World) -> Result<(), Failed> {
+    pub fn finish(&mut self, world: &mut dyn World) -> Result<(), Failed> {
         all_open(world)?;
         self.marker.mode = Mode::Still;
         // The other one's descriptor is in a table of his.
         let others = self.marker.written.replace(Written::open().map_err(|_| Failed::Refused)?);
-        let done = self.finish_still(critical, world);
+        let done = self.finish_still(world);
         self.marker.written = others;
         self.marker.mode = Mode::Beside;
         done
     }
 
-    fn finish_still(&mut self, _critical: &Critical, world: &mut dyn World) -> Result<(), Failed> {
+    fn finish_still(&mut self, world: &mut dyn World) -> Result<(), Failed> {
         let marker = &mut self.marker;
         // What is huge and new may have been pointed into from where nobody looks again.
         // SAFETY: the world is stopped.
@@ -430,7 +429,7 @@ impl Tracked {
         });
     }
 
-    /// Writes what is unreachable to `room`, for [`findings::to_limbo`]: how many words that took, and what they tell of. Beside the
+    /// Writes what is unreachable to `room`, for [`findings::Aging`]: how many words that took, and what they tell of. Beside the
     /// program, after [`Tracked::finish`].
     pub fn tell(&mut self, room: &mut [u64]) -> Option<(usize, Sum)> {
         let (mut used, mut sum) = (0, Sum::default());

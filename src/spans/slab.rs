@@ -48,10 +48,17 @@ pub static TAKING: AtomicBool = AtomicBool::new(false);
 /// Of the slab of `span`, which must be a descriptor of one, and which of its descriptors that is.
 #[inline(always)]
 pub fn tracked(span: &Span) -> (&'static Tracked, usize) {
+    let (slab, number) = home(span);
+    (&slab.tracked, number)
+}
+
+/// The slab of `span`, which must be a descriptor of one, and which of its descriptors that is.
+#[inline(always)]
+fn home(span: &Span) -> (&'static Slab, usize) {
     let at = span as *const Span as usize;
-    let slab = (at & !(size_of::<Slab>() - 1)) as *const Slab;
-    // SAFETY: descriptors live in slabs, which stay.
-    unsafe { (&(*slab).tracked, (at - &raw const (*slab).spans as usize) / size_of::<Span>()) }
+    // SAFETY: descriptors live in slabs only, which stand at multiples of their size and stay.
+    let slab: &'static Slab = unsafe { &*((at & !(size_of::<Slab>() - 1)) as *const Slab) };
+    (slab, (at - slab.spans.as_ptr() as usize) / size_of::<Span>())
 }
 
 /// `span` is about to become another one, or to change its shape.
@@ -75,23 +82,18 @@ pub fn taking(span: &Span) {
 /// The word of `span`, a descriptor of a slab, or `None` while its slab has none.
 #[inline(always)]
 pub fn extra(span: &'static Span) -> Option<&'static AtomicPtr<u64>> {
-    let at = span as *const Span as usize;
-    let slab = (at & !(size_of::<Slab>() - 1)) as *const Slab;
-    // SAFETY: descriptors live in slabs, which stay; extras are zeroed metadata, for ever.
-    unsafe {
-        let extras = (*slab).extras.load(Ordering::Acquire).as_ref()?;
-        let number = (at - &raw const (*slab).spans as usize) / size_of::<Span>();
-        Some(&extras.0[number])
-    }
+    let (slab, number) = home(span);
+    // SAFETY: extras are zeroed metadata, for ever.
+    let extras = unsafe { slab.extras.load(Ordering::Acquire).as_ref() }?;
+    Some(&extras.0[number])
 }
 
 /// [`extra`], made if there is none. `None`: no memory.
 pub fn make_extra(critical: &Critical, span: &'static Span) -> Option<&'static AtomicPtr<u64>> {
     if extra(span).is_none() {
         let fresh: *mut Extras = metadata::alloc(critical, size_of::<Extras>(), 8)?.ptr();
-        let slab = (span as *const Span as usize & !(size_of::<Slab>() - 1)) as *const Slab;
-        // SAFETY: as in `extra`. Who comes second leaves its own unused.
-        let word = unsafe { &(*slab).extras };
+        // Who comes second leaves its own unused.
+        let word = &home(span).0.extras;
         let _ = word.compare_exchange(core::ptr::null_mut(), fresh, Ordering::AcqRel, Ordering::Acquire);
     }
     extra(span)

@@ -2,7 +2,7 @@
 //! (kernel 6.7).
 //!
 //! ```text
-//!  register a mapping ── take: protects what reads as written ──► the program writes: 0.7 µs, once a page ──► take: told, and protected anew
+//!  register a mapping ── take: protects what reads as written ──► the program writes: a fault, once a page ──► take: told, and protected anew
 //! ```
 //! A page without protection reads as written: one that came later, or whose mapping was never registered. So nothing is missed by what
 //! is not known here; a page that is not there is not told of, and holds nothing.

@@ -9,8 +9,14 @@ use gleaner_core::gc::{self, reclaim};
 use gleaner_core::ground::critical;
 use gleaner_core::pages::{metadata, own};
 use gleaner_core::pure::addr::Addr;
+use gleaner_core::sys::tracking::Protection;
 use proptest::prelude::*;
 use std::collections::HashSet;
+
+/// Not with a kernel before 6.7, or under a filter that refuses (as containers have it).
+fn is_possible() -> bool {
+    Protection::open().inspect_err(|why| eprintln!("not tested: {why:?}")).is_ok()
+}
 
 /// Room of one collection.
 struct Room(Addr, usize);
@@ -37,7 +43,7 @@ impl Drop for Room {
 /// The last stop; what the other engine says is reachable must be black.
 fn finish(tracked: &mut Tracked, world: &mut Roots) {
     let critical = critical::enter();
-    tracked.finish(&critical, world).unwrap();
+    tracked.finish(world).unwrap();
     let marked = gc::mark(&critical, world, &gc::Settings::DEFAULT).unwrap();
     tracked.compare(&marked, |object| panic!("{:?}, {} bytes, is white", object.addr(), object.size()));
     marked.end(&critical);
@@ -79,6 +85,9 @@ fn collect(mut roots: impl FnMut() -> Roots, mut meanwhile: impl FnMut()) -> (Mo
 
 #[test]
 fn an_object_is_reclaimed_in_the_second_collection_and_not_before() {
+    if !is_possible() {
+        return;
+    }
     let _turn = turn();
     let all: Vec<usize> = kinds().map(alloc).to_vec();
     let kept: Vec<usize> = kinds().map(alloc).to_vec();
@@ -92,6 +101,9 @@ fn an_object_is_reclaimed_in_the_second_collection_and_not_before() {
 
 #[test]
 fn what_was_free_when_all_was_marked_is_not_garbage_once_it_is_handed_out() {
+    if !is_possible() {
+        return;
+    }
     let _turn = turn();
     for n in [24, 200, 1000, 5000, 30_000] {
         let before = resurrected();
@@ -119,6 +131,9 @@ fn what_was_free_when_all_was_marked_is_not_garbage_once_it_is_handed_out() {
 
 #[test]
 fn a_pointer_that_comes_to_where_all_is_read_already_is_seen() {
+    if !is_possible() {
+        return;
+    }
     let _turn = turn();
     for n in kinds() {
         let holder = zeroed(n);
@@ -140,6 +155,9 @@ fn a_pointer_that_comes_to_where_all_is_read_already_is_seen() {
 
 #[test]
 fn a_large_object_that_grows_or_moves_meanwhile_is_read_where_it_is() {
+    if !is_possible() {
+        return;
+    }
     let _turn = turn();
     for (n, grown) in [
         (300_000, 700_000),
@@ -259,6 +277,8 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
     #[test]
     fn what_is_reachable_stays_whatever_the_program_does(seed: u64, often in 0usize..20) {
-        run(seed, often, 4);
+        if is_possible() {
+            run(seed, often, 4);
+        }
     }
 }

@@ -123,9 +123,7 @@ pub(super) fn make(
         return Ok(());
     }
     let tops = copies::ready(critical, process)?;
-    if let Some(shared) = copies::known() {
-        shared.cycle.state.store(0, Relaxed);
-    }
+    told_nothing();
     // What a failed check of the marks says is worth a descriptor.
     let keep = if settings.checkmark { libc::STDERR_FILENO } else { -1 };
     copies::make(stopped, tops, keep, &mut |shared| {
@@ -165,7 +163,7 @@ fn mark(
     Ok(())
 }
 
-/// Nothing is told yet, by who marks beside the program.
+/// Nothing is told yet, by a copy or by who marks beside the program.
 pub(super) fn told_nothing() {
     if let Some(shared) = copies::known() {
         shared.cycle.state.store(0, Relaxed);
@@ -315,11 +313,11 @@ fn apply(held: &mut Held, shared: &'static Shared, begun: Begun) -> Result<Sum, 
         Aging::begin(list, start::options().limbo, doom)
     };
     match parts::age(held, &mut aging) {
-        Ok(more) => {
+        Ok(aged) => {
             phases.settled = now_ns();
             let cost = cost + told.cost + (thread_ns() - began_cpu);
             let ended = Ended { cause, found: told.found, moved: Moved::default(), before, phases, cost };
-            Ok(parts::begin_with(held, ended, aging, more))
+            Ok(parts::begin_with(held, ended, aging, aged))
         }
         Err(why) => {
             give_back();

@@ -53,8 +53,6 @@ static NEXT: AtomicU64 = AtomicU64::new(0);
 static LIMIT: AtomicUsize = AtomicUsize::new(0);
 /// In the child of a fork: what the copy told is its parent's, and may be gone.
 static FORKED: AtomicBool = AtomicBool::new(false);
-/// Stops for limbo that are not yet part of a collection that is over.
-static STOPPED: AtomicU64 = AtomicU64::new(0);
 
 pub fn is_pending() -> bool {
     IS_PENDING.load(Acquire)
@@ -67,17 +65,17 @@ pub fn forked() {
 
 /// After limbo, with the program running. What was freed, if that was all; whoever asked for the collection, or for memory, waits for that.
 pub(super) fn begin(held: &mut Held, ended: Ended) -> Sum {
-    begin_at(held, ended, reclaiming())
+    begin_at(held, ended, reclaiming(), 0)
 }
 
-/// The same where `aging` has begun, and has `more` to do or not.
-pub(super) fn begin_with(held: &mut Held, mut ended: Ended, aging: Aging, more: bool) -> Sum {
-    if more {
-        return begin_at(held, ended, Stage::Limbo(aging));
+/// The same where `aging` has begun, and `aged` says how far it has come.
+pub(super) fn begin_with(held: &mut Held, mut ended: Ended, aging: Aging, aged: Aged) -> Sum {
+    if aged.more {
+        return begin_at(held, ended, Stage::Limbo(aging), aged.stopped);
     }
     ended.moved = aging.moved;
     copied::give_back();
-    begin_at(held, ended, reclaiming())
+    begin_at(held, ended, reclaiming(), aged.stopped)
 }
 
 fn reclaiming() -> Stage {
@@ -85,9 +83,8 @@ fn reclaiming() -> Stage {
     Stage::Reclaim(Parts::new(start::options().fill))
 }
 
-fn begin_at(held: &mut Held, ended: Ended, stage: Stage) -> Sum {
+fn begin_at(held: &mut Held, ended: Ended, stage: Stage, stopped: u64) -> Sum {
     let patient = !matches!(ended.cause, Cause::Growth);
-    let stopped = STOPPED.swap(0, Relaxed);
     if matches!(stage, Stage::Limbo(_)) {
         LIMIT.store(usize::MAX, Relaxed);
     }
@@ -117,7 +114,7 @@ pub fn attend() {
 
 /// Goes on for so many nanoseconds. What the collection freed in all, once it is over.
 fn go_on(held: &mut Held, budget: u64) -> Sum {
-    let (began, began_cpu) = (now_ns(), thread_ns());
+    let began = now_ns();
     let Some(mut pending) = PENDING.of(held).take() else { return Sum::default() };
     let (mut now, mut more) = (began, true);
     while more && now - began < budget {
@@ -129,9 +126,6 @@ fn go_on(held: &mut Held, budget: u64) -> Sum {
             sleep_ns(STOP_NS as i64);
             now = now_ns();
         }
-    }
-    if !matches!(pending.stage, Stage::Reclaim(_)) {
-        pending.ended.cost += thread_ns() - began_cpu;
     }
     IS_PENDING.store(more, Release);
     super::each_look();
@@ -147,10 +141,12 @@ fn go_on(held: &mut Held, budget: u64) -> Sum {
 fn step(held: &mut Held, pending: &mut Pending) -> bool {
     match &mut pending.stage {
         Stage::Limbo(aging) => {
-            let forked = FORKED.swap(false, Relaxed);
-            let more = !forked && age(held, aging).unwrap_or(false);
-            pending.stopped += STOPPED.swap(0, Relaxed);
-            if !more {
+            let (forked, began_cpu) = (FORKED.swap(false, Relaxed), thread_ns());
+            let none = Aged { more: false, stopped: 0 };
+            let aged = if forked { none } else { age(held, aging).unwrap_or(none) };
+            pending.stopped += aged.stopped;
+            pending.ended.cost += thread_ns() - began_cpu;
+            if !aged.more {
                 pending.ended.moved = aging.moved;
                 pending.ended.phases.settled = now_ns();
                 if !forked {
@@ -170,9 +166,17 @@ fn step(held: &mut Held, pending: &mut Pending) -> bool {
     }
 }
 
-/// Stops the program for a moment, and brings spans to limbo. Whether there are more; `Err`: it did not stop. Spans that had
+/// One stop for limbo.
+pub(super) struct Aged {
+    /// There are spans left.
+    pub more: bool,
+    /// How long the program was stopped.
+    pub stopped: u64,
+}
+
+/// Stops the program for a moment, and brings spans to limbo. `Err`: it did not stop. Spans that had
 /// their turn are in limbo, the others are as they were.
-pub(super) fn age(held: &mut Held, aging: &mut Aging) -> Result<bool, Abandon> {
+pub(super) fn age(held: &mut Held, aging: &mut Aging) -> Result<Aged, Abandon> {
     if live::RESURRECTED.load(Relaxed) != 0 {
         aging.spare_all();
     }
@@ -190,9 +194,8 @@ pub(super) fn age(held: &mut Held, aging: &mut Aging) -> Result<bool, Abandon> {
         drop(stopped);
         let now = now_ns();
         STATS.pause(now - began);
-        STOPPED.fetch_add(now - began, Relaxed);
         telemetry::stopped(began, now);
-        Ok(more)
+        Ok(Aged { more, stopped: now - began })
     })
     .unwrap_or(Err(Abandon::NoMemory))
 }

@@ -264,7 +264,7 @@ fn last_stop(held: &mut Held, sp: usize) -> Result<(), Why> {
             }
             // SAFETY: the state is FINAL.
             let engine = unsafe { &mut *Addr(ENGINE.load(Relaxed)).ptr::<Tracked>() };
-            engine.finish(critical, &mut process).map_err(why)?;
+            engine.finish(&mut process).map_err(why)?;
             if start::options().checkmark {
                 check(critical, engine, &mut process)?;
             }
