@@ -38,7 +38,7 @@ fn an_object_is_reclaimed_in_the_nth_cycle_and_not_before() {
     for needed in [2u8, 3, 4, 5, 9] {
         let _turn = turn();
         let all: Vec<usize> = kinds().map(alloc).to_vec();
-        let kept: Vec<usize> = kinds().map(alloc).to_vec();
+        let kept: Vec<usize> = kinds().map(zeroed).to_vec();
         for round in 1..=needed {
             assert_eq!(allocated(), 2 * all.len());
             let (moved, freed) = copied(&mut roots(&kept), needed, || ());

@@ -90,7 +90,7 @@ fn an_object_is_reclaimed_in_the_second_collection_and_not_before() {
     }
     let _turn = turn();
     let all: Vec<usize> = kinds().map(alloc).to_vec();
-    let kept: Vec<usize> = kinds().map(alloc).to_vec();
+    let kept: Vec<usize> = kinds().map(zeroed).to_vec();
     let (moved, freed) = collect(|| roots(&kept), || ());
     assert_eq!((moved.limbo.objects, moved.fresh.objects, freed), (all.len(), all.len(), 0));
     let (moved, freed) = collect(|| roots(&kept), || ());
