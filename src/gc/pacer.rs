@@ -16,8 +16,10 @@
 //! the growth was garbage) although the heap was no larger than at an earlier cycle, and falls
 //! back to 1 when a cycle finds much. Growth beyond that spaces cycles out by itself.
 //!
-//! The other way round, a program that mostly leaks (half of the growth was garbage) is asked twice as often: its heap stays at
-//! one and a half times what is live. Only if a copy of the process marks, which the program does not wait for.
+//! The other way round, where a copy of the process marks, which the program does not wait for, two fifths of the goal will do
+//! - if half of the growth was garbage: the heap of a program that leaks stays at one and a half times what is live;
+//! - if nothing speaks against it (no patience) and the program has run for ten times what the last cycle cost. Or else a program that begins to leak
+//!   when its heap is filled reaches twice what is live before anybody looks. One that grows faster than that is asked at the goal.
 //!
 //! *Time* is capped by a leaky bucket: collecting fills it, running drains it at a third of the
 //! speed, so in the long run collecting takes at most a quarter. While it is full, memory may
@@ -38,8 +40,12 @@ const PATIENCE_ABANDONED: usize = 8;
 const SPACING: usize = 4;
 /// A cycle is worth its while if at least 1/8 of the growth was garbage.
 const WORTH: usize = 8;
-/// It pays to ask more often if at least half of it was, and as often again.
+/// It pays to ask more often if at least half of it was.
 const RICH: usize = 2;
+/// That is at two fifths of the goal.
+const EAGER: (usize, usize) = (2, 5);
+/// Nor does it cost much if the program has run for this many times what a cycle costs.
+const SPARE: u64 = 10;
 /// The bucket holds this many nanoseconds of collecting.
 pub const BUCKET: u64 = 1_000_000_000;
 /// One very long cycle counts as this at most, so that collecting is never put off for ever.
@@ -55,6 +61,13 @@ pub struct Knobs {
     pub growth: usize,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Eager {
+    No,
+    InTime,
+    Yes,
+}
+
 #[derive(Clone, Copy, Debug)]
 pub struct Pacer {
     knobs: Knobs,
@@ -66,8 +79,10 @@ pub struct Pacer {
     /// Size of the heap at the largest cycle since one was worth its while.
     seen: usize,
     patience: usize,
-    /// The share that the heap may grow by is divided by this: [`RICH`], or 1.
-    haste: usize,
+    /// Whether part of the goal will do: always, once some time has passed, or not at all.
+    eager: Eager,
+    /// Nanoseconds of processor time of the last cycle.
+    cost: u64,
     /// Nanoseconds of collecting in the bucket when the last cycle ended.
     fill: u64,
     /// When that was; 0 before the first cycle.
@@ -98,19 +113,45 @@ pub struct Report {
 
 impl Pacer {
     pub const fn new(knobs: Knobs) -> Pacer {
-        Pacer { knobs, base: 0, reachable: 0, roots: 0, seen: 0, patience: 1, haste: 1, fill: 0, ended: 0 }
+        Pacer {
+            knobs,
+            base: 0,
+            reachable: 0,
+            roots: 0,
+            seen: 0,
+            patience: 1,
+            eager: Eager::No,
+            cost: 0,
+            fill: 0,
+            ended: 0,
+        }
     }
 
-    /// Growth since the last cycle that starts the next.
+    /// Growth since the last cycle that starts the next at the latest.
     pub fn goal(&self) -> usize {
-        let marked = self.reachable.saturating_add(self.roots);
-        let share = marked as u128 * self.knobs.growth as u128 / PERCENT / self.haste as u128;
-        let share = usize::try_from(share).unwrap_or(usize::MAX);
-        self.knobs.min_growth.max(share).saturating_mul(self.patience)
+        self.share(1, 1).saturating_mul(self.patience)
     }
-    /// Size of the heap that starts the next cycle.
-    pub fn trigger(&self) -> usize {
-        let goal = self.goal();
+    /// `part` of `of` parts of what the heap may grow by without patience.
+    fn share(&self, part: usize, of: usize) -> usize {
+        let marked = self.reachable.saturating_add(self.roots);
+        let share = marked as u128 * self.knobs.growth as u128 * part as u128 / of as u128 / PERCENT;
+        self.knobs.min_growth.max(usize::try_from(share).unwrap_or(usize::MAX))
+    }
+    /// Size of the heap that starts the next cycle at `now`.
+    pub fn trigger(&self, now: u64) -> usize {
+        let is_eager = match self.eager {
+            Eager::No => false,
+            Eager::InTime => now.saturating_sub(self.ended) / SPARE >= self.cost,
+            Eager::Yes => true,
+        };
+        self.trigger_if(is_eager)
+    }
+    /// The least that [`Pacer::trigger`] may come to without another cycle.
+    pub fn earliest(&self) -> usize {
+        self.trigger_if(self.eager != Eager::No)
+    }
+    fn trigger_if(&self, is_eager: bool) -> usize {
+        let goal = if is_eager { self.share(EAGER.0, EAGER.1) } else { self.goal() };
         self.reachable.saturating_add(goal).max(self.base.saturating_add(goal / SPACING))
     }
     /// Nanoseconds until the time cap allows a cycle.
@@ -126,13 +167,18 @@ impl Pacer {
     pub fn complete(&mut self, report: &Report) {
         let growth = report.before.saturating_sub(self.base);
         let garbage = report.fresh.max(report.reclaimed);
-        self.haste = if report.copied && garbage != 0 && garbage >= growth / RICH { RICH } else { 1 };
         if garbage != 0 && garbage >= growth / WORTH {
             self.patience = 1;
             self.seen = 0;
         } else if report.before <= self.seen.saturating_add(self.seen / WORTH) {
             self.patience = (self.patience * 2).min(PATIENCE_MAX);
         }
+        self.eager = match report.copied && self.patience == 1 {
+            false => Eager::No,
+            true if garbage != 0 && garbage >= growth / RICH => Eager::Yes,
+            true => Eager::InTime,
+        };
+        self.cost = report.cost;
         self.seen = self.seen.max(report.before);
         (self.base, self.reachable, self.roots) = (report.after, report.reachable, report.roots);
         self.spend(report.began, report.ended, report.cost);
@@ -142,6 +188,7 @@ impl Pacer {
     pub fn abandoned(&mut self, bytes: usize, began: u64, ended: u64) {
         (self.base, self.reachable) = (bytes, bytes);
         self.patience = (self.patience * 2).min(PATIENCE_ABANDONED.max(self.patience));
+        self.eager = Eager::No;
         // Waiting for a thread that cannot be stopped takes no processor time, but the others stand.
         self.spend(began, ended, ended.saturating_sub(began));
     }

@@ -155,7 +155,8 @@ table! {
          mappings of their own, and keeps free memory that would break a mostly used one up.";
     growth: u16 = 100, Kind::Count { low: 1, high: 10_000, unit: "percent" },
         "Net growth that starts a collection, as a share of what was live after the last one. \
-         min_growth holds where it is larger.";
+         min_growth holds where it is larger. Two fifths of it will do where a copy of the process marks, if half of the growth before was \
+         garbage, or the program has run for ten times what the last collection took.";
     cgroup: u8 = 90, Kind::Count { low: 0, high: 99, unit: "percent" },
         "The share of a control group's memory limit from which on collections begin early. \
          They do so before the heap has grown by the goal, where there is something to gain. \

@@ -155,7 +155,7 @@ fn look(n: usize) {
         pacer.shrunk(exact);
     }
     let (base, may) = (pacer.base(), pacer.wait(now) == 0);
-    let grown = (exact >= pacer.trigger()).then_some(Cause::Growth);
+    let grown = (exact >= pacer.trigger(now)).then_some(Cause::Growth);
     match grown.or_else(|| early::wanted(&mut held, exact, base, now)).filter(|_| may) {
         Some(cause) => drop(cycle(&mut held, cause)),
         None => watch(&mut held, exact),
@@ -168,7 +168,7 @@ fn look(n: usize) {
 fn watch(held: &mut Held, exact: usize) {
     let (pacer, estimate) = (PACER.of(held), live::estimate());
     let goal = pacer.goal();
-    let more = pacer.trigger().saturating_sub(exact).max(goal / 16);
+    let more = pacer.earliest().saturating_sub(exact).max(goal / 16);
     HIGH.store(estimate.saturating_add(more.min(early::stride(held, goal, exact))), Relaxed);
     LOW.store(estimate.saturating_sub(goal / 4), Relaxed);
 }
@@ -247,7 +247,9 @@ fn cycle_from(held: &mut Held, cause: Cause, way: Way, sp: usize) -> Result<Sum,
         Some((critical, snapshot)) => stopped_part(critical, snapshot, sp, wish, &mut phases),
         None => Err(Abandon::NoMemory),
     };
-    phases.resumed = now_ns();
+    if phases.resumed == 0 {
+        phases.resumed = now_ns();
+    }
     let cost = thread_ns() - began_cpu;
     match result {
         Ok(Some((found, moved))) => {
@@ -376,7 +378,11 @@ fn stopped_part(
         other => other,
     };
     match copied {
-        Ok(true) => return Ok(None),
+        Ok(true) => {
+            drop(process);
+            phases.resumed = stopped.resume();
+            return Ok(None);
+        }
         Ok(false) => {}
         Err(why) => copies::fell_back(why),
     }
@@ -390,8 +396,8 @@ fn stopped_part(
     let moved = marked.to_limbo(critical, needed, doom);
     let aged = now_ns();
     drop(process);
-    drop(stopped);
-    let resumed = now_ns();
+    let resumed = stopped.resume();
+    phases.resumed = resumed;
     let found = marked.found;
     marked.end(critical);
     tell(

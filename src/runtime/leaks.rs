@@ -173,10 +173,7 @@ pub(super) fn look<R>(
     let mut then = Some(then);
     let mut tell = |found: Result<Seen<'_>, Abandon>| drop(then.take().map(|then| then(critical, found)));
     let found = match while_stopped(critical, snapshot, sp, (wish, shared), &mut tell) {
-        Ok(None) => {
-            copies::resumed(process::now_ns() - begun);
-            return None;
-        }
+        Ok(None) => return None,
         Ok(Some((mut seen, why))) => {
             seen.end(process::now_ns() - begun, Marking::Stopped(why));
             Ok(seen)
@@ -198,13 +195,18 @@ fn while_stopped<'c>(
     (wish, shared): (Wish, Option<&'static Shared>),
     tell: &mut dyn FnMut(Result<Seen<'_>, Abandon>),
 ) -> Result<Option<(Seen<'c>, Option<Why>)>, Abandon> {
-    let deadline = process::now_ns() + start::options().deadline as u64 * 1_000_000;
+    let asked = process::now_ns();
+    let deadline = asked + start::options().deadline as u64 * 1_000_000;
     let stopped = threads::stop_world(critical, deadline)?;
     let (_, hi) = stopped.me().stack();
     let own = OwnStack { sp: exit::live_from(sp, if hi == 0 { usize::MAX } else { hi }) };
     let mut host = Process::new(critical, &stopped, snapshot, own, Gaps::Told)?;
     let copied = wish.and_then(|work| in_copy(critical, &stopped, &mut host, work, tell).map_err(Some));
-    let Err(why) = copied else { return Ok(None) };
+    let Err(why) = copied else {
+        drop(host);
+        copies::resumed(stopped.resume() - asked);
+        return Ok(None);
+    };
     if let Some(why) = why {
         copies::fell_back(why);
     }

@@ -11,8 +11,8 @@ use super::start;
 use super::{WORLD, state};
 use super::{guests, lend};
 use crate::pure::addr::Addr;
-use crate::sys::futex;
 use crate::sys::signal::Frame;
+use crate::sys::{futex, process};
 use core::sync::atomic::Ordering::*;
 
 /// Proof that every other thread of this process is frozen. Dropping it resumes them.
@@ -135,6 +135,10 @@ impl WorldStopped<'_> {
     }
     pub fn epoch(&self) -> u32 {
         self.epoch
+    }
+    /// Lets everybody go; when that was. Those that are woken may run before the caller does.
+    pub fn resume(self) -> u64 {
+        process::now_ns()
     }
 }
 

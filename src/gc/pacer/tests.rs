@@ -19,18 +19,20 @@ fn report(before: usize, reachable: usize, fresh: usize, reclaimed: usize, at: u
     }
 }
 
+const SECOND: u64 = 1_000_000_000;
+
 /// How large the heap becomes while `most` live, built up first, and all else leaks, and is reclaimed one cycle after it came to limbo.
-fn peak_of_a_leak(pacer: &mut Pacer, most: usize, copied: bool) -> usize {
-    const WARM: u64 = 20;
+/// Cycles are ten seconds apart.
+fn peak_of_a_leak(most: usize, copied: bool) -> usize {
+    let mut pacer = Pacer::new(KNOBS);
     let (mut limbo, mut peak) = (0, 0);
     for cycle in 0..100 {
-        let heap = pacer.trigger();
+        let now = cycle * 10 * SECOND;
+        let heap = pacer.trigger(now);
         let live = heap.min(most);
         let garbage = heap - live - limbo;
-        if !copied || cycle > WARM {
-            peak = peak.max(heap);
-        }
-        pacer.complete(&Report { copied, ..report(heap, live, garbage, limbo, cycle) });
+        peak = peak.max(heap);
+        pacer.complete(&Report { copied, ..report(heap, live, garbage, limbo, now) });
         limbo = garbage;
     }
     peak
@@ -38,27 +40,44 @@ fn peak_of_a_leak(pacer: &mut Pacer, most: usize, copied: bool) -> usize {
 
 #[test]
 fn a_steady_leak_is_held_at_a_small_multiple_of_what_is_live() {
-    let peak = peak_of_a_leak(&mut Pacer::new(KNOBS), 50 * MB, false);
-    assert!(peak <= 105 * MB, "{} MB", peak / MB);
+    for most in 50..150 {
+        let peak = peak_of_a_leak(most * MB, false);
+        assert!(peak <= 9 * most / 4 * MB + 5 * MB, "{most}: {} MB", peak / MB);
+    }
 }
 
 #[test]
-fn where_copies_mark_it_is_held_at_half_as_much_again() {
-    let mut pacer = Pacer::new(KNOBS);
-    let peak = peak_of_a_leak(&mut pacer, 500 * MB, true);
-    assert!(peak <= 760 * MB, "{} MB", peak / MB);
-    // Without garbage it is asked as seldom as any.
-    let heap = pacer.trigger();
-    pacer.complete(&Report { copied: true, ..report(heap, heap, 0, 0, 200) });
-    assert!(pacer.goal() >= heap);
+fn where_copies_mark_it_is_held_at_half_as_much_again_from_the_beginning() {
+    for most in 100..700 {
+        let peak = peak_of_a_leak(most * MB, true);
+        assert!(peak <= most * 3 * MB / 2 + 5 * MB, "{most}: {} MB", peak / MB);
+    }
+}
+
+#[test]
+fn only_a_program_that_had_the_time_is_asked_early() {
+    let grown = |copied, cost| {
+        let mut pacer = Pacer::new(KNOBS);
+        pacer.complete(&Report { copied, cost, ..report(500 * MB, 500 * MB, 0, 0, SECOND) });
+        pacer
+    };
+    let pacer = grown(true, SECOND);
+    assert_eq!([pacer.trigger(SECOND), pacer.trigger(11 * SECOND - 1)], [1000 * MB; 2]);
+    assert_eq!([pacer.trigger(11 * SECOND), pacer.earliest()], [700 * MB; 2]);
+    let pacer = grown(false, 0);
+    assert_eq!([pacer.trigger(60 * SECOND), pacer.earliest()], [1000 * MB; 2]);
+    // In vain, and no larger than before: not so soon again.
+    let mut pacer = grown(true, 0);
+    pacer.complete(&Report { copied: true, ..report(500 * MB, 500 * MB, 0, 0, 2 * SECOND) });
+    assert_eq!(pacer.trigger(60 * SECOND), 1500 * MB);
 }
 
 #[test]
 fn a_program_that_only_grows_is_asked_ever_less_often() {
     let mut pacer = Pacer::new(KNOBS);
     let mut cycles = 0;
-    while pacer.trigger() < 1 << 40 {
-        let heap = pacer.trigger();
+    while pacer.trigger(cycles) < 1 << 40 {
+        let heap = pacer.trigger(cycles);
         pacer.complete(&report(heap, heap, 0, 0, cycles));
         cycles += 1;
     }
@@ -70,7 +89,7 @@ fn a_heap_that_fills_and_empties_is_asked_ever_less_often() {
     let mut pacer = Pacer::new(KNOBS);
     let mut cycles = 0;
     for swing in 0..1000 {
-        if pacer.trigger() <= 100 * MB {
+        if pacer.trigger(swing) <= 100 * MB {
             pacer.complete(&report(100 * MB, 100 * MB, 0, 0, swing));
             cycles += 1;
         }
@@ -78,7 +97,7 @@ fn a_heap_that_fills_and_empties_is_asked_ever_less_often() {
     }
     assert!(cycles < 8, "{cycles} cycles");
     // It is the same program when it begins to leak: one cycle that finds much, and the goal is back.
-    let heap = pacer.trigger();
+    let heap = pacer.trigger(2000);
     pacer.complete(&report(heap, MB, heap - MB, 0, 2000));
     assert_eq!(pacer.goal(), 16 * MB);
 }
@@ -94,7 +113,8 @@ proptest! {
             let ended = began + took;
             pacer.complete(&Report { before, after: before, reachable: marked, roots: marked, fresh, reclaimed: 0, began, ended, cost: took, copied: took % 2 == 0 });
             prop_assert!(pacer.goal() >= min_growth);
-            prop_assert!(pacer.trigger() >= before);
+            prop_assert!(pacer.trigger(ended) >= before);
+            prop_assert!(pacer.earliest() >= before);
             prop_assert!(pacer.wait(ended) <= FILL_MAX * DRAIN);
             prop_assert_eq!(pacer.wait(ended.saturating_add(FILL_MAX * DRAIN)), 0);
             pacer.abandoned(before, began, ended);

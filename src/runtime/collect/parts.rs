@@ -191,8 +191,7 @@ pub(super) fn age(held: &mut Held, aging: &mut Aging) -> Result<Aged, Abandon> {
         while more && now_ns() - stood < STOP_NS {
             more = next();
         }
-        drop(stopped);
-        let now = now_ns();
+        let now = stopped.resume();
         STATS.pause(now - began);
         telemetry::stopped(began, now);
         Ok(Aged { more, stopped: now - began })

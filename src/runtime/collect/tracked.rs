@@ -271,8 +271,7 @@ fn last_stop(held: &mut Held, sp: usize) -> Result<(), Why> {
             Ok(())
         });
     LIVE.store(live::exact(), Relaxed);
-    drop(stopped);
-    let now = now_ns();
+    let now = stopped.resume();
     FINAL_AT.store(now, Relaxed);
     STATS.pause(now - asked);
     telemetry::stopped(asked, now);
