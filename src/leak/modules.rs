@@ -236,9 +236,14 @@ pub fn refresh(critical: &Critical) {
     }
 }
 
-/// The set of dead modules has changed: find or make its overlay, and forget unwind rules.
+/// The set of dead modules has changed: find or make its overlay, then forget unwind rules and known stacks. In this order: whoever sees the
+/// new generation sees the new overlay, so that what is known by a generation needs no look at the overlay (`unwind::memo::walked`).
 fn change_overlay(critical: &Critical, state: &mut State) {
+    make_overlay(critical, state);
     unwind::modules_changed();
+}
+
+fn make_overlay(critical: &Critical, state: &mut State) {
     let dead = || all().filter(|(_, m)| !m.is_loaded()).map(|(index, _)| index as u16);
     if dead().next().is_none() {
         return CURRENT.store(0, Ordering::Release);

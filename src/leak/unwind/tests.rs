@@ -95,12 +95,23 @@ mod by_memo {
         "pop r10; .cfi_def_cfa r10, 0",
         "pop rbp; lea rsp, [r10 - 8]; .cfi_def_cfa rsp, 8",
         "ret; .cfi_endproc",
+        // Calls the first of them from two places: its frame lies lower the second time, the aligned ones that it calls do not, and where it was at first
+        // the return address stays.
+        "gleaner_test_two_ways: .cfi_startproc",
+        "push rbp; .cfi_def_cfa_offset 16; .cfi_offset rbp, -16",
+        "mov rbp, rsp; .cfi_def_cfa_register rbp",
+        "and rsp, -1024; sub rsp, 256; mov [rsp], rdi; mov [rsp + 8], rsi; mov [rsp + 16], rdx",
+        "call gleaner_test_framed",
+        "mov rdi, [rsp]; mov rsi, [rsp + 8]; mov rdx, [rsp + 16]; sub rsp, 64; call gleaner_test_framed",
+        "leave; .cfi_def_cfa rsp, 8",
+        "ret; .cfi_endproc",
     );
     type Frame = unsafe extern "C" fn(extern "C" fn(*const u8, usize), *const u8, usize);
     unsafe extern "C" {
         fn gleaner_test_framed(f: extern "C" fn(*const u8, usize), script: *const u8, len: usize);
         fn gleaner_test_spoils(f: extern "C" fn(*const u8, usize), script: *const u8, len: usize);
         fn gleaner_test_aligned(f: extern "C" fn(*const u8, usize), script: *const u8, len: usize);
+        fn gleaner_test_two_ways(f: extern "C" fn(*const u8, usize), script: *const u8, len: usize);
     }
     extern "C" fn called(script: *const u8, len: usize) {
         // SAFETY: the slice of `by`.
@@ -213,6 +224,23 @@ mod by_memo {
         middle(black_box(true));
         middle(black_box(false));
         black_box(());
+    }
+
+    /// Nothing tells but what rbp was in a frame further out, which the same places ask for one after the other: all return addresses are
+    /// where they were, one of them by chance.
+    #[test]
+    fn what_rbp_was_further_out() {
+        extern "C" fn compared(_: *const u8, _: usize) {
+            compare_number();
+        }
+        extern "C" fn spoiled(script: *const u8, len: usize) {
+            // SAFETY: calls `compared` and returns.
+            unsafe { gleaner_test_spoils(compared, script, len) }
+        }
+        for called in [spoiled, compared] {
+            // SAFETY: calls one of these two, twice, and returns.
+            unsafe { gleaner_test_two_ways(called, core::ptr::null(), 0) }
+        }
     }
 
     proptest! {

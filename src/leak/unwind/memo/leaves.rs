@@ -131,8 +131,11 @@ impl Leaves {
         (leaf.met, leaf.id, leaf.frames) = (known.met, known.id, known.frames);
     }
 
-    /// The depot's numbers mean something else, or the stack is another one, which may end below the words: none is read any more.
+    /// The modules are others, with which the depot's numbers mean something else, or the stack is another one, which may end below the words: none is read any more.
     pub fn forget(&mut self) {
         self.0.iter_mut().for_each(|leaf| (leaf.pc, leaf.met.serial) = (0, 0));
     }
 }
+
+#[cfg(test)]
+mod tests;

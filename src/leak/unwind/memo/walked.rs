@@ -7,6 +7,9 @@
 //!
 //! First the leaves are asked ([`Leaves`]): most stacks are one that was there before, on top of frames of the last walk.
 //!
+//! The depot's numbers are those of an overlay (`leak::modules`). One that changes is followed by another generation, with which
+//! all is forgotten that is known here; so no number is asked for its overlay.
+//!
 //! # Safety
 //! As in `memo`: the walk is on the thread's own stack, whose words can be read from its stack pointer up to its end. What the last walk
 //! found is forgotten with another end (`hi`), and passed over below this one's stack pointer.
@@ -58,8 +61,6 @@ pub struct Walked {
     generation: u64,
     /// The end of the stack's mapping.
     hi: usize,
-    /// The depot's key that the numbers are for.
-    key: u64,
     len: usize,
     /// Stacks; frames in them; those of them that were walked.
     pub counts: [u64; 3],
@@ -107,7 +108,7 @@ impl Walked {
         let Known { met, id, frames } = self.leaves.get(state)?;
         let (outer, rest) = (self.frames[..self.len].get(..=met.at as usize)?, &self.rest[met.at as usize]);
         // SAFETY: a walk was there, and above where this one begins: the leaf's did.
-        if rest.serial != met.serial || self.key != depot::key() || !unsafe { are_same(outer) } {
+        if rest.serial != met.serial || !unsafe { are_same(outer) } {
             return None;
         }
         if rest.words != 0 && self.same_words(outer.len()) != outer.len() {
@@ -260,18 +261,12 @@ impl Walked {
     /// The depot's number of the stack, if it is not deeper than that and stored.
     #[inline(always)]
     fn known(&mut self, depth: usize) -> Option<u32> {
-        let key = depot::key();
-        if self.key != key {
-            self.key = key;
-            self.rest.iter_mut().for_each(|rest| rest.id = 0);
-            self.leaves.forget();
-        }
         let rest = self.rest[..self.len].last_mut()?;
         if rest.count as usize > depth {
             return None;
         }
         if rest.id == 0 {
-            rest.id = depot::known(rest.sum, rest.count as usize, key)?;
+            rest.id = depot::known(rest.sum, rest.count as usize, depot::key())?;
         }
         Some(rest.id)
     }
