@@ -5,7 +5,7 @@
 //! of their addresses. So memory is read mostly forward, a span's descriptor and bits are met once for many
 //! objects, and the queue has a place for each span, so nothing can overflow. (The idea is that of Go 1.25's
 //! "green tea".) A span with one grey object has its index in the header word, so that a list costs no walk
-//! over bits.
+//! over bits; and where nothing else waits, not even that way ([`chain`]).
 //!
 //! Words that point near the heap ([`filter`], or a comparison without a branch) are gathered
 //! in a *batch*. A full batch is worked off in loops, each of which does one step for all words: map →
@@ -22,6 +22,7 @@
 //! an index comes from the reciprocal of an address inside the span, or is 0. A batch's lengths never exceed
 //! its arrays: see [`Batch`].
 #![allow(unsafe_code)]
+mod chain;
 mod crew;
 mod scan;
 mod team;

@@ -20,12 +20,17 @@ const CAPACITY: usize = 64 * PAGE_SIZE / size_of::<Range>();
 pub struct Protected {
     array: Addr,
     len: usize,
+    /// All of them are inside; most often they are ours, far from the heap.
+    low: Addr,
+    high: Addr,
 }
 
 impl Protected {
+    const NONE: Protected = Protected { array: Addr::NULL, len: 0, low: Addr(usize::MAX), high: Addr::NULL };
+
     /// Asks `world`.
     pub fn ask(critical: &Critical, world: &mut dyn World) -> Result<Protected, Abandon> {
-        let mut new = Protected { array: Addr::NULL, len: 0 };
+        let mut new = Protected::NONE;
         let mut failed = None;
         let asked = world.protected(&mut |lo, hi| {
             if let Err(abandon) = new.add(critical, lo, hi) {
@@ -57,6 +62,7 @@ impl Protected {
             first.add(place).write((lo, hi));
         }
         self.len += 1;
+        (self.low, self.high) = (self.low.min(lo), self.high.max(hi));
         Ok(())
     }
 
@@ -71,7 +77,7 @@ impl Protected {
     /// Whether `lo..hi` overlaps a range.
     #[inline(always)]
     pub fn touches(&self, lo: Addr, hi: Addr) -> bool {
-        self.len != 0 && self.search(lo, hi)
+        self.low < hi && lo < self.high && self.search(lo, hi)
     }
 
     #[cold]
@@ -87,7 +93,7 @@ impl Protected {
         if self.array != Addr::NULL {
             // SAFETY: mapped in `add`, known to this value only.
             unsafe { metadata::unmap_region(critical, self.array, CAPACITY * size_of::<Range>()) };
-            (self.array, self.len) = (Addr::NULL, 0);
+            *self = Protected::NONE;
         }
     }
 }

@@ -9,5 +9,6 @@ mod fixture;
 mod graphs;
 mod hard_cases;
 mod limbo;
+mod lists;
 mod threads;
 mod tracked;

@@ -30,6 +30,18 @@ pub unsafe fn gather(at: usize, count: usize, near: Window, home: Window, to: *m
     (hits.count_ones() as usize, own)
 }
 
+/// Of the `count` words at `at` (at most [`LANES`]): which are in `near`.
+///
+/// # Safety
+/// They are readable; see the chapter above.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,bmi1,bmi2,popcnt,lzcnt")]
+pub unsafe fn hits(at: usize, count: usize, near: Window) -> u8 {
+    let all = _bzhi_u32(0xff, count as u32) as __mmask8;
+    // SAFETY: what the mask leaves out is not read.
+    inside(all, unsafe { _mm512_maskz_loadu_epi64(all, core::ptr::with_exposed_provenance(at)) }, near)
+}
+
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,bmi1,bmi2,popcnt,lzcnt")]
 fn inside(of: __mmask8, words: __m512i, window: Window) -> __mmask8 {

@@ -20,7 +20,7 @@ const AHEAD: usize = 8;
 /// Words of a batch that is worked off with nothing left to scan.
 const FEW: usize = 8;
 /// Ranges from this size on go through the filter, bytes.
-const FILTERED: usize = 4 * BLOCK;
+pub(super) const FILTERED: usize = 4 * BLOCK;
 /// How far in front of an object on a trail memory is fetched: the next ones mostly lie there.
 const ALONG: usize = 1024;
 
@@ -71,6 +71,9 @@ impl Marker<'_> {
                 } else if self.queue.waiting() >= self.help_from {
                     return Drained::Much;
                 }
+            }
+            if self.follow_chain::<WIDE, SHARED>() {
+                continue;
             }
             match self.batch.len {
                 0 if SHARED && self.team.is_some_and(|team| team.take(&mut self.queue)) => continue,
