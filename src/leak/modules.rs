@@ -37,7 +37,7 @@ use crate::sys::path::Path;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 pub const MAX_MODULES: usize = 4096;
-const MAX_OVERLAYS: usize = 1024;
+pub const MAX_OVERLAYS: usize = 1024;
 
 /// One object, loaded now or once.
 pub struct Module {
@@ -110,6 +110,11 @@ fn all() -> impl Iterator<Item = (usize, &'static Module)> {
 pub fn overlay() -> (u32, u64) {
     let current = CURRENT.load(Ordering::Acquire);
     (current, if current == 0 { 0 } else { overlay_at(current).map_or(0, |o| o.key) })
+}
+
+/// What an overlay adds to the hash of a stack.
+pub fn key_of(overlay: u32) -> u64 {
+    overlay_at(overlay).map_or(0, |overlay| overlay.key)
 }
 
 fn overlay_at(number: u32) -> Option<&'static Overlay> {

@@ -37,9 +37,56 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+    /// As a program's stacks do, each has outer frames in common with the one before: so many are left, so many come.
+    #[test]
+    fn frames_in_common(steps in prop::collection::vec((0usize..40, prop::collection::vec(pc(), 1..30)), 1..60)) {
+        let mut outer_first: Vec<usize> = Vec::new();
+        let mut all = Vec::new();
+        for (left, new) in steps {
+            outer_first.truncate(left);
+            outer_first.extend(new);
+            let stack: Vec<usize> = outer_first.iter().rev().copied().collect();
+            all.push((intern(&stack), stack));
+        }
+        for (id, stack) in &all {
+            prop_assert_eq!(&stack_of(*id), stack);
+            prop_assert_eq!(intern(stack), *id);
+        }
+    }
+}
+
+/// Three new frames on top of 25 known ones take 24 bytes; a recursion's stacks, each of which has one frame more, are no long chains.
+#[test]
+fn what_is_in_common_is_stored_once() {
+    let before = stats();
+    let stack = |n: usize| {
+        let inner = [0x7777_0000_0000, 0x7777_0000_1000 + n % 64 * 8, 0x7777_0001_0000 + n / 64 * 16];
+        inner.into_iter().chain((0..25).map(|i| 0x5555_0000_0000 + i * 4096)).collect::<Vec<_>>()
+    };
+    for n in 0..4096 {
+        let id = intern(&stack(n));
+        assert_eq!(stack_of(id), stack(n));
+        // Siblings have one base, be they ever so many.
+        assert!(super::stored(id).unwrap().0.depth() <= 3);
+    }
+    let (stored, bytes) = (stats().0 - before.0, stats().1 - before.1);
+    // Other tests' stacks come in between.
+    assert!(bytes / stored < 40, "{stored} {bytes}");
+    let deep = |n: usize| (0..n).map(|i| 0x5555_1000_0000 + (n - i) * 64).collect::<Vec<_>>();
+    for n in 1..=MAX_FRAMES {
+        let id = intern(&deep(n));
+        assert_eq!(stack_of(id), deep(n));
+        assert!(super::stored(id).unwrap().0.depth() < CHAIN);
+    }
+}
+
 #[test]
 fn grows_through_tables_and_chunks() {
     let stack = |n: usize| (0..28).map(|i| 0x5000_0000 + n * 7919 + i * 4096).collect::<Vec<_>>();
+    intern(&stack(0));
+    let small = table().unwrap();
     let ids: Vec<u32> = (0..20_000).map(|n| intern(&stack(n))).collect();
     for (n, &id) in ids.iter().enumerate() {
         assert_eq!(intern(&stack(n)), id);
@@ -47,6 +94,11 @@ fn grows_through_tables_and_chunks() {
     }
     let (stored, bytes) = stats();
     assert!(stored >= 20_000 && bytes / stored < 150, "{stored} {bytes}");
+    // A table that was outgrown is empty, and has no memory.
+    assert!(
+        core::ptr::eq(small, table().unwrap())
+            || small.slots.iter().all(|slot| slot.load(Ordering::Relaxed) == 0)
+    );
 }
 
 #[test]
