@@ -59,7 +59,7 @@ mod stacks;
 pub mod stale;
 mod visit;
 
-pub use heap::{visit_heap, visit_region};
+pub use heap::{Pagewise, visit_heap, visit_region};
 pub use kernel::{Unseen, visit_kernel};
 pub use snapshot::{Access, Snapshot, Summary};
 pub use stacks::RED_ZONE;

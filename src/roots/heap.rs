@@ -7,15 +7,27 @@ use crate::pure::addr::{Addr, PAGE_SIZE};
 use crate::sys::memory::Memory;
 use crate::sys::pagemap::{PageMap, Pages, Want};
 
+/// What tells of this process's pages and reads them, opened once for many objects. Not to be taken along into a copy of the process.
+pub struct Pagewise {
+    map: PageMap,
+    memory: Memory,
+}
+impl Pagewise {
+    pub fn open() -> Pagewise {
+        Pagewise { map: PageMap::open(), memory: Memory::open() }
+    }
+}
+
 /// Shows what `lo..hi`, a range of whole pages of the heap, may hold.
 pub fn visit_heap(
+    by: &mut Pagewise,
     snapshot: &mut Snapshot,
     lo: Addr,
     hi: Addr,
     visitor: &mut dyn RootVisitor,
 ) -> Result<(), RootError> {
     let closed = snapshot.heap_access(lo, hi) == Access::Closed;
-    visit_pages(snapshot, lo, hi, closed, visitor)
+    visit_pages(by, snapshot, lo, hi, closed, visitor)
 }
 
 /// Shows what `lo..hi` may hold, whatever is mapped there, if anything is: by copies only. Words in pages that cannot be
@@ -31,13 +43,14 @@ pub fn visit_region(
     if lo >= hi {
         return Ok(());
     }
-    match visit_pages(snapshot, lo, hi, true, visitor) {
+    match visit_pages(&mut Pagewise::open(), snapshot, lo, hi, true, visitor) {
         Err(RootError::Unreadable(_)) => Ok(()),
         other => other,
     }
 }
 
 fn visit_pages(
+    by: &mut Pagewise,
     snapshot: &mut Snapshot,
     lo: Addr,
     hi: Addr,
@@ -45,9 +58,8 @@ fn visit_pages(
     visitor: &mut dyn RootVisitor,
 ) -> Result<(), RootError> {
     let Work { regions, buffer, .. } = &mut snapshot.work;
-    let memory = Memory::open();
-    let (regions, mut reader) = (regions.as_mut_slice(), Reader::new(&memory, buffer.as_mut_slice()));
-    let mut map = PageMap::open();
+    let Pagewise { map, memory } = by;
+    let (regions, mut reader) = (regions.as_mut_slice(), Reader::new(memory, buffer.as_mut_slice()));
     let (mut at, end) = (lo.align_down(PAGE_SIZE), hi.align_up(PAGE_SIZE));
     while at < end {
         let (count, next) = map.scan(at, end, Want::Any, regions);

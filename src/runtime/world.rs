@@ -13,8 +13,8 @@ use crate::leak::scratch::List;
 use crate::pages::metadata;
 use crate::pure::addr::{Addr, PAGE_SIZE, round_up};
 use crate::roots::{
-    self, Access, DeadStack, Ending, Frames, Nearby, RootError, RootKind, RootVisitor, Snapshot, StackInput,
-    Unseen, Words,
+    self, Access, DeadStack, Ending, Frames, Nearby, Pagewise, RootError, RootKind, RootVisitor, Snapshot,
+    StackInput, Unseen, Words,
 };
 use crate::sys::{process, signal};
 use crate::threads::{self, StackKind, Stopped, WorldStopped};
@@ -34,6 +34,8 @@ pub struct Process<'a> {
     /// The page tables, for adopted ranges: opened for the first. Closed before the world resumes, for the
     /// program closes descriptors by number.
     nearby: Option<Nearby>,
+    /// For large objects, once there was one.
+    pagewise: Option<Pagewise>,
     /// Words of shared memory that may be addresses, and where they stand: gathered for a copy of the process.
     gathered: Option<List<'a, (usize, usize)>>,
     /// What only the kernel holds, once somebody asked.
@@ -162,8 +164,8 @@ impl<'a> Process<'a> {
         gaps: Gaps,
     ) -> Result<Process<'a>, Abandon> {
         snapshot.take(critical)?;
-        let (nearby, gathered, held, unseen) = (None, None, None, None);
-        Ok(Process { critical, stopped, snapshot, own, nearby, gathered, held, unseen, gaps })
+        let (nearby, pagewise, gathered, held, unseen) = (None, None, None, None, None);
+        Ok(Process { critical, stopped, snapshot, own, nearby, pagewise, gathered, held, unseen, gaps })
     }
 
     /// Learns what only the kernel holds, once. From then on it belongs to the roots.
@@ -382,7 +384,8 @@ impl gc::World for Process<'_> {
             return Ok(());
         }
         self.forget_nearby();
-        roots::visit_heap(self.snapshot, lo, hi, &mut Pass::new(scan))?;
+        let by = self.pagewise.get_or_insert_with(Pagewise::open);
+        roots::visit_heap(by, self.snapshot, lo, hi, &mut Pass::new(scan))?;
         Ok(())
     }
 

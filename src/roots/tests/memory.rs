@@ -306,7 +306,7 @@ fn a_closed_large_object_is_read_all_the_same() {
         let homes = [heap.add(3 * PAGE), heap.add(9 * PAGE), heap.add(20 * PAGE)];
         let probes = homes.iter().map(|&home| Probe { home, found: None }).collect();
         let mut seeker = Seeker { probes, words: 0 };
-        visit_heap(&mut snapshot, heap, heap.add(64 * PAGE), &mut seeker).unwrap();
+        visit_heap(&mut Pagewise::open(), &mut snapshot, heap, heap.add(64 * PAGE), &mut seeker).unwrap();
         let values: Vec<_> = seeker.probes.iter().map(|p| p.found.map(|f| f.0)).collect();
         assert_eq!(values[..2], [Some(31), Some(91)]);
         assert!(values[2].is_none_or(|v| v == 0));
