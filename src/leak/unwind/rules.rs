@@ -10,9 +10,7 @@
 //! │ offset i32 │    0    │ rbp at │ kind │     rbp at: words below the CFA, 0 = unchanged
 //! ```
 //!
-//! [`Cache`] is direct-mapped: up to 16,384 entries of 16 bytes (256 KiB of .bss). A small program has a few hundred call sites, which
-//! would touch all of these pages, so the first 1,024 are used at first, and twice as many when an eighth of them had to make room.
-//! What another rule drives out of its place
+//! [`Cache`] is direct-mapped: 16,384 entries of 16 bytes (256 KiB of .bss, touched as used); what another rule drives out of its place
 //! goes to another one, where only a miss looks: two call sites in one place would be looked up in the tables again and again. An
 //! entry is the pair (key ^ rule, rule): two words written by racing threads without a lock. A
 //! reader that sees halves of two writes computes a key that is not its own, and misses. The
@@ -21,7 +19,7 @@
 //!
 //! A cache per thread was rejected: threads mostly run the same code, and every new one would
 //! start cold with its own quarter of a megabyte.
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 /// How to find the caller's frame. Numbers are the low byte of a [`Rule`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -111,19 +109,16 @@ impl Key {
     /// The low bits, which differ most between call sites; a better hash costs more in the
     /// chain of dependent loads than the misses that it saves.
     #[inline(always)]
-    fn slot(self, mask: usize) -> usize {
-        self.0 as usize & mask & (SLOTS - 1)
+    fn slot(self) -> usize {
+        self.0 as usize & (SLOTS - 1)
     }
     /// Where it is if another one took its slot.
-    fn other_slot(self, mask: usize) -> usize {
+    fn other_slot(self) -> usize {
         (self.0.wrapping_mul(0x9fb2_1c65_1e98_df25) >> (u64::BITS - SLOTS.ilog2())) as usize
-            & mask
-            & (SLOTS - 1)
     }
 }
 
 const SLOTS: usize = 1 << 14;
-const FIRST_SLOTS: usize = 1 << 10;
 
 struct Entry {
     mixed: AtomicU64,
@@ -133,29 +128,17 @@ struct Entry {
 /// See the chapter on shape.
 pub struct Cache {
     entries: [Entry; SLOTS],
-    /// The bits of a place that are in use beyond those of [`FIRST_SLOTS`]. Zero at first, or all of it would be in the file.
-    more: AtomicUsize,
-    /// Rules that had to make room since it changed.
-    driven_out: AtomicUsize,
 }
 
 impl Cache {
     pub const fn new() -> Cache {
-        Cache {
-            entries: [const { Entry { mixed: AtomicU64::new(0), rule: AtomicU64::new(0) } }; SLOTS],
-            more: AtomicUsize::new(0),
-            driven_out: AtomicUsize::new(0),
-        }
-    }
-    #[inline(always)]
-    fn mask(&self) -> usize {
-        self.more.load(Ordering::Relaxed) | (FIRST_SLOTS - 1)
+        Cache { entries: [const { Entry { mixed: AtomicU64::new(0), rule: AtomicU64::new(0) } }; SLOTS] }
     }
     /// The rule in the place of `key`, and whether it is that of `key`. Two answers, so that the
     /// comparison becomes a branch, foreseen, and not a link in the chain of dependent loads.
     #[inline(always)]
     pub fn probe(&self, key: Key) -> (Rule, bool) {
-        let entry = &self.entries[key.slot(self.mask())];
+        let entry = &self.entries[key.slot()];
         let rule = entry.rule.load(Ordering::Relaxed);
         (Rule(rule), entry.mixed.load(Ordering::Relaxed) ^ rule == key.0)
     }
@@ -168,56 +151,22 @@ impl Cache {
     #[cold]
     #[inline(never)]
     fn aside(&self, key: Key) -> Option<Rule> {
-        let entry = &self.entries[key.other_slot(self.mask())];
+        let entry = &self.entries[key.other_slot()];
         let rule = entry.rule.load(Ordering::Relaxed);
         (entry.mixed.load(Ordering::Relaxed) ^ rule == key.0).then_some(Rule(rule))
     }
     pub fn put(&self, key: Key, rule: Rule) {
-        let mask = self.mask();
-        let entry = &self.entries[key.slot(mask)];
-        if let Some((other, its)) = entry.get() {
-            self.entries[other.other_slot(mask)].set(other, its);
-            let driven_out = self.driven_out.fetch_add(1, Ordering::Relaxed) + 1;
-            if driven_out > mask / 8 && mask + 1 < SLOTS {
-                self.grow(mask);
-            }
+        let entry = &self.entries[key.slot()];
+        let (mixed, rule_there) = (entry.mixed.load(Ordering::Relaxed), entry.rule.load(Ordering::Relaxed));
+        if mixed != 0 {
+            let other = &self.entries[Key(mixed ^ rule_there).other_slot()];
+            other.mixed.store(mixed, Ordering::Relaxed);
+            other.rule.store(rule_there, Ordering::Relaxed);
         }
-        self.entries[key.slot(self.mask())].set(key, rule);
-    }
-    /// Twice as many are in use: half of the rules go to the new ones. Who looks for one of them meanwhile misses it.
-    #[cold]
-    #[inline(never)]
-    fn grow(&self, mask: usize) {
-        let more = mask & !(FIRST_SLOTS - 1);
-        let wider = mask << 1 | 1;
-        let new = wider & !(FIRST_SLOTS - 1);
-        if self.more.compare_exchange(more, new, Ordering::Relaxed, Ordering::Relaxed).is_err() {
-            return;
-        }
-        self.driven_out.store(0, Ordering::Relaxed);
-        for entry in &self.entries[..=mask] {
-            if let Some((key, rule)) = entry.get()
-                && key.slot(wider) > mask
-            {
-                self.entries[key.slot(wider)].set(key, rule);
-                entry.mixed.store(0, Ordering::Relaxed);
-                entry.rule.store(0, Ordering::Relaxed);
-            }
-        }
+        entry.mixed.store(key.0 ^ rule.0, Ordering::Relaxed);
+        entry.rule.store(rule.0, Ordering::Relaxed);
     }
 }
-
-impl Entry {
-    fn get(&self) -> Option<(Key, Rule)> {
-        let (mixed, rule) = (self.mixed.load(Ordering::Relaxed), self.rule.load(Ordering::Relaxed));
-        (mixed != 0).then_some((Key(mixed ^ rule), Rule(rule)))
-    }
-    fn set(&self, key: Key, rule: Rule) {
-        self.mixed.store(key.0 ^ rule.0, Ordering::Relaxed);
-        self.rule.store(rule.0, Ordering::Relaxed);
-    }
-}
-
 impl Default for Cache {
     fn default() -> Self {
         Self::new()
@@ -263,36 +212,13 @@ mod tests {
         assert_eq!(keys.map(|key| cache.get(key)), [Some(rule(0)), Some(rule(1)), Some(rule(2))]);
     }
 
-    /// A small program touches few pages of it; a larger one gets more, and keeps what it had.
-    #[test]
-    fn more_are_used_by_and_by() {
-        let cache = Box::leak(Box::new(Cache::new()));
-        let key = |n: usize| Key::new(0x5555_0000_0000 + n * 37, Site::Return, 0);
-        let rule = |n: usize| Rule::frame(Kind::Rsp, n as i32 * 8, 0);
-        let put = |range: core::ops::Range<usize>| range.for_each(|n| cache.put(key(n), rule(n)));
-        let found = |upto: usize| (0..upto).filter(|&n| cache.get(key(n)) == Some(rule(n))).count();
-        put(0..400);
-        assert_eq!(cache.mask() + 1, FIRST_SLOTS);
-        assert!(found(400) == 400);
-        put(400..3000);
-        assert!(cache.mask() + 1 > 2 * FIRST_SLOTS && found(3000) > 2000, "{} {}", cache.mask(), found(3000));
-        // What was lost is put again, as it is asked for.
-        for _ in 0..5 {
-            (0..3000).filter(|&n| cache.get(key(n)).is_none()).for_each(|n| cache.put(key(n), rule(n)));
-        }
-        assert!(found(3000) > 2900, "{} {}", cache.mask(), found(3000));
-        put(3000..SLOTS * 4);
-        assert_eq!(cache.mask() + 1, SLOTS);
-        assert!((0..SLOTS * 4).all(|n| cache.get(key(n)).is_none_or(|got| got == rule(n))));
-    }
-
     /// Halves of two writes never look like an entry.
     #[test]
     fn torn_entries_miss() {
         let cache = Box::leak(Box::new(Cache::new()));
         let (a, b) = (Key::new(0x1000, Site::Return, 0), Key::new(0x1000, Site::Return, 1));
         cache.put(a, Rule::frame(Kind::Rsp, 64, 2));
-        let slot = &cache.entries[b.slot(cache.mask())];
+        let slot = &cache.entries[b.slot()];
         slot.rule.store(Rule::frame(Kind::Rbp, 16, 2).0, Ordering::Relaxed);
         assert_eq!(cache.get(a), None);
     }
