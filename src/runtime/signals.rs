@@ -394,6 +394,9 @@ pub unsafe fn sigaltstack(new: *const stack_t, old: *mut stack_t) -> c_int {
         {
             shared_stack::give_up(before.ss_sp as usize);
         }
+        if let (0, Some(asked), Some(me)) = (status, asked, threads::current()) {
+            me.set_alternate(if asked.ss_flags & libc::SS_DISABLE == 0 { asked.ss_sp as usize } else { 0 });
+        }
         if status == 0 && !old.is_null() {
             *old = before;
         }

@@ -260,7 +260,7 @@ impl<'a> Process<'a> {
         self.stopped.for_each_argument(&mut one);
         one(nested::first());
         // The kernel alone may hold the memory of an alternate stack. (Other threads' are in
-        // their signal frames.)
+        // their signal frames or records.)
         one(signal::alternate_stack());
         for (home, word) in self.gathered.iter().flat_map(|words| words.iter()) {
             let lo = Addr::of(word);

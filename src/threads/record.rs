@@ -70,6 +70,8 @@ pub struct Thread {
     pub(super) rewound: [AtomicUsize; 3],
     /// Time-outs of interrupted calls. The thread's own, handler included.
     pub timing: Timing,
+    /// Base address of the alternate signal stack that the program last gave the kernel here; 0: none. The thread's own.
+    pub(super) alternate: AtomicUsize,
     /// Next in the bucket or on the free list. Under the registry's lock.
     pub(super) next: Link,
 }
@@ -101,6 +103,7 @@ impl Thread {
             masked: AtomicU32::new(0),
             rewound: [const { AtomicUsize::new(0) }; 3],
             timing: Timing::new(),
+            alternate: AtomicUsize::new(0),
             next: Link(Cell::new(None)),
         }
     }
@@ -115,6 +118,10 @@ impl Thread {
             self.whole.store(1, Relaxed);
         }
     }
+    /// The program gave the kernel the alternate stack that begins at `lo`; 0: took it back.
+    pub fn set_alternate(&self, lo: usize) {
+        self.alternate.store(lo, Relaxed);
+    }
     /// Whether all of the stack is live, wherever the stack pointer is.
     pub fn is_whole(&self) -> bool {
         self.whole.load(Relaxed) != 0
@@ -128,6 +135,7 @@ impl Thread {
     }
     pub(super) fn set_stack(&self, (lo, hi): (usize, usize), kind: StackKind) {
         self.whole.store(0, Relaxed);
+        self.alternate.store(0, Relaxed);
         self.stack_lo.store(lo, Relaxed);
         self.stack_hi.store(hi, Relaxed);
         self.stack_kind.store(kind as u32, Relaxed);

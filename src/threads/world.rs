@@ -98,6 +98,11 @@ fn of(thread: &Thread, epoch: u32) -> Stopped {
         }
         stopped.alternate = frame.alternate();
         stopped.whole |= stopped.alternate.is_some();
+    } else if thread.alternate.load(Relaxed) != 0 {
+        // No frame tells of it: the thread is in a blocking call, and the kernel alone may hold it.
+        let at = &raw const thread.alternate as usize;
+        stopped.areas[stopped.count] = (at, at + size_of::<usize>());
+        stopped.count += 1;
     }
     stopped
 }
