@@ -92,12 +92,14 @@ pub enum Abandon {
     Ring,
     /// or libaio's.
     Aio,
+    /// A library of the program's keeps pointers in a form that is not looked for.
+    Hidden,
     /// Something else that the caller knows of.
     Other,
 }
 
 impl Abandon {
-    pub const COUNT: usize = 9;
+    pub const COUNT: usize = 10;
     pub const ALL: [Abandon; Abandon::COUNT] = [
         Abandon::Stop,
         Abandon::Unreadable,
@@ -107,6 +109,7 @@ impl Abandon {
         Abandon::Kernel,
         Abandon::Ring,
         Abandon::Aio,
+        Abandon::Hidden,
         Abandon::Other,
     ];
     /// For messages: "abandoned: …".
@@ -120,6 +123,7 @@ impl Abandon {
             Abandon::Kernel => "what the kernel holds for the program is not known",
             Abandon::Ring => "an io_uring may hold pointers that the kernel does not show",
             Abandon::Aio => "libaio may hold pointers that the kernel does not show",
+            Abandon::Hidden => "libswipl keeps pointers to what lies before its blocks",
             Abandon::Other => "other",
         }
     }

@@ -30,7 +30,12 @@ pub enum Unseen {
     Aio,
     /// A message queue's notification that could not be kept.
     Notice,
+    /// Not the kernel holds it, but a library that hides what it has: [`HIDERS`].
+    Hidden,
 }
+/// Libraries that keep pointers in a form that is not looked for, and live with it in wide use. SWI-Prolog's tables of atoms and
+/// procedures are blocks of 2^n entries, of which it stores where entry 0 would be: as far before the block as that is long.
+const HIDERS: [&[u8]; 1] = [b"libswipl.so"];
 /// Rings whose mappings are told apart.
 const RINGS: usize = 16;
 
@@ -40,6 +45,7 @@ pub(super) struct Mapped {
     rings: [u64; RINGS],
     count: usize,
     aio: bool,
+    hider: bool,
 }
 impl Mapped {
     pub(super) fn note(&mut self, name: &[u8], inode: u64) {
@@ -53,6 +59,11 @@ impl Mapped {
             }
             self.count += 1;
         }
+    }
+    /// Code of a file is mapped.
+    pub(super) fn note_code(&mut self, name: &[u8]) {
+        let file = name.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+        self.hider |= HIDERS.iter().any(|hider| file.starts_with(hider));
     }
     fn rings(&self) -> &[u64] {
         &self.rings[..self.count.min(RINGS)]
@@ -82,6 +93,9 @@ pub fn visit_kernel(snapshot: &mut Snapshot, each: &mut dyn FnMut(usize)) -> Res
         }
     });
     result = result.and(listed.map_err(|_| Unseen::Unreadable));
+    if mapped.hider {
+        result = result.and(Err(Unseen::Hidden));
+    }
     if mapped.aio {
         result = result.and(Err(Unseen::Aio));
     }

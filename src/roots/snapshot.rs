@@ -306,6 +306,9 @@ impl Reading<'_, '_, '_> {
         if shared {
             self.mapped.note(m.name, m.inode);
         }
+        if m.inode != 0 && m.perms.has(Perms::EXEC) {
+            self.mapped.note_code(m.name);
+        }
         if !is_plain(m) {
             self.record.strange(lo, hi);
         }

@@ -57,7 +57,7 @@ fn number(why: Abandon) -> c_int {
         Abandon::NoMemory => libc::ENOMEM,
         Abandon::Forbidden => libc::EPERM,
         Abandon::NoProc => libc::ENOENT,
-        Abandon::Kernel | Abandon::Ring | Abandon::Aio => libc::EINPROGRESS,
+        Abandon::Kernel | Abandon::Ring | Abandon::Aio | Abandon::Hidden => libc::EINPROGRESS,
     }
 }
 

@@ -78,6 +78,7 @@ impl From<Unseen> for Abandon {
         match why {
             Unseen::Ring => Abandon::Ring,
             Unseen::Aio => Abandon::Aio,
+            Unseen::Hidden => Abandon::Hidden,
             Unseen::Unreadable | Unseen::Notice => Abandon::Kernel,
         }
     }
