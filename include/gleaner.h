@@ -23,8 +23,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Neither casts of C's nor a macro for null, which C++ compilers warn of. */
+#if defined __cplusplus && __cplusplus >= 201103L
+#define GLEANER_NULL_ nullptr
+#else
+#define GLEANER_NULL_ NULL
+#endif
 #ifdef __cplusplus
+#define GLEANER_CAST_(type, value) (reinterpret_cast<type>(value))
 extern "C" {
+#else
+#define GLEANER_CAST_(type, value) ((type)(value))
 #endif
 
 /* Changes only when programs compiled with an older header would be misunderstood. */
@@ -105,10 +114,10 @@ static inline const struct gleaner_functions *gleaner_table(void) {
     static const struct gleaner_functions *table;
     static int looked;
     if (!__atomic_load_n(&looked, __ATOMIC_ACQUIRE)) {
-        const struct gleaner_functions *(*api)(unsigned) = NULL;
-        void *symbol = dlsym((void *)0, "gleaner_api");
+        const struct gleaner_functions *(*api)(unsigned) = GLEANER_NULL_;
+        void *symbol = dlsym(GLEANER_NULL_, "gleaner_api");
         memcpy(&api, &symbol, sizeof api);
-        __atomic_store_n(&table, api ? api(GLEANER_API_VERSION) : NULL, __ATOMIC_RELAXED);
+        __atomic_store_n(&table, api ? api(GLEANER_API_VERSION) : GLEANER_NULL_, __ATOMIC_RELAXED);
         __atomic_store_n(&looked, 1, __ATOMIC_RELEASE);
     }
     return __atomic_load_n(&table, __ATOMIC_RELAXED);
@@ -121,7 +130,7 @@ static inline const struct gleaner_functions *gleaner_table(void) {
          : (absent))
 
 /* Whether the program runs under the library. */
-static inline int gleaner_is_present(void) { return gleaner_table() != NULL; }
+static inline int gleaner_is_present(void) { return gleaner_table() != GLEANER_NULL_; }
 
 /* Collects now, and waits for the end of it: what the caller dropped before has been looked at when it returns.
  * ENOSYS in the mode malloc; EPERM, EBUSY, ETIMEDOUT, ENOMEM, EFAULT, ENOENT, EINPROGRESS: it was not possible. */
@@ -138,7 +147,7 @@ static inline int gleaner_stats(struct gleaner_figures *to, size_t size) {
 
 /* Calls the cleanups that are due, on this thread, and tells how many. They are called here, or on the thread of
  * gleaner_cleanup_thread, and nowhere else; each at most once; none at exit. Absent: 0. */
-static inline size_t gleaner_run_cleanups(void) { return GLEANER_CALL_((size_t)0, run_cleanups, ()); }
+static inline size_t gleaner_run_cleanups(void) { return GLEANER_CALL_(0u, run_cleanups, ()); }
 
 /* From now on a thread of the library's calls the cleanups as they become due, with all signals
  * blocked. A child of fork has none until it calls this again. */
@@ -244,7 +253,7 @@ static inline int gleaner_weak_make(const void *p, uint64_t *handle) {
  * is 0 or no handle. What it returns keeps the object alive like any other pointer. Handles are
  * cleared before cleanups are called. A free() by another thread, at the same time, may follow at once: the program orders that itself.
  * In a signal handler that interrupted the allocator: a null pointer. */
-static inline void *gleaner_weak_get(uint64_t handle) { return GLEANER_CALL_(NULL, weak_get, (handle)); }
+static inline void *gleaner_weak_get(uint64_t handle) { return GLEANER_CALL_(GLEANER_NULL_, weak_get, (handle)); }
 static inline int gleaner_weak_drop(uint64_t handle) {
     return GLEANER_CALL_(GLEANER_ABSENT, weak_drop, (handle));
 }
@@ -268,7 +277,7 @@ static inline int gleaner_weak_drop(uint64_t handle) {
 static inline int gleaner_adopt(void *address, size_t size, unsigned flags, gleaner_cleanup_function cleanup,
                                 uintptr_t argument, uint64_t *handle) {
     if (handle) *handle = 0;
-    return GLEANER_CALL_(GLEANER_ABSENT, adopt, ((uintptr_t)address, size, flags, cleanup, argument, handle));
+    return GLEANER_CALL_(GLEANER_ABSENT, adopt, (GLEANER_CAST_(uintptr_t, address), size, flags, cleanup, argument, handle));
 }
 
 /* Takes it back. 0: the cleanup will not run; GLEANER_QUEUED; GLEANER_DONE. */
