@@ -19,7 +19,8 @@
 //! A word that lies in the mapping itself does not count. The pieces of one call ([`made`]) are one mapping.
 //! Two forgotten ones that point to each other keep each other: a report too few.
 //!
-//! A word costs two comparisons, and nothing once everything is found to be kept: then the rest is not looked at.
+//! A word costs two comparisons, two more if it leads to its own piece or to one of which nothing more can be learnt, and nothing once everything is
+//! found to be kept: then the rest is not looked at. (A compiler's own heap is mappings full of pointers to such.)
 //!
 //! # Safety
 //! [`Mapped::words`] reads what its caller vouches for.
@@ -49,6 +50,23 @@ struct Piece {
     behind: Behind,
     met: Met,
 }
+
+/// Addresses from `lo` on of which nothing more can be learnt: those of a piece but its first one, which is the end of another, or
+/// those between two.
+#[derive(Clone, Copy, Default)]
+struct Known {
+    lo: usize,
+    bytes: usize,
+}
+impl Known {
+    #[inline(always)]
+    fn has(&self, at: usize) -> bool {
+        at.wrapping_sub(self.lo) < self.bytes
+    }
+}
+/// Places for such, each for so many bits of an address.
+const KNOWN: usize = 64;
+const KNOWN_BITS: u32 = 21;
 
 /// Which words led to a piece, as far as its neighbours must know.
 #[derive(Clone, Copy, Default)]
@@ -111,8 +129,9 @@ pub struct Mapped<'c> {
     /// All that may lead to a piece lies in `low..=low + span`.
     low: usize,
     span: usize,
-    /// Some piece lies below 4 GiB.
-    halves: bool,
+    /// The same for the pieces below 4 GiB; `None`: there are none.
+    halves: Option<usize>,
+    known: [Known; KNOWN],
 }
 
 impl<'c> Mapped<'c> {
@@ -150,8 +169,9 @@ impl<'c> Mapped<'c> {
         let open = calls.iter().filter(|call| !call.kept).count();
         let low = pieces.first().map_or(0, |piece| piece.lo.saturating_sub(PAGE_SIZE));
         let span = pieces.last().map_or(0, |piece| piece.last + 1 - low);
-        let halves = low <= LOW;
-        Mapped { critical, pieces, calls, open, low, span, halves }
+        let halves = pieces.iter().rfind(|piece| piece.lo <= LOW).map(|piece| piece.last.min(LOW) + 1 - low);
+        let known = [Known::default(); KNOWN];
+        Mapped { critical, pieces, calls, open, low, span, halves, known }
     }
 
     /// Nothing is left to look for.
@@ -176,25 +196,48 @@ impl<'c> Mapped<'c> {
     /// `lo..hi` can be read.
     pub unsafe fn words(&mut self, lo: Addr, hi: Addr, home: Addr, step: usize) {
         let mut at = lo;
+        let (mut own, mut until) = self.own_of(home);
         while self.open != 0 && at.0 + size_of::<usize>() <= hi.0 {
             // SAFETY: the caller's promise; volatile, as it is not Rust's.
             let word = unsafe { at.ptr::<[u8; size_of::<usize>()]>().read_volatile() };
-            self.word(usize::from_ne_bytes(word), home.add(at.since(lo)));
+            let home = home.add(at.since(lo));
+            if home.0 >= until {
+                (own, until) = self.own_of(home);
+            }
+            self.word(usize::from_ne_bytes(word), home, own);
             at = at.add(step);
         }
     }
 
+    /// What a word that lies at `home` says nothing of: the piece that it lies in, but its first address. And up to where that holds.
+    fn own_of(&self, home: Addr) -> (Known, usize) {
+        let holder = self.pieces.partition_point(|piece| piece.last < home.0);
+        match self.pieces.get(holder) {
+            Some(&Piece { lo, last, .. }) if lo <= home.0 => {
+                (Known { lo: lo + 1, bytes: last - lo }, last + 1)
+            }
+            next => (Known::default(), next.map_or(usize::MAX, |piece| piece.lo)),
+        }
+    }
+
     #[inline(always)]
-    fn word(&mut self, word: usize, home: Addr) {
+    fn word(&mut self, word: usize, home: Addr, own: Known) {
         if (word & ADDRESS).wrapping_sub(self.low) <= self.span {
-            self.leads_to(word & ADDRESS, home);
+            let at = word & ADDRESS;
+            let known = &self.known[(at >> KNOWN_BITS) % KNOWN];
+            if !own.has(at) && !known.has(at) {
+                self.leads_to(at, home);
+            }
         }
         if word.wrapping_sub(self.low >> PAGE_BITS) <= self.span >> PAGE_BITS {
             self.leads_to(word << PAGE_BITS, home);
         }
-        if self.halves {
-            self.leads_to(word & LOW, home);
-            self.leads_to(word >> 32, home);
+        if let Some(span) = self.halves {
+            for half in [word & LOW, word >> 32] {
+                if half.wrapping_sub(self.low) <= span && !own.has(half) {
+                    self.leads_to(half, home);
+                }
+            }
         }
     }
 
@@ -225,6 +268,27 @@ impl<'c> Mapped<'c> {
             && !self.is_own(above, home)
         {
             self.kept(above);
+        }
+        self.learn(above, at);
+    }
+
+    /// An address between the first piece above it and the one before that was looked at, perhaps for the last time that it matters.
+    fn learn(&mut self, above: usize, at: usize) {
+        let next = self.pieces.get(above).map_or(usize::MAX, |piece| piece.lo);
+        let known = match above.checked_sub(1).map(|below| self.pieces[below]) {
+            Some(Piece { lo, last, call, met, .. }) if at <= last => {
+                let is_done = met.not_start && met.tail && (met.not_tail || last - lo < PAGE_SIZE);
+                match is_done && self.calls[call as usize].kept {
+                    true => lo + 1..last + 1,
+                    false => return,
+                }
+            }
+            // Behind the end's own address, and before the page below the next.
+            below => below.map_or(0, |piece| piece.last + 2)..next.saturating_sub(PAGE_SIZE),
+        };
+        if known.contains(&at) {
+            self.known[(at >> KNOWN_BITS) % KNOWN] =
+                Known { lo: known.start, bytes: known.end - known.start };
         }
     }
 

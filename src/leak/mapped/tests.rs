@@ -87,9 +87,9 @@ fn a_word_between_two() {
         if let Some(behind) = behind {
             mapped.pieces[1].behind = behind;
         }
-        words.iter().for_each(|&word| mapped.word(word, Addr(64)));
+        words.iter().for_each(|&word| mapped.word(word, Addr(64), Known::default()));
         // Its own words count for nothing.
-        mapped.word(page(1), Addr(page(0)));
+        mapped.word(page(1), Addr(page(0)), Known::default());
         mapped.settle();
         left(&mapped)
     };
@@ -162,5 +162,34 @@ proptest! {
             _ => word,
         };
         prop_assert_eq!(after(BASE, &given, word, BASE + home), naive(&given, word, BASE + home));
+    }
+}
+
+proptest! {
+    /// What is known of a piece spares looks, and changes nothing.
+    #[test]
+    fn what_is_known_changes_nothing(
+        pages in prop::collection::vec((0usize..3, 1usize..4), 1..12),
+        words in prop::collection::vec((0usize..40, prop::sample::select(vec![0usize, 1, 8, 4095]), 0usize..40), 0..300),
+    ) {
+        let critical = critical::enter();
+        let (mut from, mut given) = (2, Vec::new());
+        for (at, &(gap, count)) in pages.iter().enumerate() {
+            from += gap;
+            given.push((from, count, at as u32 % 7));
+            from += count;
+        }
+        let (mut fast, mut slow) = (mapped(&critical, BASE, &given), mapped(&critical, BASE, &given));
+        for &(page, byte, home) in &words {
+            let (word, home) = (BASE + page * PAGE_SIZE + byte, Addr(BASE + home * PAGE_SIZE));
+            let own = fast.own_of(home).0;
+            fast.word(word, home, own);
+            slow.known = [Known::default(); KNOWN];
+            slow.word(word, home, Known::default());
+        }
+        prop_assert_eq!(fast.open, slow.open);
+        fast.settle();
+        slow.settle();
+        prop_assert_eq!(left(&fast), left(&slow));
     }
 }
