@@ -8,6 +8,9 @@ use std::sync::{Arc, Mutex};
 /// Which cleanups run is a matter of the whole process.
 static ONE: Mutex<()> = Mutex::new(());
 
+/// Set for the processes that this one starts.
+const WITHIN: &str = "GLEANER_TEST_WITHIN";
+
 fn library() -> std::path::PathBuf {
     if let Some(library) = std::env::var_os("GLEANER_LIBRARY") {
         return library.into();
@@ -28,11 +31,15 @@ fn under_the_library() {
     if is_present() {
         return;
     }
+    // Or a library that is not there would have each of them start the next, without end.
+    assert!(std::env::var_os(WITHIN).is_none(), "the library was not loaded");
+    assert!(library().exists(), "{} is not built", library().display());
     for mode in ["malloc", "leak", "gc"] {
         let out = Command::new(std::env::current_exe().expect("this test"))
             .env("LD_PRELOAD", library())
             .env("GLEANER", format!("mode={mode}:exitcode=0"))
             .env("MODE", mode)
+            .env(WITHIN, "1")
             .output()
             .expect("it runs");
         assert!(out.status.success(), "{mode}: {}", String::from_utf8_lossy(&out.stdout));

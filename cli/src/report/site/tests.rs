@@ -39,6 +39,10 @@ fn the_readers_frame() {
         ),
         (vec![("alloc::alloc::alloc", "/rustc/x/alloc.rs", 0), ("demo::main", "main.rs", 0)], 1),
         (vec![("fopen", "", 1), ("setlocale", "", 1)], 1),
+        (vec![("zmalloc_usable", "zmalloc.c", 0), ("_sdsnewlen", "sds.c", 0)], 1),
+        (vec![("_PyMem_RawMalloc", "", 0), ("PyMem_RawMalloc", "", 0), ("list_new", "", 0)], 2),
+        // Somebody's own that is only named like one.
+        (vec![("leak_malloc", "x.c", 0), ("main", "x.c", 0)], 0),
         (vec![("malloc", "", 1)], 0),
         (vec![("", "", 0), ("main", "x.c", 0)], 1),
         (vec![("", "", 0)], 0),
