@@ -123,7 +123,7 @@ impl Abandon {
             Abandon::Kernel => "what the kernel holds for the program is not known",
             Abandon::Ring => "an io_uring may hold pointers that the kernel does not show",
             Abandon::Aio => "libaio may hold pointers that the kernel does not show",
-            Abandon::Hidden => "libswipl keeps pointers to what lies before its blocks",
+            Abandon::Hidden => "a library of the program's (libswipl) hides pointers",
             Abandon::Other => "other",
         }
     }

@@ -13,10 +13,6 @@ static void note(uintptr_t address, size_t size, uintptr_t argument) {
     last_size = size;
 }
 static int collects(void) { return here && gleaner_collect() == 0 && !strcmp(getenv("MODE"), "gc"); }
-static __attribute__((noinline)) void clear_stack(void) {
-    volatile char room[20000];
-    memset((char *)room, 0, sizeof room);
-}
 
 static void explicit_free(size_t size) {
     memset(called, 0, sizeof called);

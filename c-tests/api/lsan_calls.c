@@ -15,10 +15,6 @@ void __lsan_do_leak_check(void) __attribute__((weak));
 int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
 
 static int leak_mode;
-static __attribute__((noinline)) void clear_stack(void) {
-    volatile char room[20000];
-    memset((char *)room, 0, sizeof room);
-}
 static int leaks(void) {
     clear_stack();
     return __lsan_do_recoverable_leak_check();

@@ -15,10 +15,6 @@ static __attribute__((noinline)) void lose(void) {
 static __attribute__((noinline)) void other(void) {
     memset(malloc(200), 1, 200);
 }
-static __attribute__((noinline)) void clear_stack(void) {
-    volatile char room[20000];
-    memset((char *)room, 0, sizeof room);
-}
 int main(void) {
     lose();
     clear_stack();

@@ -27,10 +27,6 @@ static __attribute__((noinline)) int check(int from, int to) {
     }
     return found;
 }
-static __attribute__((noinline)) void clear_stack(void) {
-    volatile char room[20000];
-    memset((char *)room, 0, sizeof room);
-}
 int main(void) {
     struct gleaner_figures f;
     make();

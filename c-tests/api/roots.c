@@ -14,10 +14,6 @@ static __attribute__((noinline)) void make(void) {
     gleaner_register_root(a, sizeof *a);
     gleaner_ignore_object(a);
 }
-static __attribute__((noinline)) void clear_stack(void) {
-    volatile char room[20000];
-    memset((char *)room, 0, sizeof room);
-}
 int main(void) {
     int here = gleaner_is_present();
     static char data[100];

@@ -19,10 +19,6 @@ static __attribute__((noinline)) void make(int n) {
         CHECK(gleaner_add_cleanup(p, look, i, 0, NULL) == 0);
     }
 }
-static __attribute__((noinline)) void clear_stack(void) {
-    volatile char room[20000];
-    memset((char *)room, 0, sizeof room);
-}
 static __attribute__((noinline)) int alive(int n) {
     int count = 0;
     for (int i = 0; i < n; i++) count += gleaner_weak_get(handles[i]) != NULL;

@@ -19,10 +19,6 @@ static __attribute__((noinline)) void hide(void) {
             hidden[s][i] = (uintptr_t)memset(malloc(sizes[s]), 1, sizes[s]) ^ key;
     untouched = (uintptr_t)calloc(1, 600 << 20) ^ key;
 }
-static __attribute__((noinline)) void clear_stack(void) {
-    volatile char room[20000];
-    memset((char *)room, 0, sizeof room);
-}
 /* The byte at an address, or -1: there is no memory any more. */
 static int look(uintptr_t at) {
     unsigned char byte;

@@ -12,10 +12,6 @@ enum { N = 100, SIZE = 1000 };
 static __attribute__((noinline)) void lose(void) {
     for (int i = 0; i < N; i++) memset(malloc(SIZE), 1, SIZE);
 }
-static __attribute__((noinline)) void clear_stack(void) {
-    volatile char room[20000];
-    memset((char *)room, 0, sizeof room);
-}
 int main(void) {
     aio_context_t context = 0;
     if (syscall(SYS_io_setup, 8, &context) != 0) return 0;

@@ -20,10 +20,6 @@ static __attribute__((noinline)) void give(void) {
     CHECK(epoll_ctl(epoll, EPOLL_CTL_ADD, ends[0], &event) == 0);
     memset(&event, 0, sizeof event);
 }
-static __attribute__((noinline)) void clear_stack(void) {
-    volatile char room[20000];
-    memset((char *)room, 0, sizeof room);
-}
 static __attribute__((noinline)) int alive(uint64_t weak) { return gleaner_weak_get(weak) != NULL; }
 
 int main(void) {

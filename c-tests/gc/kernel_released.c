@@ -24,10 +24,6 @@ static __attribute__((noinline)) void *make(int sort) {
     CHECK(gleaner_weak_make(p, &weak[sort]) == 0);
     return p;
 }
-static __attribute__((noinline)) void clear_stack(void) {
-    volatile char room[20000];
-    memset((char *)room, 0, sizeof room);
-}
 static __attribute__((noinline)) void give(void) {
     for (int i = 0; i < 5; i++) {
         int ends[2];

@@ -22,10 +22,6 @@ static __attribute__((noinline)) void give(int ring) {
         free(OPAQUE(malloc(1 << 20)));
     }
 }
-static __attribute__((noinline)) void clear_stack(void) {
-    volatile char room[20000];
-    memset((char *)room, 0, sizeof room);
-}
 static __attribute__((noinline)) int take(void) {
     int count = 0;
     for (void *p; (p = ring_next()); count++) {

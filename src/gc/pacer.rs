@@ -61,9 +61,11 @@ pub struct Knobs {
     pub growth: usize,
 }
 
+/// Whether [`EAGER`] parts of the goal will do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Eager {
     No,
+    /// Once the program has run for [`SPARE`] times the cost.
     InTime,
     Yes,
 }
@@ -79,7 +81,6 @@ pub struct Pacer {
     /// Size of the heap at the largest cycle since one was worth its while.
     seen: usize,
     patience: usize,
-    /// Whether part of the goal will do: always, once some time has passed, or not at all.
     eager: Eager,
     /// Nanoseconds of processor time of the last cycle.
     cost: u64,

@@ -326,13 +326,11 @@ fn grow(critical: &Critical, old: Option<&Table>) -> Option<&'static Table> {
         &*at.ptr::<Table>()
     };
     let mut frames = [0; MAX_FRAMES];
-    for slot in old.map_or(&[][..], |t| t.slots) {
-        let id = slot.load(Ordering::Relaxed) as u32 & ID;
+    let ids = old.map_or(&[][..], |t| t.slots).iter().map(|slot| slot.load(Ordering::Relaxed) as u32 & ID);
+    for id in ids.filter(|&id| id != 0) {
         let (frames, overlay) = get(id, &mut frames);
         let hash = hash_of(frames, modules::key_of(overlay));
-        if id != 0
-            && let Err(at) = find(new, hash)
-        {
+        if let Err(at) = find(new, hash) {
             new.publish(at, hash, id);
         }
     }

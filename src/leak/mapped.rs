@@ -19,8 +19,7 @@
 //! A word that lies in the mapping itself does not count. The pieces of one call ([`made`]) are one mapping.
 //! Two forgotten ones that point to each other keep each other: a report too few.
 //!
-//! A word costs two comparisons, two more if it leads to its own piece or to one of which nothing more can be learnt, and nothing once everything is
-//! found to be kept: then the rest is not looked at. (A compiler's own heap is mappings full of pointers to such.)
+//! A word costs two comparisons, one more if it leads to its own piece, and nothing once everything is found to be kept: then the rest is not looked at.
 //!
 //! # Safety
 //! [`Mapped::words`] reads what its caller vouches for.
@@ -51,22 +50,18 @@ struct Piece {
     met: Met,
 }
 
-/// Addresses from `lo` on of which nothing more can be learnt: those of a piece but its first one, which is the end of another, or
-/// those between two.
+/// Addresses from `lo` on that lead nowhere: those of the piece that the word lies in, but its first one, which is the end of another.
 #[derive(Clone, Copy, Default)]
-struct Known {
+struct Own {
     lo: usize,
     bytes: usize,
 }
-impl Known {
+impl Own {
     #[inline(always)]
     fn has(&self, at: usize) -> bool {
         at.wrapping_sub(self.lo) < self.bytes
     }
 }
-/// Places for such, each for so many bits of an address.
-const KNOWN: usize = 64;
-const KNOWN_BITS: u32 = 21;
 
 /// Which words led to a piece, as far as its neighbours must know.
 #[derive(Clone, Copy, Default)]
@@ -131,7 +126,6 @@ pub struct Mapped<'c> {
     span: usize,
     /// The same for the pieces below 4 GiB; `None`: there are none.
     halves: Option<usize>,
-    known: [Known; KNOWN],
 }
 
 impl<'c> Mapped<'c> {
@@ -170,8 +164,7 @@ impl<'c> Mapped<'c> {
         let low = pieces.first().map_or(0, |piece| piece.lo.saturating_sub(PAGE_SIZE));
         let span = pieces.last().map_or(0, |piece| piece.last + 1 - low);
         let halves = pieces.iter().rfind(|piece| piece.lo <= LOW).map(|piece| piece.last.min(LOW) + 1 - low);
-        let known = [Known::default(); KNOWN];
-        Mapped { critical, pieces, calls, open, low, span, halves, known }
+        Mapped { critical, pieces, calls, open, low, span, halves }
     }
 
     /// Nothing is left to look for.
@@ -209,23 +202,20 @@ impl<'c> Mapped<'c> {
         }
     }
 
-    /// What a word that lies at `home` says nothing of: the piece that it lies in, but its first address. And up to where that holds.
-    fn own_of(&self, home: Addr) -> (Known, usize) {
+    /// Where a word that lies at `home` may lead without saying anything, and up to where that holds.
+    fn own_of(&self, home: Addr) -> (Own, usize) {
         let holder = self.pieces.partition_point(|piece| piece.last < home.0);
         match self.pieces.get(holder) {
-            Some(&Piece { lo, last, .. }) if lo <= home.0 => {
-                (Known { lo: lo + 1, bytes: last - lo }, last + 1)
-            }
-            next => (Known::default(), next.map_or(usize::MAX, |piece| piece.lo)),
+            Some(&Piece { lo, last, .. }) if lo <= home.0 => (Own { lo: lo + 1, bytes: last - lo }, last + 1),
+            next => (Own::default(), next.map_or(usize::MAX, |piece| piece.lo)),
         }
     }
 
     #[inline(always)]
-    fn word(&mut self, word: usize, home: Addr, own: Known) {
+    fn word(&mut self, word: usize, home: Addr, own: Own) {
         if (word & ADDRESS).wrapping_sub(self.low) <= self.span {
             let at = word & ADDRESS;
-            let known = &self.known[(at >> KNOWN_BITS) % KNOWN];
-            if !own.has(at) && !known.has(at) {
+            if !own.has(at) {
                 self.leads_to(at, home);
             }
         }
@@ -268,27 +258,6 @@ impl<'c> Mapped<'c> {
             && !self.is_own(above, home)
         {
             self.kept(above);
-        }
-        self.learn(above, at);
-    }
-
-    /// An address between the first piece above it and the one before that was looked at, perhaps for the last time that it matters.
-    fn learn(&mut self, above: usize, at: usize) {
-        let next = self.pieces.get(above).map_or(usize::MAX, |piece| piece.lo);
-        let known = match above.checked_sub(1).map(|below| self.pieces[below]) {
-            Some(Piece { lo, last, call, met, .. }) if at <= last => {
-                let is_done = met.not_start && met.tail && (met.not_tail || last - lo < PAGE_SIZE);
-                match is_done && self.calls[call as usize].kept {
-                    true => lo + 1..last + 1,
-                    false => return,
-                }
-            }
-            // Behind the end's own address, and before the page below the next.
-            below => below.map_or(0, |piece| piece.last + 2)..next.saturating_sub(PAGE_SIZE),
-        };
-        if known.contains(&at) {
-            self.known[(at >> KNOWN_BITS) % KNOWN] =
-                Known { lo: known.start, bytes: known.end - known.start };
         }
     }
 

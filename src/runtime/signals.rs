@@ -381,21 +381,22 @@ pub unsafe fn sigaltstack(new: *const stack_t, old: *mut stack_t) -> c_int {
     // SAFETY: null or the program's structs; both may be the same, so `new` is read first.
     unsafe {
         let mut before: stack_t = core::mem::zeroed();
-        let asked = new.as_ref().copied();
-        if let Some(asked) = asked
-            && asked.ss_flags & libc::SS_DISABLE == 0
-        {
-            shared_stack::claim(asked.ss_sp as usize);
-            note_stack(asked.ss_sp as usize);
+        // Its base; 0: none any more.
+        let base =
+            |asked: &stack_t| if asked.ss_flags & libc::SS_DISABLE == 0 { asked.ss_sp as usize } else { 0 };
+        let asked = new.as_ref().map(base);
+        if let Some(base @ 1..) = asked {
+            shared_stack::claim(base);
+            note_stack(base);
         }
         let status = call!(SIGALTSTACK(new, &mut before));
-        if let (0, Some(asked)) = (status, asked)
-            && (before.ss_sp != asked.ss_sp || asked.ss_flags & libc::SS_DISABLE != 0)
-        {
-            shared_stack::give_up(before.ss_sp as usize);
-        }
-        if let (0, Some(asked), Some(me)) = (status, asked, threads::current()) {
-            me.set_alternate(if asked.ss_flags & libc::SS_DISABLE == 0 { asked.ss_sp as usize } else { 0 });
+        if let (0, Some(base)) = (status, asked) {
+            if before.ss_sp as usize != base {
+                shared_stack::give_up(before.ss_sp as usize);
+            }
+            if let Some(me) = threads::current() {
+                me.set_alternate(base);
+            }
         }
         if status == 0 && !old.is_null() {
             *old = before;

@@ -73,7 +73,7 @@ impl Marker<'_> {
                 }
                 nth = hits.trailing_zeros() as usize;
             }
-            // SAFETY: a word of an allocated object.
+            // SAFETY: its slot was white, so it is allocated, and stays so while the world is stopped; `nth` is below `size / 8`.
             word = unsafe { Addr(lo + nth * 8).ptr::<usize>().read_unaligned() };
         }
     }
@@ -85,12 +85,12 @@ impl Marker<'_> {
         if WIDE {
             for at in (0..size).step_by(BLOCK) {
                 let count = ((size - at) / 8).min(wide::LANES);
-                // SAFETY: inside the object; who says `WIDE` has AVX-512.
+                // SAFETY: `lo..lo + size` is the slot that the caller claimed; `WIDE` is chosen where the processor has AVX-512.
                 hits |= u64::from(unsafe { wide::hits(lo + at, count, self.near) }) << (at / 8);
             }
         } else {
             for nth in 0..size / 8 {
-                // SAFETY: inside the object.
+                // SAFETY: as above.
                 let word = unsafe { Addr(lo + nth * 8).ptr::<usize>().read_unaligned() };
                 hits |= u64::from(self.near.holds(word)) << nth;
             }
